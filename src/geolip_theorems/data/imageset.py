@@ -1,0 +1,247 @@
+"""A set of images with what is known about them, read lazily and in a fixed order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from .stores import ArrayStore, Store, TensorStore
+from .transforms import Normalize, Transform, check_image_size
+
+LARGEST_CLASSES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images of one source in a fixed order; pixels are read when asked for.
+
+    Attributes:
+        name: the source's short name (``digits``; a folder's or file's own name).
+        source: one line for people about where the images come from; no local path.
+        store: where the pixels are (see stores.py).
+        preprocessing: canonical text of what is done to them, part of a cache key.
+        labels: (N,) int64 class numbers, or None.
+        classes: the classes' names, or None without labels.
+        groups: (N,) int64; images of one group are neighbours in their source (parts of one photograph,
+            digits of one writer), so a probe must not train on some and be tested on others. Or None.
+        substitute_for: the data set this one stands in for and why, or None.
+        order: (N,) int64, position in this set -> index in the store.
+    """
+
+    name: str
+    source: str
+    store: Store
+    preprocessing: str
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] | None = None
+    groups: np.ndarray | None = None
+    substitute_for: str | None = None
+    order: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.order is None:
+            object.__setattr__(self, "order", np.arange(len(self.store), dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels after preprocessing."""
+        return self.store.size
+
+    def tensor(self, start: int = 0, stop: int | None = None) -> torch.Tensor:
+        """Images start..stop-1, preprocessed: (B, 3, H, W) float32 on the CPU.
+
+        An image's values depend on the image alone, never on the batch it is read in.
+        """
+        return self.store.tensor(self.order[start:stop])
+
+    def masks(self, start: int = 0, stop: int | None = None) -> np.ndarray | None:
+        """True boundary masks of images start..stop-1, (B, H, W) bool, or None where nobody knows them."""
+        return self.store.masks(self.order[start:stop])
+
+    @property
+    def boundary(self) -> np.ndarray | None:
+        """All true boundary masks at once, (N, H, W) bool, or None; use ``masks`` for large sets."""
+        return self.masks()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the images' content, size, order, labels, classes and groups; hexadecimal.
+
+        Raises:
+            InputError: a file cannot be read as an image.
+        """
+        h = hashlib.sha256(b"geolip-theorems images 1\n")
+        h.update(f"{len(self)} {self.image_size}\n".encode())
+        h.update(self.store.digest(self.order))
+        for array in (self.labels, self.groups):
+            h.update(b"-" if array is None else np.ascontiguousarray(array, "<i8").tobytes())
+        h.update(repr(self.classes).encode())
+        return h.hexdigest()
+
+    def prefix(self, n: int | None) -> ImageSet:
+        """The first n images (all where there are fewer or n is None).
+
+        Raises:
+            InputError: n is not a whole number above 0.
+        """
+        if n is None:
+            return self
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise InputError(f"the number of images is {n!r}; expected a whole number above 0")
+        return self if n >= len(self) else self._take(np.arange(n))
+
+    def interleaved(self) -> ImageSet:
+        """The same images, one of each class in turn, if they come sorted by class; else unchanged.
+
+        So a prefix of a sorted source holds all classes; within a class the order stays.
+        """
+        if self.labels is None or not _sorted_by_class(self.labels):
+            return self
+        return self._take(interleave(self.labels))
+
+    def _take(self, positions: np.ndarray) -> ImageSet:
+        return replace(
+            self,
+            order=self.order[positions],
+            labels=None if self.labels is None else self.labels[positions],
+            groups=None if self.groups is None else self.groups[positions],
+        )
+
+
+def interleave(labels: np.ndarray) -> np.ndarray:
+    """The permutation that takes the first image of each class, then the second of each, and so on."""
+    labels = np.asarray(labels)
+    by_class = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[by_class], labels[by_class], side="left")
+    turn = np.empty(len(labels), np.int64)
+    turn[by_class] = np.arange(len(labels)) - starts
+    return np.lexsort((labels, turn))
+
+
+def _sorted_by_class(labels: np.ndarray) -> bool:
+    """Whether every class is one unbroken run."""
+    return np.count_nonzero(np.diff(labels)) + 1 == len(np.unique(labels))
+
+
+def check_labels(images: ImageSet) -> None:
+    """For questions that compare classes: enough of them, with enough images each. No labels is no error.
+
+    Raises:
+        InputError: one class only, or a class with fewer than 2 images.
+    """
+    if images.labels is None:
+        return
+    counts = np.bincount(images.labels, minlength=len(images.classes))
+    if np.count_nonzero(counts) < 2:
+        only = images.classes[int(counts.argmax())]
+        raise InputError(
+            f"{images.name}: all {len(images)} images are of one class ({only!r}); give images of two "
+            "classes or more, or leave the labels out"
+        )
+    few = [f"{name!r} has {count}" for name, count in zip(images.classes, counts, strict=True) if count < 2]
+    if few:
+        more = f" (and {len(few) - 1} more)" if len(few) > 1 else ""
+        raise InputError(
+            f"{images.name}: class {few[0]} of the {len(images)} images{more}; expected at least 2 of each "
+            "class; use more images or leave such classes out"
+        )
+
+
+def from_arrays(
+    images: Any,
+    labels: Any = None,
+    classes: Sequence[str] | None = None,
+    groups: Any = None,
+    *,
+    name: str = "arrays",
+    source: str = "arrays given from Python",
+    image_size: int | None = None,
+    normalize: Normalize | None = None,
+) -> ImageSet:
+    """An ImageSet of arrays in memory, in their order (call ``interleaved()`` for sorted ones).
+
+    Args:
+        images: (N, H, W, 3) uint8, scaled to [0, 1] (and resized where ``image_size`` is given); or a float
+            tensor or array (N, 3, H, W), which is taken as it is.
+        labels: (N,) integers, or None.
+        classes: names that the labels index; without them the distinct labels name the classes.
+        groups: (N,) integers, neighbours share one; or None.
+
+    Raises:
+        InputError: wrong shapes or dtypes, NaN or infinite values, labels out of range.
+    """
+    store, preprocessing = _store(images, name, image_size, normalize)
+    n = len(store)
+    labels = _integers(labels, "labels", n, name)
+    groups = _integers(groups, "groups", n, name)
+    labels, classes = _name_classes(labels, classes, name)
+    return ImageSet(name, source, store, preprocessing, labels, classes, groups)
+
+
+def _store(images: Any, name: str, image_size: int | None, normalize: Normalize | None) -> tuple[Store, str]:
+    if not isinstance(images, torch.Tensor):
+        images = np.asarray(images)
+    kind = f"{name}: images are {str(images.dtype).replace('torch.', '')} {tuple(images.shape)}"
+    expected = "expected uint8 (N, H, W, 3) or float (N, 3, H, W)"
+    if len(images.shape) != 4 or 0 in images.shape:
+        raise InputError(f"{kind}; {expected}, none of them 0")
+    if str(images.dtype).replace("torch.", "") == "uint8":
+        if images.shape[3] != 3:
+            raise InputError(f"{kind}; {expected}: 8-bit images have their 3 colour channels last")
+        transform = Transform(
+            None if image_size is None else check_image_size(image_size), normalize=normalize
+        )
+        return ArrayStore(np.asarray(images), transform), transform.describe()
+    tensor = torch.as_tensor(images)
+    if not tensor.is_floating_point() or tensor.shape[1] != 3:
+        raise InputError(f"{kind}; {expected}")
+    tensor = tensor.detach().to("cpu", torch.float32)
+    if not bool(torch.isfinite(tensor).all()):
+        bad = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
+        raise InputError(f"{name}: image {bad} holds NaN or infinite values; expected finite numbers")
+    return TensorStore(tensor), "as-given"
+
+
+def _integers(values: Any, what: str, n: int, name: str) -> np.ndarray | None:
+    if values is None:
+        return None
+    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    if array.dtype.kind not in "iu" or array.shape != (n,):
+        raise InputError(
+            f"{name}: {what} are {array.dtype} {array.shape}; expected integers ({n},), one for each image"
+        )
+    if array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max:
+        raise InputError(f"{name}: {what} go up to {array.max()}; expected numbers below 2^63")
+    return array.astype(np.int64)
+
+
+def _name_classes(
+    labels: np.ndarray | None, classes: Sequence[str] | None, name: str
+) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
+    if labels is None:
+        if classes is not None:
+            raise InputError(f"{name}: classes without labels; give one label an image, or no classes")
+        return None, None
+    if classes is None:
+        found, numbers = np.unique(labels, return_inverse=True)
+        return numbers.astype(np.int64), tuple(str(value) for value in found)
+    classes = tuple(str(value) for value in classes)
+    if len(set(classes)) != len(classes) or not 1 <= len(classes) <= LARGEST_CLASSES:
+        raise InputError(f"{name}: {len(classes)} class names, not all different; expected distinct names")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise InputError(
+            f"{name}: labels go from {low} to {high}; expected 0 to {len(classes) - 1} for the "
+            f"{len(classes)} classes"
+        )
+    return labels, classes

@@ -1,0 +1,133 @@
+"""Preprocessing of 8-bit images, bit for bit what torchvision's transforms give on PIL images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..errors import InputError
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+LARGEST_SIDE = 4096  # of a preprocessed image; beyond it a typing error is likelier than a wish
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """Per-channel standardisation ``(x - mean) / std`` after the scaling to [0, 1]."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __str__(self) -> str:
+        mean, std = (",".join(f"{value:g}" for value in part) for part in (self.mean, self.std))
+        return f"{mean}/{std}"
+
+
+def parse_normalize(text: str | None) -> Normalize | None:
+    """Read ``none``, ``imagenet`` or ``MEAN/STD`` such as ``0.48,0.44,0.39/0.27,0.26,0.28``.
+
+    Raises:
+        InputError: anything else, a number that is not finite or a standard deviation not above 0.
+    """
+    if text is None or text.strip().lower() == "none":
+        return None
+    if text.strip().lower() == "imagenet":
+        return Normalize(*IMAGENET)
+    try:
+        mean, std = (tuple(float(value) for value in part.split(",")) for part in text.split("/"))
+    except ValueError:
+        mean = std = ()
+    if len(mean) != 3 or len(std) != 3 or not np.isfinite([*mean, *std]).all() or min(std) <= 0:
+        raise InputError(
+            f"normalize is {text!r}; expected none, imagenet or three means and three positive "
+            "standard deviations such as 0.48,0.44,0.39/0.27,0.26,0.28"
+        )
+    return Normalize(mean, std)
+
+
+def check_image_size(size: int) -> int:
+    """The size as an int.
+
+    Raises:
+        InputError: not a whole number from 1 to 4096.
+    """
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= LARGEST_SIDE:
+        raise InputError(
+            f"image size is {size!r}; expected a whole number of pixels from 1 to {LARGEST_SIDE}"
+        )
+    return int(size)
+
+
+def check_patch(size: tuple[int, int], patch_size: int, name: str = "the images") -> None:
+    """Raise ``InputError`` unless height and width are multiples of the patch size."""
+    height, width = size
+    if height % patch_size or width % patch_size or min(size) < patch_size:
+        side = max(patch_size, round(min(size) / patch_size) * patch_size)
+        raise InputError(
+            f"{name} are {height}x{width} pixels, not a multiple of the model's patch of {patch_size}; "
+            f"choose another --image-size, {side} for example"
+        )
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Resize of the shorter side, optional centre crop, scaling to [0, 1], optional normalisation.
+
+    Attributes:
+        image_size: length in pixels of the shorter side after resizing; None keeps the size.
+        crop: cut the central ``image_size`` square out afterwards.
+        normalize: standardisation at the end, or None.
+    """
+
+    image_size: int | None
+    crop: bool = False
+    normalize: Normalize | None = None
+
+    def describe(self) -> str:
+        """A canonical text of all that changes the result; part of a cache key."""
+        parts = [] if self.image_size is None else [f"resize{self.image_size}"]
+        parts += [f"centercrop{self.image_size}"] if self.crop else []
+        parts += ["totensor"]
+        parts += [f"normalize({self.normalize})"] if self.normalize else []
+        return "+".join(parts)
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after the transform of an image of this height and width."""
+        if self.image_size is None:
+            return height, width
+        return (self.image_size, self.image_size) if self.crop else self._resized(height, width)
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        # torchvision truncates the longer side; an image that fits already is left as it is.
+        if height <= width:
+            return self.image_size, int(self.image_size * width / height)
+        return int(self.image_size * height / width), self.image_size
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        """Resize and crop one RGB image; (H, W, 3) uint8."""
+        if self.image_size is not None:
+            height, width = self._resized(image.height, image.width)
+            if (height, width) != (image.height, image.width):
+                image = image.resize((width, height), Image.Resampling.BILINEAR)
+            if self.crop:
+                top = round((height - self.image_size) / 2.0)
+                left = round((width - self.image_size) / 2.0)
+                image = image.crop((left, top, left + self.image_size, top + self.image_size))
+        return np.asarray(image)
+
+    def batch(self, images: Iterable[Image.Image]) -> torch.Tensor:
+        """Preprocess RGB images that end up equally large; (B, 3, H, W) float32."""
+        return self.to_tensor(np.stack([self.pixels(image) for image in images]))
+
+    def to_tensor(self, pixels: np.ndarray) -> torch.Tensor:
+        """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in [0, 1], then normalised if asked for."""
+        tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float().div_(255)
+        if self.normalize is not None:
+            mean = torch.tensor(self.normalize.mean).view(3, 1, 1)
+            std = torch.tensor(self.normalize.std).view(3, 1, 1)
+            tensor.sub_(mean).div_(std)
+        return tensor
