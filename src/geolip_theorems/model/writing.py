@@ -1,0 +1,61 @@
+"""Writing models: the public checkpoint format (``.pt``) and safetensors, never a half-written file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from .patch_svae import PatchSVAE
+
+CONFIG_KEY = "geolip_config"  # the safetensors metadata key that holds the config as JSON
+
+
+def write_atomically(path: Path, write: Callable[[str], None]) -> None:
+    """Call ``write`` with a temporary name beside ``path`` and move the result into place.
+
+    Readers see the old file or the new one, whole. On failure the old file stays and the temporary
+    one is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save_checkpoint(
+    path: Path,
+    model: PatchSVAE,
+    *,
+    epoch: int,
+    test_mse: float,
+    config: Mapping[str, Any],
+    **extra: Any,
+) -> None:
+    """Write the public checkpoint format: epoch, test_mse, model_state_dict, config and ``extra``."""
+    state = {
+        "epoch": epoch,
+        "test_mse": test_mse,
+        "model_state_dict": model.state_dict(),
+        "config": {**model.config.as_dict(), **config},
+        **extra,
+    }
+    write_atomically(path, lambda name: torch.save(state, name))
+
+
+def save_safetensors(path: Path, model: PatchSVAE, config: Mapping[str, Any]) -> None:
+    """Write the weights as safetensors with the config as JSON in the metadata."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    metadata = {CONFIG_KEY: json.dumps({**model.config.as_dict(), **config}, sort_keys=True)}
+    write_atomically(path, lambda name: save_file(tensors, name, metadata=metadata))
