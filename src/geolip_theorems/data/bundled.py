@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-import numpy as np
+import importlib.util
+from pathlib import Path
 
-from .imageset import ImageSet, from_arrays
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+from .imageset import ImageSet, from_arrays, interleave
 from .transforms import Normalize
 
 DIGITS_WRITERS = 13
+
+# class: (package, file); all are in the wheels, scikit-image's from 0.22 on at least.
+PHOTOS = {
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "chelsea": ("skimage", "data/chelsea.png"),
+    "coffee": ("skimage", "data/coffee.png"),
+    "hubble": ("skimage", "data/hubble_deep_field.jpg"),
+    "ihc": ("skimage", "data/ihc.png"),
+    "retina": ("skimage", "data/retina.jpg"),
+    "rocket": ("skimage", "data/rocket.jpg"),
+    "motorcycle": ("skimage", "data/motorcycle_left.png"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+}
+CROP = 32
+CROPS_A_CLASS = 120  # what the smallest photograph (chelsea, 123) can give, so that chance is 1 in 10
+UNIFORM_STD = 8  # of 255: below this in every channel a crop is sky, table or the black around a retina
+BLOCK_SIDE = 4  # crops; a group is a block of 4x4 crops, 128x128 pixels of one photograph
 
 
 def digits(image_size: int, normalize: Normalize | None = None) -> ImageSet:
@@ -33,3 +56,68 @@ def digits(image_size: int, normalize: Normalize | None = None) -> ImageSet:
         image_size=image_size,
         normalize=normalize,
     )
+
+
+def photos(image_size: int, normalize: Normalize | None = None) -> ImageSet:
+    """Crops of ten photographs: colour texture whose place in the crop says nothing about its class.
+
+    Each photograph is cut on a fixed grid into 32x32 crops that do not overlap; nearly uniform ones are left
+    out and 120 of the rest kept, evenly spread over the photograph. Neighbouring crops look alike, so crops
+    of one 128x128 block of a photograph share a group.
+
+    Raises:
+        InputError: the installed scikit-image or scikit-learn lacks a photograph.
+    """
+    crops, labels, groups = [], [], []
+    first_group = 0
+    for label, name in enumerate(PHOTOS):
+        own, block = photo_crops(name)
+        kept = np.flatnonzero(~nearly_uniform(own))
+        kept = kept[np.arange(CROPS_A_CLASS) * len(kept) // CROPS_A_CLASS]
+        crops.append(own[kept])
+        labels.append(np.full(len(kept), label))
+        groups.append(first_group + block[kept])
+        first_group += int(block.max()) + 1
+    labels = np.concatenate(labels)
+    turns = interleave(labels)
+    return from_arrays(
+        np.concatenate(crops)[turns],
+        labels[turns],
+        list(PHOTOS),
+        np.concatenate(groups)[turns],
+        name="photos",
+        source=f"{len(labels):,} crops of {CROP}x{CROP} pixels from {len(PHOTOS)} photographs that come with "
+        "scikit-image and scikit-learn",
+        image_size=image_size,
+        normalize=normalize,
+    )
+
+
+def photo_crops(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """All crops of a photograph in row-major order, (n, 32, 32, 3) uint8, and the block each is in, (n,)."""
+    package, file = PHOTOS[name]
+    spec = importlib.util.find_spec(package)
+    path = Path(spec.submodule_search_locations[0]) / file if spec else Path(file)
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+    except OSError:
+        distribution = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package]
+        raise InputError(
+            f"photos: the installed {distribution} has no readable {file}; reinstall {distribution} from its "
+            "wheel or use another --dataset"
+        ) from None
+    rows, columns = pixels.shape[0] // CROP, pixels.shape[1] // CROP
+    crops = pixels[: rows * CROP, : columns * CROP].reshape(rows, CROP, columns, CROP, 3)
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    block = row // BLOCK_SIDE * -(-columns // BLOCK_SIDE) + column // BLOCK_SIDE
+    return crops.swapaxes(1, 2).reshape(-1, CROP, CROP, 3), block
+
+
+def nearly_uniform(crops: np.ndarray) -> np.ndarray:
+    """Whether no channel of a crop (n, h, w, 3) uint8 has a standard deviation of 8 of 255; (n,) bool."""
+    values = crops.reshape(len(crops), -1, 3).astype(np.int64)
+    n = values.shape[1]
+    # n^2 times the variance in whole numbers, so that no rounding decides.
+    spread = n * (values**2).sum(1) - values.sum(1) ** 2
+    return (spread < (UNIFORM_STD * n) ** 2).all(1)

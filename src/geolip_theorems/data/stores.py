@@ -159,7 +159,7 @@ class GeneratedStore:
         h.update(np.ascontiguousarray(index, "<i8").tobytes())
         for part in self._block(0):
             if part is not None:
-                h.update(np.ascontiguousarray(part).tobytes())
+                h.update(np.ascontiguousarray(part).tobytes())  # tensors too
         return h.digest()
 
 

@@ -1,0 +1,45 @@
+"""The 16 noise families as an image set of 16 classes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from .imageset import ImageSet
+from .noise import FAMILIES, sample
+from .stores import GeneratedStore
+
+VERSION = 1  # raise it when the images change
+A_FAMILY = 10  # images of a family in a block
+DEFAULT_IMAGES = 50 * len(FAMILIES)
+
+
+def _generate(block: int, seed: int, size: int) -> tuple[torch.Tensor, None]:
+    """Images block * 160 to block * 160 + 159, the families in turn; (160, 3, size, size) float32."""
+    images = torch.empty(A_FAMILY, len(FAMILIES), 3, size, size)
+    for number, family in enumerate(FAMILIES):
+        words = np.random.SeedSequence([seed, number, block]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(words[0]))
+        images[:, number] = sample(family, A_FAMILY, size, generator)
+    return images.flatten(0, 1), None
+
+
+def noise(image_size: int, n: int, seed: int = 0) -> ImageSet:
+    """The first n noise images of a seed, the families in turn, unscaled in [-4, 4] and never normalised."""
+    store = GeneratedStore(
+        partial(_generate, seed=seed, size=image_size),
+        block=A_FAMILY * len(FAMILIES),
+        length=n,
+        size=image_size,
+        recipe=f"noise {VERSION} seed {seed} size {image_size}",
+    )
+    return ImageSet(
+        name="noise",
+        source=f"{n:,} generated images of {len(FAMILIES)} noise families, seed {seed}",
+        store=store,
+        preprocessing=f"generated{image_size}",
+        labels=np.arange(n, dtype=np.int64) % len(FAMILIES),
+        classes=FAMILIES,
+    )
