@@ -2,5 +2,6 @@
 
 from .config import SVAEConfig
 from .patch_svae import PatchSVAE
+from .sources import LoadedModel, load_model, open_model
 
-__all__ = ["PatchSVAE", "SVAEConfig"]
+__all__ = ["LoadedModel", "PatchSVAE", "SVAEConfig", "load_model", "open_model"]

@@ -41,9 +41,7 @@ class SVAEConfig:
             value = getattr(self, field.name)
             least = 0 if field.name in ("depth", "n_cross_layers") else 1
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
-                raise InputError(
-                    f"model config has {field.name}={value!r}; expected a whole number from {least} to {LARGEST}"
-                )
+                raise InputError(f"model config has {field.name}={value!r}; expected {least} to {LARGEST}")
         if self.n_cross_layers and self.D % self.n_heads:
             raise InputError(
                 f"model config has D={self.D} and n_heads={self.n_heads}; D must be a multiple of n_heads"

@@ -1,0 +1,212 @@
+"""From what a user writes after ``--model`` to a model in memory.
+
+Accepted: ``auto``, an embedded name, a published version (``v40_freckles_noise``, optionally
+``@revision``), ``hf://owner/repo/path/file@revision``, a local ``.pt`` or ``.safetensors``, and
+``random:`` before any of these for the same shape with fresh weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import InputError, unknown
+from . import hub
+from .config import SVAEConfig
+from .foreign import load_with_geolip
+from .patch_svae import PatchSVAE
+from .published import FILE, PUBLISHED, REPOSITORY, trained_normalization
+from .reading import Checkpoint, build_model, read_checkpoint
+
+EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
+AUTO_FIRST = "v40_freckles_noise"
+AUTO_ELSE = "freckles_embedded"
+AUTO_DEADLINE_S = 10.0
+IMPLEMENTATIONS = ("auto", "builtin", "geolip")
+SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model and where it came from.
+
+    Attributes:
+        model: in evaluation mode, without gradients, on the asked device.
+        name: short and readable, no path: used in test ids.
+        source: where the weights are from, for the record.
+        sha256: of the weights file; for random weights, of the weights themselves.
+        implementation: ``builtin`` or ``geolip``.
+        config: sizes and the other entries of the checkpoint's config.
+        normalize: the input normalisation the version was trained with.
+        substitute_for: what was asked for when this model stands in for it, with the reason.
+    """
+
+    model: nn.Module
+    name: str
+    source: str
+    sha256: str
+    implementation: str
+    config: dict[str, Any]
+    normalize: str
+    substitute_for: str | None = None
+
+
+def names() -> list[str]:
+    """Every name ``--model`` knows besides files and ``hf://`` addresses."""
+    return ["auto", *EMBEDDED, *PUBLISHED]
+
+
+def load_model(
+    source: str = "auto", *, device: str | torch.device = "cpu", **options: Any
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Load a model for use in Python.
+
+    Args:
+        source: as after ``--model``, see the module.
+        device: where to put it.
+        options: ``implementation``, ``offline``, ``seed`` as for :func:`open_model`.
+
+    Returns:
+        The model in evaluation mode, and its config.
+
+    Raises:
+        InputError: see :func:`open_model`.
+    """
+    loaded = open_model(source, device=device, **options)
+    return loaded.model, loaded.config
+
+
+def open_model(
+    source: str,
+    *,
+    device: str | torch.device = "cpu",
+    implementation: str = "auto",
+    offline: bool = False,
+    seed: int = 0,
+) -> LoadedModel:
+    """Load a model with everything a record says about it.
+
+    Args:
+        source: as after ``--model``, see the module.
+        device: where to put it.
+        implementation: ``builtin``, ``geolip`` (the original package reads the file, after our own
+            reader has accepted it), or ``auto``: builtin for version 1, geolip for others if installed.
+        offline: do not touch the network; the hub's cache is still read.
+        seed: of fresh weights, for ``random:``.
+
+    Raises:
+        InputError: unknown name, missing or unusable file, no network, or a package that is missing.
+    """
+    if implementation not in IMPLEMENTATIONS:
+        raise unknown("implementation", implementation, IMPLEMENTATIONS)
+    if source == "auto":
+        return _open_auto(device, implementation, offline)
+    if source.startswith("random:"):
+        return _open_random(source.removeprefix("random:"), device, offline, seed)
+    path, name, described, version = _locate(source, offline)
+    checkpoint = read_checkpoint(path)
+    kind = _choose(implementation, checkpoint)
+    model = build_model(checkpoint, name) if kind == "builtin" else load_with_geolip(path, checkpoint.sha256)
+    config = {**checkpoint.config, **checkpoint.facts}
+    if kind == "builtin":
+        config = {**config, **model.config.as_dict()}
+    return LoadedModel(
+        model=model.to(device).eval(),
+        name=name,
+        source=described,
+        sha256=checkpoint.sha256,
+        implementation=kind,
+        config=config,
+        normalize=trained_normalization(version, config),
+    )
+
+
+def _open_auto(device: str | torch.device, implementation: str, offline: bool) -> LoadedModel:
+    try:
+        hub.published_file(AUTO_FIRST, None, offline=offline, deadline_s=AUTO_DEADLINE_S)
+    except InputError as reason:
+        loaded = open_model(AUTO_ELSE, device=device, implementation=implementation)
+        return replace(loaded, substitute_for=f"{AUTO_FIRST}: {reason}")
+    return open_model(AUTO_FIRST, device=device, implementation=implementation, offline=offline)
+
+
+def _open_random(source: str, device: str | torch.device, offline: bool, seed: int) -> LoadedModel:
+    """The shape of ``source`` with fresh weights. The seed alone decides them, not the global state."""
+    path, name, _, version = _locate(AUTO_ELSE if source == "auto" else source, offline)
+    checkpoint = read_checkpoint(path)
+    sizes = SVAEConfig.from_mapping(checkpoint.config)
+    model = random_twin(sizes, seed)
+    config = {"img_size": checkpoint.config.get("img_size", 64), **sizes.as_dict()}
+    return LoadedModel(
+        model=model.to(device),
+        name=f"random-{name}",
+        source=f"fresh weights from seed {seed} in the shape of {name}",
+        sha256=weights_sha256(model),
+        implementation="builtin",
+        config=config,
+        normalize=trained_normalization(version, checkpoint.config),
+    )
+
+
+def random_twin(sizes: SVAEConfig, seed: int) -> PatchSVAE:
+    """A PatchSVAE with fresh weights from a seed, leaving torch's global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PatchSVAE(sizes).eval().requires_grad_(False)
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Hex SHA-256 over the names, shapes, dtypes and bytes of a model's parameters and buffers."""
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        value = value.detach().cpu().contiguous()
+        digest.update(f"{key}:{tuple(value.shape)}:{value.dtype};".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+    return digest.hexdigest()
+
+
+def _choose(implementation: str, checkpoint: Checkpoint) -> str:
+    if implementation != "auto":
+        return implementation
+    foreign = checkpoint.config.get("model_type", "v1") != "v1"
+    return "geolip" if foreign and hub.installed("geolip_svae") else "builtin"
+
+
+def _locate(source: str, offline: bool) -> tuple[Path, str, str, str | None]:
+    """(file, short name, description for the record, published version or None)."""
+    if source in EMBEDDED:
+        return assets() / EMBEDDED[source], source, f"embedded file {EMBEDDED[source]}", None
+    version, _, revision = source.partition("@")
+    if version in PUBLISHED:
+        path = hub.published_file(version, revision or None, offline=offline)
+        described = f"hf://{REPOSITORY}/{FILE.format(version=version)}"
+        return path, source, described + (f"@{revision}" if revision else ""), version
+    if source.startswith("hf://"):
+        path = hub.addressed_file(source, offline=offline)
+        return path, _identifier(source.removeprefix("hf://")), source, None
+    path = Path(source).expanduser()
+    if path.exists() or path.suffix in SUFFIXES or "/" in source:
+        if not path.exists():
+            raise InputError(
+                f"model file {source!r} does not exist; give the path of a .pt or .safetensors file"
+            )
+        return path, _identifier(path.stem), f"file {path.name}", None
+    raise unknown("model", source, names())
+
+
+def _identifier(text: str) -> str:
+    """Letters, digits, dots, dashes and underscores only, so that a test id can be copied."""
+    return re.sub(r"[^A-Za-z0-9._@-]+", "-", text).strip("-") or "model"
+
+
+def assets() -> Path:
+    """The folder of the embedded models, in a checkout or in an installed package."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "assets"
+    return installed if installed.is_dir() else package.parents[1] / "fixtures" / "assets"
