@@ -1,0 +1,149 @@
+"""Maps of one tile of images: errors, the input's own statistics, ablations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..conduit import conduit_from_svd
+from ..errors import InputError
+from ..model.patch_svae import PatchSVAE, extract_patches, grid_shape, stitch_patches
+
+Decoder = Callable[[Tensor, Tensor, Tensor], Tensor]
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
+DECODER_TOLERANCE = 1e-4
+
+
+@torch.inference_mode()
+def tile_maps(model: nn.Module, images: Tensor, ablate: int, decoder: Decoder | None) -> dict[str, Tensor]:
+    """Every map of a tile.
+
+    Args:
+        model: maps images to ``recon`` and ``svd`` with U, S, Vt; has ``patch_size``. Run once.
+        images: (B, 3, H, W) on the model's device.
+        ablate: how many of the first images get ablated errors.
+        decoder: from :func:`decoder_of`, or None.
+
+    Returns:
+        Tensors (B, gh, gw, ...) named as in :class:`Maps`, on the CPU.
+
+    Raises:
+        InputError: the model's output has a wrong shape or a non-finite value.
+    """
+    ps = model.patch_size
+    grid = grid_shape(*images.shape[-2:], ps)
+    out = model(images)
+    recon, svd = out["recon"], out["svd"]
+    _check_output(images, recon, svd, grid)
+    maps = {**_error_maps(images, recon, ps), **_input_maps(images, ps), "S": svd["S"]}
+    maps["friction"], maps["settle"] = conduit_from_svd(svd["Vt"], svd["S"])
+    if decoder is not None and ablate:
+        U, S, Vt = (svd[key][:ablate] for key in ("U", "S", "Vt"))
+        maps["error_only"], maps["error_without"] = ablated_errors(decoder, images[:ablate], U, S, Vt, ps)
+    return {name: value.unflatten(1, grid).float().cpu() for name, value in maps.items()}
+
+
+def ablated_errors(
+    decoder: Decoder, images: Tensor, U: Tensor, S: Tensor, Vt: Tensor, patch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Release error (B, N, D) with only mode k, and with all modes but k, through the real decoder.
+
+    Cost: 2 D runs of the decoder; the encoder is not run.
+    """
+    target = extract_patches(images, patch_size)
+
+    def error(modes: Tensor) -> Tensor:
+        return (extract_patches(decoder(U, S * modes, Vt), patch_size) - target).square_().mean(-1)
+
+    identity = torch.eye(S.shape[-1], dtype=S.dtype, device=S.device)
+    only = torch.stack([error(mode) for mode in identity], dim=-1)
+    without = torch.stack([error(1 - mode) for mode in identity], dim=-1)
+    return only, without
+
+
+@torch.inference_mode()
+def decoder_of(model: nn.Module, images: Tensor) -> Decoder | None:
+    """The model's decoder as a function (U, S, Vt) -> image, or None where it cannot be run apart.
+
+    A decoder is taken only if on ``images`` it repeats the model's own reconstruction.
+    """
+    grid = grid_shape(*images.shape[-2:], model.patch_size)
+    if isinstance(model, PatchSVAE):
+        return lambda U, S, Vt: model.decode(U, S, Vt, grid)
+    if not hasattr(model, "decode_patches"):
+        return None
+
+    def decode(U: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
+        image = stitch_patches(model.decode_patches(U, S, Vt), grid, model.patch_size)
+        return model.boundary_smooth(image) if hasattr(model, "boundary_smooth") else image
+
+    out = model(images)
+    try:
+        again = decode(*(out["svd"][key] for key in ("U", "S", "Vt")))
+    except (RuntimeError, TypeError, ValueError):
+        return None
+    same = again.shape == out["recon"].shape and torch.allclose(
+        again, out["recon"], rtol=DECODER_TOLERANCE, atol=DECODER_TOLERANCE
+    )
+    return decode if same else None
+
+
+def _error_maps(images: Tensor, recon: Tensor, ps: int) -> dict[str, Tensor]:
+    # Cut first, subtract after, as in the seed protocol: the last bit depends on the order of the sum.
+    squared = (extract_patches(images, ps) - extract_patches(recon, ps)).pow(2)
+    axes = [torch.arange(size, device=images.device) for size in (images.shape[1], ps, ps)]
+    odd = sum(torch.meshgrid(*axes, indexing="ij")).reshape(-1) % 2 == 1
+    return {
+        "error": squared.mean(-1),
+        "error_var": squared.var(-1, correction=0),
+        "error_half": torch.stack([squared[..., ~odd].mean(-1), squared[..., odd].mean(-1)], dim=-1),
+    }
+
+
+def _input_maps(images: Tensor, ps: int) -> dict[str, Tensor]:
+    patches = extract_patches(images, ps)
+    channels = patches.unflatten(-1, (images.shape[1], ps * ps))
+    gradient = extract_patches(gradient_magnitude(images), ps)
+    return {
+        "input_mean": channels.mean(-1),
+        "input_var": patches.var(-1, correction=0),
+        "gradient": gradient.mean(-1),
+    }
+
+
+def gradient_magnitude(images: Tensor) -> Tensor:
+    """Magnitude of the luminance's gradient per pixel: (B, 3, H, W) -> (B, 1, H, W).
+
+    Sobel filters divided by 8, so that a ramp of slope g a pixel gives g; the border repeated.
+    """
+    weights = torch.tensor(LUMINANCE, dtype=images.dtype, device=images.device).reshape(1, 3, 1, 1)
+    luminance = F.pad((images * weights).sum(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    smooth, slope = images.new_tensor([1.0, 2.0, 1.0]), images.new_tensor([-1.0, 0.0, 1.0])
+    across = torch.outer(smooth, slope) / 8
+    kernels = torch.stack([across, across.T])[:, None]
+    gx, gy = F.conv2d(luminance, kernels).unbind(1)
+    return torch.hypot(gx, gy).unsqueeze(1)
+
+
+def _check_output(images: Tensor, recon: Tensor, svd: dict[str, Any], grid: tuple[int, int]) -> None:
+    wanted = (images.shape[0], grid[0] * grid[1])
+    if recon.shape != images.shape:
+        raise InputError(
+            f"the model's recon has shape {tuple(recon.shape)}; expected the images' {tuple(images.shape)}"
+        )
+    for key in ("U", "S", "Vt"):
+        if tuple(svd[key].shape[:2]) != wanted:
+            raise InputError(
+                f"the model's svd[{key!r}] has shape {tuple(svd[key].shape)}; expected it to begin with "
+                f"{wanted}, one entry a patch of {grid[0]}x{grid[1]}"
+            )
+    for name, value in (("recon", recon), ("svd['S']", svd["S"]), ("svd['Vt']", svd["Vt"])):
+        if not torch.isfinite(value).all():
+            bad = int((~torch.isfinite(value)).flatten(1).any(1).nonzero()[0])
+            raise InputError(
+                f"the model's {name} is not finite for image {bad} of the tile; the subject is unusable"
+            )
