@@ -13,7 +13,7 @@ import torch
 
 from ..errors import InputError
 from .stores import ArrayStore, Store, TensorStore
-from .transforms import Normalize, Transform, check_image_size
+from .transforms import Normalize, Transform, check_image_size, check_picture
 
 LARGEST_CLASSES = 1 << 20
 
@@ -188,6 +188,12 @@ def from_arrays(
     return ImageSet(name, source, store, preprocessing, labels, classes, groups)
 
 
+def printable(text: str) -> str:
+    """The text with control characters and undecodable bytes escaped, fit for terminals and JSON."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def _store(images: Any, name: str, image_size: int | None, normalize: Normalize | None) -> tuple[Store, str]:
     if not isinstance(images, torch.Tensor):
         images = np.asarray(images)
@@ -198,6 +204,7 @@ def _store(images: Any, name: str, image_size: int | None, normalize: Normalize 
     if str(images.dtype).replace("torch.", "") == "uint8":
         if images.shape[3] != 3:
             raise InputError(f"{kind}; {expected}: 8-bit images have their 3 colour channels last")
+        check_picture(images.shape[2], images.shape[1], f"{name}: each image")
         transform = Transform(
             None if image_size is None else check_image_size(image_size), normalize=normalize
         )
@@ -235,7 +242,7 @@ def _name_classes(
     if classes is None:
         found, numbers = np.unique(labels, return_inverse=True)
         return numbers.astype(np.int64), tuple(str(value) for value in found)
-    classes = tuple(str(value) for value in classes)
+    classes = tuple(printable(str(value)) for value in classes)
     if len(set(classes)) != len(classes) or not 1 <= len(classes) <= LARGEST_CLASSES:
         raise InputError(f"{name}: {len(classes)} class names, not all different; expected distinct names")
     low, high = int(labels.min()), int(labels.max())

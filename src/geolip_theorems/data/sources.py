@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
-from ..errors import unknown
-from .bundled import digits
-from .imageset import ImageSet
-from .transforms import check_image_size, parse_normalize
+from ..errors import InputError, unknown
+from . import noises
+from . import scenes as scenes_module
+from .bundled import digits, photos
+from .cifar import CifarUnavailableError, cifar10
+from .folder import load_folder
+from .imageset import ImageSet, printable
+from .npz import load_npz
+from .transforms import Normalize, check_image_size, parse_normalize
+
+AUTO_SECONDS = 8.0  # how long `auto` tries to fetch CIFAR-10 before it takes the digits
+LARGEST_SEED = 2**63
+SMALLEST_GENERATED = 16  # pixels a side; smaller, the shapes cannot be told apart
 
 DESCRIPTIONS = {
-    "digits": "scikit-learn's 1,797 handwritten digits; always there",
+    "auto": "cifar10 if it is cached or fetched within a few seconds, else digits",
+    "cifar10": "the 10,000 CIFAR-10 test images, 10 classes; cached or downloaded",
+    "digits": "1,797 handwritten digits of scikit-learn, 10 classes; always there",
+    "photos": "1,200 32x32 crops of 10 photographs: colour texture without class layout; always there",
+    "scenes": "2,000 generated images (or --max-images) of 10 shapes with true boundaries, from the seed",
+    "noise": "800 generated images (or --max-images) of 16 noise families, from the seed, unscaled",
 }
 
 
@@ -27,10 +43,78 @@ def load_images(
     data_root: str | Path | None = None,
     offline: bool = False,
     seed: int = 0,
-    normalize: str | None = "none",
+    normalize: str | Normalize | None = "none",
 ) -> ImageSet:
-    """Load an image source."""
+    """Images of a named set, a folder or an ``.npz`` file; pixels are read later, batch by batch.
+
+    A named set is never replaced by another; only ``auto`` chooses, and says so in ``substitute_for``.
+
+    Args:
+        spec: one of ``names()``, the path of a folder (ImageFolder layout) or of an ``.npz`` file.
+        image_size: pixels of the shorter side after resizing; generated sets are made at this size.
+        max_images: only the first so many; of generated sets exactly so many, also more than by default.
+        data_root: where CIFAR-10 is kept; the user's cache by default.
+        offline: never use the network.
+        seed: of the generated sets.
+        normalize: ``none``, ``imagenet`` or ``MEAN/STD``; the noise stays unscaled whatever it says.
+
+    Raises:
+        InputError: whatever is wrong with the name, the options or the files, in one line.
+    """
     size, norm = check_image_size(image_size), parse_normalize(normalize)
-    if spec == "digits":
-        return digits(size, norm).prefix(max_images)
-    raise unknown("dataset", spec, names())
+    count = _check_count(max_images)
+    if spec == "auto":
+        images = _auto(size, norm, data_root, offline)
+    elif spec == "cifar10":
+        images = cifar10(size, norm, data_root=data_root, offline=offline)
+    elif spec in ("digits", "photos"):
+        images = (digits if spec == "digits" else photos)(size, norm)
+    elif spec in ("scenes", "noise"):
+        images = _generated(spec, size, norm, count, seed)
+    else:
+        images = _from_path(spec, size, norm)
+    return images.prefix(count)
+
+
+def _check_count(max_images: int | None) -> int | None:
+    if max_images is not None and (
+        isinstance(max_images, bool) or int(max_images) != max_images or max_images < 1
+    ):
+        raise InputError(f"--max-images is {max_images!r}; expected a whole number above 0")
+    return max_images
+
+
+def _auto(size: int, norm: Normalize | None, data_root: str | Path | None, offline: bool) -> ImageSet:
+    try:
+        return cifar10(size, norm, data_root=data_root, offline=offline, patience=AUTO_SECONDS)
+    except CifarUnavailableError as error:
+        reason = error.reason
+    except InputError:
+        reason = "what is in its cache cannot be used; --dataset cifar10 says why"
+    return replace(digits(size, norm), substitute_for=f"cifar10: {reason}")
+
+
+def _generated(spec: str, size: int, norm: Normalize | None, count: int | None, seed: int) -> ImageSet:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < LARGEST_SEED:
+        raise InputError(f"the seed is {seed!r}; expected a whole number from 0 to 2^63 - 1")
+    if size < SMALLEST_GENERATED:
+        raise InputError(
+            f"{spec}: images of {size} pixels; expected --image-size {SMALLEST_GENERATED} or more"
+        )
+    if spec == "noise":
+        return noises.noise(size, count or noises.DEFAULT_IMAGES, seed)
+    return scenes_module.scenes(size, count or scenes_module.DEFAULT_IMAGES, seed, norm)
+
+
+def _from_path(spec: str, size: int, norm: Normalize | None) -> ImageSet:
+    path = Path(spec).expanduser()
+    shown = printable(path.name)
+    if "\0" not in spec and path.is_dir():
+        return load_folder(path, size, norm)
+    if "\0" not in spec and path.is_file():
+        if path.suffix.lower() != ".npz":
+            raise InputError(f"dataset {shown} is a file, but not an .npz; expected a folder or an .npz file")
+        return load_npz(path, size, norm)
+    if os.sep in spec or path.suffix.lower() == ".npz":
+        raise InputError(f"dataset {printable(spec)!r}: there is no such folder or .npz file; check the path")
+    raise unknown("dataset", printable(spec), names())

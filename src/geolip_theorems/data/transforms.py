@@ -14,6 +14,11 @@ from ..errors import InputError
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LARGEST_SIDE = 4096  # of a preprocessed image; beyond it a typing error is likelier than a wish
 
+# Bounds on an image before preprocessing, so that none can exhaust the memory.
+SMALLEST_PICTURE = 4  # pixels a side: no published model has a smaller patch
+LARGEST_PICTURE = 32 << 20  # pixels in all
+LONGEST_PICTURE = 32  # longer side over shorter: resizing the shorter side enlarges the longer one too
+
 
 @dataclass(frozen=True)
 class Normalize:
@@ -27,12 +32,14 @@ class Normalize:
         return f"{mean}/{std}"
 
 
-def parse_normalize(text: str | None) -> Normalize | None:
+def parse_normalize(text: str | Normalize | None) -> Normalize | None:
     """Read ``none``, ``imagenet`` or ``MEAN/STD`` such as ``0.48,0.44,0.39/0.27,0.26,0.28``.
 
     Raises:
         InputError: anything else, a number that is not finite or a standard deviation not above 0.
     """
+    if isinstance(text, Normalize):
+        return text
     if text is None or text.strip().lower() == "none":
         return None
     if text.strip().lower() == "imagenet":
@@ -60,6 +67,19 @@ def check_image_size(size: int) -> int:
             f"image size is {size!r}; expected a whole number of pixels from 1 to {LARGEST_SIDE}"
         )
     return int(size)
+
+
+def check_picture(width: int, height: int, what: str) -> None:
+    """Raise ``InputError`` for an image too small, too large or too long to be preprocessed."""
+    if min(width, height) < SMALLEST_PICTURE:
+        limit = f"expected at least {SMALLEST_PICTURE} pixels a side"
+    elif width * height > LARGEST_PICTURE:
+        limit = f"expected at most {LARGEST_PICTURE >> 20} megapixels; make it smaller first"
+    elif max(width, height) > LONGEST_PICTURE * min(width, height):
+        limit = f"expected sides of at most {LONGEST_PICTURE} to 1; crop it first"
+    else:
+        return
+    raise InputError(f"{what} is {width}x{height} pixels; {limit}")
 
 
 def check_patch(size: tuple[int, int], patch_size: int, name: str = "the images") -> None:

@@ -1,0 +1,289 @@
+"""The 10,000 CIFAR-10 test images (Krizhevsky, 2009): found in a cache, or downloaded into it.
+
+The published files are Python pickles. They are read only if their MD5 is the one torchvision knows them
+by, and even then by an unpickler that can make nothing but lists, dictionaries, strings, numbers and the
+bytes of one array.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import math
+import os
+import pickle
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import urllib.request
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import platformdirs
+from filelock import FileLock
+from torchvision.datasets import CIFAR10
+
+from ..errors import InputError
+from .imageset import ImageSet, from_arrays
+from .transforms import Normalize
+
+TEST, META = CIFAR10.test_list[0][0], CIFAR10.meta["filename"]
+MD5 = {**dict(CIFAR10.train_list), **dict(CIFAR10.test_list), META: CIFAR10.meta["md5"]}
+CONNECT_SECONDS = 5.0
+LARGEST_FILE, LARGEST_ARCHIVE = 64 << 20, 256 << 20  # bytes; the true ones have 31 and 170 million
+
+
+class CifarUnavailableError(InputError):
+    """CIFAR-10 is neither in the cache nor to be had; ``reason`` says why without naming a local path."""
+
+    def __init__(self, reason: str, root: Path) -> None:
+        self.reason = reason
+        super().__init__(
+            f"cifar10: {reason}; to fill the cache by hand put {CIFAR10.filename} from {CIFAR10.url} "
+            f"into {root}"
+        )
+
+
+def default_root() -> Path:
+    """Where CIFAR-10 is kept if no ``--data-root`` is given."""
+    return Path(platformdirs.user_cache_dir("geolip-theorems")) / "datasets"
+
+
+def cifar10(
+    image_size: int,
+    normalize: Normalize | None = None,
+    *,
+    data_root: str | Path | None = None,
+    offline: bool = False,
+    patience: float | None = None,
+) -> ImageSet:
+    """CIFAR-10's test images in their published order.
+
+    Args:
+        data_root: the folder that holds or gets ``cifar-10-batches-py``.
+        offline: never use the network.
+        patience: give a download up after so many seconds; None lets it take its time.
+
+    Raises:
+        CifarUnavailableError: not in the cache and not to be downloaded.
+        InputError: a file in the cache is not the published one; the cache cannot be written.
+    """
+    root = default_root() if data_root is None else Path(data_root).expanduser()
+    root = root.parent if root.name == CIFAR10.base_folder else root
+    folder = root / CIFAR10.base_folder
+    if not _complete(folder):
+        _fill(root, offline, patience)
+    return read_folder(folder, image_size, normalize)
+
+
+def read_folder(
+    folder: Path, image_size: int, normalize: Normalize | None = None, md5: Mapping[str, str] | None = None
+) -> ImageSet:
+    """Read ``test_batch`` and ``batches.meta``; ``md5`` are their hashes, torchvision's by default.
+
+    Raises:
+        InputError: a file is not the one with this MD5, or does not hold what CIFAR-10's files hold.
+    """
+    md5 = MD5 if md5 is None else md5
+    batch, meta = (_load(folder / name, md5[name]) for name in (TEST, META))
+    try:
+        data, labels = batch["data"].uint8(3 * 32 * 32), [int(label) for label in batch["labels"]]
+        names = [str(name) for name in meta[CIFAR10.meta["key"]]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{TEST} or {META} is not in CIFAR-10's format ({error!r}); fetch it again"
+        ) from None
+    images = np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    return from_arrays(
+        images,
+        np.asarray(labels, np.int64),
+        names,
+        name="cifar10",
+        source=f"CIFAR-10, {len(images):,} test images, 32x32 pixels",
+        image_size=image_size,
+        normalize=normalize,
+    )
+
+
+def _complete(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (TEST, META))
+
+
+# --- reading ---------------------------------------------------------------------------------------
+
+
+class _PickledArray:
+    """What a pickle says of an array: shape, dtype and bytes, from which only plain bytes are made."""
+
+    __slots__ = ("state",)
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def uint8(self, columns: int) -> np.ndarray:
+        """The array as (n, columns) uint8; ValueError if it is anything else."""
+        _, shape, dtype, fortran, content = self.state
+        content = content.encode("latin1") if isinstance(content, str) else content
+        if dtype.name not in ("u1", "|u1") or fortran or not isinstance(content, bytes):
+            raise ValueError("the images are not plain 8-bit numbers")
+        if len(shape) != 2 or shape[1] != columns or math.prod(shape) != len(content) or not content:
+            raise ValueError(f"the images have shape {shape}")
+        return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+class _PickledDtype:
+    __slots__ = ("name",)
+
+    def __init__(self, name: Any) -> None:
+        self.name = name.decode("latin1") if isinstance(name, bytes) else name
+
+    def __setstate__(self, state: Any) -> None:
+        """Byte order and fields; of no use for single bytes."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes no object of a class or function the file names; arrays become ``_PickledArray``."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        # Fresh functions each time: a file can call them, but change nothing that outlives the reading.
+        if (module, name) in {(f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")}:
+            return lambda *_: _PickledArray()
+        if (module, name) == ("numpy", "ndarray"):
+            return "ndarray"
+        if (module, name) == ("numpy", "dtype"):
+            return lambda code, *_: _PickledDtype(code)
+        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in protocol 2
+            return lambda text, _="latin1": str(text).encode("latin1")
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def _load(path: Path, md5: str) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(f"{path.name} is larger than CIFAR-10's; remove it and fetch it again")
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read ({error.strerror}); fetch it again") from None
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != md5:
+        raise InputError(
+            f"{path.name} has the MD5 {found}, CIFAR-10's has {md5}; it is not read: remove it and fetch it "
+            "again"
+        )
+    return unpickle(content, path.name)
+
+
+def unpickle(content: bytes, name: str) -> dict[str, Any]:
+    """The dictionary in one of CIFAR-10's pickles, nothing in it executed.
+
+    Raises:
+        InputError: damaged, or it asks for anything but plain data.
+    """
+    try:
+        found = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        return {key: value for key, value in found.items() if isinstance(key, str)}
+    except Exception as error:  # a hostile pickle can make the reader raise anything
+        detail = f"{type(error).__name__}: {error}"[:160].replace("\n", " ")
+        raise InputError(f"{name} is not one of CIFAR-10's files ({detail}); it was not executed") from None
+
+
+# --- filling the cache ------------------------------------------------------------------------------
+
+
+def _fill(root: Path, offline: bool, patience: float | None) -> None:
+    """Get ``cifar-10-batches-py`` from the archive in the cache, or from the network."""
+    archive = root / CIFAR10.filename
+    if offline and not archive.is_file():
+        raise CifarUnavailableError("it is not in the cache, and --offline forbids a download", root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / "cifar10.lock"):
+            if _complete(root / CIFAR10.base_folder):
+                return  # another process was faster
+            if archive.is_file():
+                _extract(archive, root)
+            else:
+                _download(root, patience)
+    except CifarUnavailableError:
+        raise
+    except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
+        raise InputError(
+            f"cifar10: {root} cannot be filled ({type(error).__name__}: {error}); remove what is in it, or "
+            "choose another --data-root"
+        ) from None
+
+
+def _download(root: Path, patience: float | None) -> None:
+    give_up = math.inf if patience is None else time.monotonic() + patience
+    with tempfile.NamedTemporaryFile(dir=root, prefix=".cifar10-") as archive:
+        try:
+            with _connect(CIFAR10.url, CONNECT_SECONDS) as response:
+                if patience is None:
+                    print(f"downloading CIFAR-10 (170 MB) from {CIFAR10.url}", file=sys.stderr)
+                while block := response.read(1 << 18):
+                    archive.write(block)
+                    if time.monotonic() > give_up:
+                        raise TimeoutError(f"the download takes longer than {patience:g} s")
+                    if archive.tell() > LARGEST_ARCHIVE:
+                        raise OSError("the server sends more than CIFAR-10")
+        except (OSError, http.client.HTTPException) as error:
+            host = urlsplit(CIFAR10.url).hostname
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+            raise CifarUnavailableError(
+                f"it is not in the cache and {host} gives no answer ({reason})", root
+            ) from None
+        archive.flush()
+        _extract(Path(archive.name), root)
+
+
+def _connect(url: str, seconds: float) -> Any:
+    """Open a URL; also a name server that does not answer costs no more than ``seconds``."""
+    outcome: list[Any] = []
+
+    def attempt() -> None:
+        try:
+            outcome.append(urllib.request.urlopen(url, timeout=seconds))
+        except Exception as error:  # handed to the caller's thread
+            outcome.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"no connection within {seconds:g} s")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _extract(archive: Path, root: Path, md5: str = CIFAR10.tgz_md5) -> None:
+    """Unpack the files torchvision lists, and no other, each complete or not at all."""
+    with open(archive, "rb") as stream:
+        h = hashlib.md5(usedforsecurity=False)
+        while block := stream.read(1 << 20):
+            h.update(block)
+    if h.hexdigest() != md5:
+        raise InputError(
+            f"{CIFAR10.filename} has the MD5 {h.hexdigest()}, CIFAR-10's has {md5}; it is not unpacked: "
+            "remove it and fetch it again"
+        )
+    folder = root / CIFAR10.base_folder
+    folder.mkdir(exist_ok=True)
+    with tarfile.open(archive, "r:gz") as tar:
+        for name in MD5:
+            member = tar.extractfile(f"{CIFAR10.base_folder}/{name}")
+            if member is None:
+                raise KeyError(f"{name} is not a file")
+            part = folder / f".{name}.{os.getpid()}"
+            try:
+                part.write_bytes(member.read(LARGEST_FILE))
+                os.replace(part, folder / name)
+            finally:
+                part.unlink(missing_ok=True)

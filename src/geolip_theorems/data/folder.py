@@ -1,0 +1,177 @@
+"""Images from a folder in torchvision's ImageFolder layout, read file by file when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..errors import InputError
+from .imageset import ImageSet, printable
+from .transforms import Normalize, Transform, check_picture
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+# Named, because Pillow would otherwise also try formats that start other programs (EPS: Ghostscript).
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
+EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+LARGEST_FILE = 256 << 20  # bytes
+LAYOUT = "expected images in one folder for each class, or images without class folders"
+
+
+class FolderStore:
+    """Image files, opened one at a time.
+
+    Args:
+        root: the folder; files are named relative to it in messages.
+        files: paths relative to the folder, strings.
+        transform: what turns an image into the model's input; it must crop, so that all end equally large.
+    """
+
+    def __init__(self, root: Path, files: list[str], transform: Transform) -> None:
+        self.root = root
+        self.files = files
+        self.transform = transform
+        self.size = transform.output_size(1, 1)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def tensor(self, index: np.ndarray) -> torch.Tensor:
+        if not len(index):
+            return torch.empty(0, 3, *self.size)
+        return self.transform.batch(self._image(self.files[i]) for i in index)
+
+    def masks(self, index: np.ndarray) -> None:
+        return None
+
+    def digest(self, index: np.ndarray) -> bytes:
+        """Reads each file once, and looks at its header: what is no image is found before any work starts."""
+        h = hashlib.sha256(b"files")
+        for i in index:
+            path = self._regular(self.files[i])
+            self._open(path, self.files[i]).close()
+            with open(path, "rb") as stream:
+                h.update(_sha256(stream))
+        return h.digest()
+
+    def _regular(self, file: str) -> Path:
+        """The file's path, if it is a regular file of acceptable size: no device, pipe or dangling link."""
+        path = self.root / file
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise self._unreadable(file, error) from None
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= LARGEST_FILE:
+            raise InputError(
+                f"{self._name(file)} is not a file of 1 byte to {LARGEST_FILE >> 20} MiB; take it out of "
+                "the folder"
+            )
+        return path
+
+    def _open(self, path: Path, file: str) -> Image.Image:
+        try:
+            image = Image.open(path, formats=FORMATS)
+        except Exception as error:  # Pillow's readers raise what they like on damaged files
+            raise self._unreadable(file, error) from None
+        check_picture(image.width, image.height, self._name(file))
+        if image.mode not in EIGHT_BIT:
+            raise InputError(f"{self._name(file)} has pixels of mode {image.mode}; expected 8 bits a channel")
+        return image
+
+    def _image(self, file: str) -> Image.Image:
+        with self._open(self._regular(file), file) as image:
+            try:
+                return image.convert("RGB")
+            except Exception as error:  # as above
+                raise self._unreadable(file, error) from None
+
+    def _name(self, file: str) -> str:
+        return "image " + printable(f"{self.root.name}/{file}")
+
+    def _unreadable(self, file: str, error: Exception) -> InputError:
+        detail = printable(str(getattr(error, "strerror", None) or error)).replace(str(self.root), "")[:160]
+        return InputError(
+            f"{self._name(file)} cannot be read as an image ({type(error).__name__}: {detail}); "
+            "replace it or take it out of the folder"
+        )
+
+
+def _sha256(stream) -> bytes:
+    h = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        h.update(block)
+    return h.digest()
+
+
+def load_folder(path: Path, image_size: int, normalize: Normalize | None = None) -> ImageSet:
+    """The images below a folder: Resize of the shorter side, then CenterCrop, both to ``image_size``.
+
+    A subfolder is a class, its images those at any depth in it, in torchvision's order, then interleaved
+    by class; a folder without class folders gives unlabelled images. Hidden files are left out.
+
+    Raises:
+        InputError: no image, an empty class, images beside class folders, or links that run in circles.
+    """
+    path = Path(os.path.abspath(path))
+    loose, classes = _scan(path)
+    shown = printable(path.name) or "folder"
+    filled = [name for name, files in classes.items() if files]
+    if loose and filled:
+        raise InputError(
+            f"folder {shown} has images ({printable(loose[0])}) beside class folders "
+            f"({printable(filled[0])}); {LAYOUT}"
+        )
+    if not loose and not filled:
+        raise InputError(f"folder {shown} holds no image ({', '.join(EXTENSIONS)}); {LAYOUT}")
+    empty = [name for name in classes if name not in filled]
+    if filled and empty:
+        raise InputError(f"folder {shown}: class {printable(empty[0])!r} has no image; {LAYOUT}")
+    transform = Transform(image_size, crop=True, normalize=normalize)
+    source = f"folder {shown}"
+    if loose:
+        return ImageSet(shown, source, FolderStore(path, loose, transform), transform.describe())
+    files = [file for name in filled for file in classes[name]]
+    labels = np.repeat(np.arange(len(filled), dtype=np.int64), [len(classes[name]) for name in filled])
+    store = FolderStore(path, files, transform)
+    names = tuple(printable(name) for name in filled)
+    return ImageSet(shown, source, store, transform.describe(), labels, names).interleaved()
+
+
+def _scan(root: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """Images right below the folder, and for each subfolder those at any depth; paths relative to root."""
+    try:
+        entries = sorted(
+            (entry for entry in os.scandir(root) if not _hidden(entry.name)), key=lambda e: e.name
+        )
+    except OSError as error:
+        raise InputError(f"folder {printable(root.name)} cannot be read ({error.strerror})") from None
+    loose = [entry.name for entry in entries if _is_image(entry.name) and not entry.is_dir()]
+    seen = {os.path.realpath(root)}
+    return loose, {entry.name: _below(root, entry.name, seen) for entry in entries if entry.is_dir()}
+
+
+def _below(root: Path, name: str, seen: set[str]) -> list[str]:
+    found = []
+    for directory, subdirectories, files in os.walk(root / name, followlinks=True):
+        real = os.path.realpath(directory)
+        if real in seen:
+            where = printable(os.path.relpath(directory, root.parent))
+            raise InputError(f"folder {where} is reached twice through symbolic links; remove the link")
+        seen.add(real)
+        subdirectories[:] = [entry for entry in subdirectories if not _hidden(entry)]
+        inside = os.path.relpath(directory, root)
+        found += [(inside, file) for file in files if _is_image(file) and not _hidden(file)]
+    return [os.path.join(*pair) for pair in sorted(found)]
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS)

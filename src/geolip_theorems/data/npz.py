@@ -1,0 +1,125 @@
+"""Images from an ``.npz`` file, which is checked before any of it is read.
+
+Nothing in the file is executed: arrays of Python objects are refused. Sizes are taken from the archive's
+directory and the arrays' headers, which must agree, so that neither a compression bomb nor an absurd shape
+takes memory.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from ..errors import InputError, nearest
+from .imageset import LARGEST_CLASSES, ImageSet, from_arrays, printable
+from .transforms import Normalize, check_picture
+
+KEYS = ("images", "labels", "classes", "groups")
+LARGEST = 8 << 30  # bytes of all arrays; larger sets belong in a folder, which is read batch by batch
+BOMB_BYTES, BOMB_RATIO = 256 << 20, 100  # images hardly shrink; this much from so little is no image set
+LONGEST_CLASS_NAME = 1024
+LONGEST_HEADER = 16_384  # bytes; numpy itself refuses headers above 10,000
+WANTED = "expected images uint8 (N, H, W, 3) and optionally labels (N,), classes (C,), groups (N,)"
+# What zipfile and numpy raise on damaged files, NotImplementedError and RuntimeError for encryption.
+DAMAGE = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) -> ImageSet:
+    """Read ``images`` and, where present, ``labels``, ``classes`` and ``groups``.
+
+    Raises:
+        InputError: the file cannot be read; wrong keys, shapes or dtypes; more than 8 GiB.
+    """
+    name = printable(path.stem)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = _read(archive, name)
+    except InputError:
+        raise
+    except DAMAGE as error:
+        detail = printable(f"{type(error).__name__}: {error}")[:200]
+        raise InputError(
+            f"{printable(path.name)} cannot be read as an .npz file ({detail}); {WANTED}"
+        ) from None
+    classes = arrays.get("classes")
+    return from_arrays(
+        arrays["images"],
+        arrays.get("labels"),
+        None if classes is None else classes.tolist(),
+        arrays.get("groups"),
+        name=name,
+        source=f"file {printable(path.name)}",
+        image_size=image_size,
+        normalize=normalize,
+    ).interleaved()
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
+    members = _members(archive, name)
+    for key, (member, shape, dtype) in members.items():
+        _check_header(key, shape, dtype, members["images"][1], name)
+        header = member.file_size - math.prod(shape) * dtype.itemsize
+        if not 0 < header <= LONGEST_HEADER:
+            raise InputError(
+                f"{name}: {key} claims {shape} {dtype}, which its {member.file_size} bytes do not hold"
+            )
+    arrays = {}
+    for key, (member, _, _) in members.items():
+        with archive.open(member) as stream:
+            arrays[key] = npy.read_array(stream, allow_pickle=False)
+    return arrays
+
+
+def _members(archive: zipfile.ZipFile, name: str) -> dict[str, tuple]:
+    """Key -> (archive member, shape, dtype), sizes checked against bombs and names against ``KEYS``."""
+    members: dict[str, tuple] = {}
+    total = 0
+    for member in archive.infolist():
+        key = member.filename.removesuffix(".npy")
+        if key not in KEYS or key == member.filename:
+            hint = nearest(key, KEYS)
+            raise InputError(f"{name}: unknown array {printable(key)[:80]!r}, {hint}; {WANTED}")
+        if key in members:
+            raise InputError(f"{name}: two arrays named {key!r}; {WANTED}")
+        total += member.file_size
+        shrunk = member.file_size / max(1, member.compress_size)
+        if total > LARGEST or (member.file_size > BOMB_BYTES and shrunk > BOMB_RATIO):
+            raise InputError(
+                f"{name}: {key} would take {member.file_size / 2**30:.1f} GiB ({shrunk:.0f} times its "
+                f"compressed size); expected at most {LARGEST >> 30} GiB of images in one .npz; use a folder"
+            )
+        with archive.open(member) as stream:
+            members[key] = (member, *_header(stream, key, name))
+    if "images" not in members:
+        raise InputError(f"{name}: no array 'images', only {sorted(members) or 'nothing'}; {WANTED}")
+    return members
+
+
+def _header(stream, key: str, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    version = npy.read_magic(stream)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if version not in readers:
+        raise InputError(f"{name}: {key} is in version {version} of the .npy format; expected 1.0 or 2.0")
+    shape, _, dtype = readers[version](stream)
+    if dtype.hasobject:
+        raise InputError(f"{name}: {key} holds Python objects, which are never loaded; {WANTED}")
+    return shape, dtype
+
+
+def _check_header(key: str, shape: tuple, dtype: np.dtype, images: tuple, name: str) -> None:
+    if key == "images":
+        right = dtype == np.uint8 and len(shape) == 4 and shape[3] == 3 and 0 not in shape
+        if right:
+            check_picture(shape[2], shape[1], f"{name}: each image")
+    elif key == "classes":
+        right = dtype.kind == "U" and len(shape) == 1 and shape[0] <= LARGEST_CLASSES
+        right = right and dtype.itemsize <= 4 * LONGEST_CLASS_NAME
+    else:
+        right = dtype.kind in "iu" and shape == images[:1]
+    if not right:
+        raise InputError(f"{name}: {key} are {dtype} {shape}; {WANTED}")
