@@ -49,13 +49,13 @@ class MapsCache:
     Attributes:
         folder: where it is; made when first needed.
         limit_gb: entries used longest ago are removed after a write takes it above this size (10^9 bytes).
-        refresh: compute again what is there already, once a process.
+        fresh_after: compute again what was written before this time (seconds since the epoch).
         say: called with one line of news (waiting, redoing a damaged entry).
     """
 
     folder: Path
     limit_gb: float = DEFAULT_LIMIT_GB
-    refresh: bool = False
+    fresh_after: float = 0.0
     say: Callable[[str], None] = lambda line: None
 
     def maps(self, parts: Mapping[str, Any], compute: Callable[[], Maps]) -> tuple[Maps, Path, bool]:
@@ -73,7 +73,7 @@ class MapsCache:
         """
         entry = self.folder / CACHE_VERSION / cache_key(parts)
         with self._lock(entry):
-            found = None if self.refresh else self._read(entry)
+            found = self._read(entry)
             if found is not None:
                 os.utime(entry / META)
                 return found, entry, False
@@ -87,13 +87,16 @@ class MapsCache:
         """A JSON-able result computed from an entry's maps, kept beside them under a key of its own."""
         path = entry / f"analysis-{cache_key(parts)}.json"
         with self._lock(path):
-            if path.exists() and not self.refresh:
+            if path.exists() and path.stat().st_mtime >= self.fresh_after:
                 try:
                     return json.loads(path.read_text())
                 except ValueError:
                     self.say(f"analysis {path.name} in the cache is damaged; doing it again")
             text = json.dumps(compute(), indent=1)
-            write_atomically(path, lambda name: Path(name).write_text(text))
+            try:
+                write_atomically(path, lambda name: Path(name).write_text(text))
+            except OSError as error:
+                raise _unwritable(self.folder, error) from None
             return json.loads(text)
 
     def _lock(self, path: Path) -> FileLock:
@@ -115,6 +118,8 @@ class MapsCache:
             return None
         try:
             meta = json.loads((entry / META).read_text())
+            if meta["written"] < self.fresh_after:
+                return None
             for name, digest in meta["sha256"].items():
                 if file_sha256(entry / f"{name}.npy") != digest:
                     raise ValueError(f"{name}.npy has another checksum")
@@ -124,7 +129,7 @@ class MapsCache:
             }
             absent = {"error_only": None, "error_without": None}
             classes = tuple(meta["classes"]) if meta["classes"] is not None else None
-            return Maps(**{**absent, **arrays}, classes=classes)
+            return Maps(**{**absent, **arrays}, classes=classes, patch_values=meta["patch_values"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.say(f"cache entry {entry.name} is damaged ({error}); extracting again")
             shutil.rmtree(entry, ignore_errors=True)
@@ -140,7 +145,9 @@ class MapsCache:
             meta = {
                 "key": dict(parts),
                 "classes": maps.classes,
+                "patch_values": maps.patch_values,
                 "sha256": {name: file_sha256(unfinished / f"{name}.npy") for name in maps.arrays()},
+                "written": time.time(),
                 "seconds": round(seconds, 3),
             }
             (unfinished / META).write_text(json.dumps(meta, indent=1, default=str))

@@ -76,6 +76,7 @@ def extract(
         labels=images.labels,
         groups=images.groups,
         classes=images.classes,
+        patch_values=3 * model.patch_size**2,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class Maps:
     labels: np.ndarray | None = None
     groups: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
+    patch_values: int = 0
 
     def __len__(self) -> int:
         return len(self.error)
@@ -57,6 +58,11 @@ class Maps:
         """Every array that is there, by name, in a fixed order."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    def prefix(self, n: int) -> Maps:
+        """The maps of the first n images."""
+        first = {name: array[:n] for name, array in self.arrays().items()}
+        return replace(self, **first)
 
     def energy(self) -> np.ndarray:
         """(N, gh, gw, D) each mode's share of a patch's energy, S_k^2 / (sum_k S_k^2 + 1e-10)."""

@@ -1,0 +1,9 @@
+"""Registers the suite's plugins; everything they do is in ``fixtures/``."""
+
+pytest_plugins = [
+    "fixtures.options",
+    "fixtures.subjects",
+    "fixtures.analyses",
+    "fixtures.verdicts",
+    "fixtures.results",
+]

@@ -1,0 +1,290 @@
+"""From a subject to its record: maps, measures, controls, verdicts.
+
+Each stage is cached under everything it depends on, so an unchanged run only reads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .claims import CLAIMS, Claim
+from .expectations import Expectation
+from .extraction import Maps, extract
+from .extraction.cache import MapsCache
+from .measures import MEASURES_VERSION, calibrated, seed_accuracies, seed_protocol
+from .measures.decisions import Attribution, attribution, decide
+from .model.config import SVAEConfig
+from .model.patch_svae import PatchSVAE
+from .model.sources import random_twin, weights_sha256
+from .record import SubjectRecord, Verdict
+from .subject import Subject
+
+SPLIT_SEEDS = 10
+FIRST_TWIN_SEED = 1001  # away from the seeds people choose for `random:`
+NO_LABELS = "the images have no labels, and this question compares classes; give a labelled data set"
+
+# Called with (what is being done, steps in all); gives a function that is told the steps done.
+Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+def unwatched(label: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """A watch that shows nothing."""
+    return nullcontext(lambda done: None)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A subject's maps and what was measured on them."""
+
+    maps: Maps
+    record: SubjectRecord
+
+
+def analyse(
+    subject: Subject,
+    cache: MapsCache,
+    *,
+    claims: tuple[Claim, ...] = CLAIMS,
+    expectations: Iterable[Expectation] = (),
+    watch: Watch = unwatched,
+) -> Analysis:
+    """Measure a subject and give the verdicts.
+
+    Args:
+        subject: the model and the images.
+        cache: where maps and analyses are kept.
+        claims: with their thresholds.
+        expectations: verdicts expected not to hold.
+        watch: shows progress.
+
+    Raises:
+        InputError: the model's output is unusable, or the cache cannot be written.
+
+    Cost: extraction, see :func:`extract`; the measures, see :mod:`geolip_theorems.measures`; for each
+    control the same on ``control_images`` images.
+    """
+    options = subject.options
+    timings: dict[str, Any] = {}
+    maps, entry = _maps(subject, cache, watch, timings)
+    begun = time.monotonic()
+    key = {"measures": MEASURES_VERSION, "seed": options.seed}
+    with watch("measuring", 2) as done:
+        seed_key = {**key, "what": "seed_protocol"}
+        seed = cache.analysis(entry, seed_key, lambda: _seed_figures(maps, options.seed))
+        done(1)
+        calibrated_key = {**key, "what": "calibrated"}
+        figures = cache.analysis(entry, calibrated_key, lambda: calibrated(maps, seed=options.seed))
+        done(2)
+    timings["measures_s"] = round(time.monotonic() - begun, 3)
+    begun = time.monotonic()
+    controls = _controls(subject, maps, entry, cache, watch, key)
+    timings["controls_s"] = round(time.monotonic() - begun, 3)
+    record = SubjectRecord(
+        id=subject.id,
+        model=subject.describe_model(),
+        dataset=subject.describe_dataset(),
+        seed=options.seed,
+        device=options.device,
+        measurements={**seed, "calibrated": _with_twins(figures, controls), "controls": _summary(controls)},
+        timings=timings,
+    )
+    known = {
+        e.claim: e for e in expectations if (e.model, e.dataset) == (subject.model.name, subject.images.name)
+    }
+    labelled = maps.labels is not None
+    record.verdicts = [
+        verdict_on(claim, record.measurements, labelled, _attribution(claim, controls), known.get(claim.name))
+        for claim in claims
+    ]
+    return Analysis(maps, record)
+
+
+def verdict_on(
+    claim: Claim,
+    measurements: Mapping[str, Any],
+    labelled: bool,
+    twins: Attribution | None = None,
+    expectation: Expectation | None = None,
+) -> Verdict:
+    """The verdict on one claim from a subject's measurements."""
+    figure = look_up(measurements["calibrated"], claim.metric) or {}
+    shared = {
+        "theorem": 3,
+        "question": claim.question,
+        "claim": claim.name,
+        "metric": claim.metric,
+        "title": claim.title,
+        "threshold": claim.threshold,
+        "comparison": claim.comparison,
+        "expected": expectation.verdict if expectation else None,
+        "expected_reason": expectation.reason if expectation else None,
+        "seed_value": _seed_value(claim, measurements["seed_protocol"]),
+    }
+    value, ci95, n = figure.get("value"), figure.get("ci95"), int(figure.get("n") or 0)
+    method = figure.get("method", "")
+    if value is None:
+        reason = (
+            NO_LABELS
+            if claim.needs_labels and not labelled
+            else method or "there is nothing to measure it on"
+        )
+        return Verdict(
+            **shared, value=None, ci95=None, method=method, n=n, p=None, verdict="not measured", reason=reason
+        )
+    p = look_up(measurements["calibrated"], claim.p_from) if claim.p_from else None
+    decision = decide(
+        value, ci95, claim.threshold, claim.comparison, p, n=n, needs_p=claim.p_from is not None
+    )
+    return Verdict(
+        **shared,
+        value=value,
+        ci95=ci95,
+        method=method,
+        n=n,
+        p=p,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        n_to_decide=decision.n_to_decide,
+        attributed=twins.attributed if twins else None,
+        attribution=asdict(twins) if twins else None,
+    )
+
+
+def look_up(tree: Mapping[str, Any], path: str) -> Any:
+    """The entry at keys joined by dots, or None where one of them is missing."""
+    node: Any = tree
+    for key in path.split("."):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
+
+
+def _maps(subject: Subject, cache: MapsCache, watch: Watch, timings: dict[str, Any]) -> tuple[Maps, Path]:
+    options = subject.options
+    begun = time.monotonic()
+
+    def compute() -> Maps:
+        with watch(f"extracting {subject.id}", len(subject.images)) as done:
+            return extract(
+                subject.model.model,
+                subject.images,
+                device=options.device,
+                ablation_images=options.ablation_images,
+                progress=lambda count, _: done(count),
+            )
+
+    maps, entry, fresh = cache.maps(subject.maps_key(options.ablation_images), compute)
+    timings.update(
+        extraction_s=round(time.monotonic() - begun, 3), from_cache=not fresh, images=len(subject.images)
+    )
+    return maps, entry
+
+
+def _seed_figures(maps: Maps, seed: int) -> dict[str, Any]:
+    figures: dict[str, Any] = {"seed_protocol": seed_protocol(maps, seed)}
+    if figures["seed_protocol"]["probes"]:
+        seeds = range(seed, seed + SPLIT_SEEDS)
+        figures["seed_accuracies"] = seed_accuracies(maps, seeds)
+    return figures
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The calibrated figures of the subject and of its twins, on the same images."""
+
+    subject: dict[str, Any]
+    twins: list[dict[str, Any]]
+    images: int
+    seeds: list[int]
+
+
+def _controls(
+    subject: Subject, maps: Maps, entry: Path, cache: MapsCache, watch: Watch, key: Mapping[str, Any]
+) -> Controls | None:
+    """The subject and its random-weight twins on the first ``control_images`` images.
+
+    A twin is made from a config, so only models of the built-in architecture have any.
+    """
+    options = subject.options
+    if not options.controls or not isinstance(subject.model.model, PatchSVAE):
+        return None
+    count = min(options.control_images, len(maps))
+    short = {**key, "what": "control", "images": count}
+    seeds = list(range(FIRST_TWIN_SEED, FIRST_TWIN_SEED + options.controls))
+    with watch("measuring random-weight twins", options.controls + 1) as done:
+        own = cache.analysis(entry, short, lambda: calibrated(maps.prefix(count), seed=options.seed))
+        done(1)
+        twins = []
+        for seed in seeds:
+            twin = twin_of(subject, seed, count)
+            twin_maps, twin_entry = _maps(twin, cache, unwatched, {})
+            twins.append(
+                cache.analysis(twin_entry, short, lambda m=twin_maps: calibrated(m, seed=options.seed))
+            )
+            done(1 + len(twins))
+    return Controls(own, twins, count, seeds)
+
+
+def twin_of(subject: Subject, seed: int, images: int) -> Subject:
+    """A subject of the same shape with fresh weights from a seed, on the first images."""
+    config: SVAEConfig = subject.model.model.config
+    model = random_twin(config, seed).to(subject.options.device)
+    loaded = replace(subject.model, model=model, name=f"twin-{seed}", sha256=weights_sha256(model))
+    return replace(subject, model=loaded, images=subject.images.prefix(images))
+
+
+def _attribution(claim: Claim, controls: Controls | None) -> Attribution | None:
+    if controls is None:
+        return None
+    own = look_up(controls.subject, claim.metric) or {}
+    twins = [look_up(twin, claim.metric) or {} for twin in controls.twins]
+    return attribution(own, twins, claim.comparison)
+
+
+def _with_twins(figures: dict[str, Any], controls: Controls | None) -> dict[str, Any]:
+    """The calibrated figures, those of the claims with the twins' beside them."""
+    if controls is None:
+        return figures
+    for claim in CLAIMS:
+        figure, found = look_up(figures, claim.metric), _attribution(claim, controls)
+        if figure and found and found.twin:
+            figure["twin"] = {**found.twin, "images": controls.images}
+    return figures
+
+
+def _summary(controls: Controls | None) -> dict[str, Any] | None:
+    """Each claim's figure of the subject and of every twin on the controls' images."""
+    if controls is None:
+        return None
+
+    def figures(tree: dict[str, Any]) -> dict[str, Any]:
+        return {claim.name: look_up(tree, claim.metric) for claim in CLAIMS}
+
+    return {
+        "images": controls.images,
+        "subject": figures(controls.subject),
+        "twins": [
+            {"seed": seed, **figures(twin)} for seed, twin in zip(controls.seeds, controls.twins, strict=True)
+        ],
+    }
+
+
+def _seed_value(claim: Claim, seed: Mapping[str, Any]) -> float | None:
+    """What the seed protocol has for the claim's question."""
+
+    def test(probe: str) -> float | None:
+        return look_up(seed, "probes." + probe + ".test") if seed.get("probes") else None
+
+    def lift(a: str, b: str) -> float | None:
+        return None if test(a) is None or test(b) is None else test(a) - test(b)
+
+    return {
+        "spatial_cv": lambda: look_up(seed, "spatial_cv.mean"),
+        "class_cosine": lambda: look_up(seed, "class_cosine.min"),
+        "release_friction": lambda: lift("release", "friction"),
+        "all_eigenvalues": lambda: lift("release+eigenvalues+friction", "eigenvalues"),
+    }.get(claim.name, lambda: None)()

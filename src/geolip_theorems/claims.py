@@ -1,0 +1,141 @@
+"""The claims under test and their thresholds, in one place.
+
+A claim says ``metric comparison threshold``. Its metric is a figure of the calibrated measures. A
+TOML file given with ``--thresholds`` replaces thresholds by claim name::
+
+    [thresholds]
+    spatial_cv = 0.2
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError, unknown
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+LARGEST_TOML = 1 << 20
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the theorem.
+
+    Attributes:
+        name: short name, as in thresholds and expectations files.
+        question: ``q1`` to ``q6``.
+        metric: where the figure is in ``measurements.calibrated``, keys joined by dots.
+        title: the claim in a few words.
+        comparison, threshold: the claim holds where metric ``>`` or ``<`` threshold.
+        needs_labels: whether it compares classes.
+        p_from: where the p is that the claim also needs below 0.01, or None.
+        percent: print the figure in percentage points.
+    """
+
+    name: str
+    question: str
+    metric: str
+    title: str
+    comparison: str
+    threshold: float
+    needs_labels: bool = False
+    p_from: str | None = None
+    percent: bool = False
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("spatial_cv", "q1", "spatial_cv.corrected", "error varies over patches", ">", 0.1),
+    Claim(
+        "class_cosine",
+        "q2",
+        "class_cosine.min",
+        "classes fail in different places",
+        "<",
+        0.99,
+        needs_labels=True,
+        p_from="class_cosine.min.p",
+    ),
+    Claim("mode_share", "q3", "modes.share", "which mode matters varies over patches", ">", 0.05),
+    Claim(
+        "release_chance",
+        "q4",
+        "lifts.release-chance",
+        "release maps tell classes apart",
+        ">",
+        0.0,
+        needs_labels=True,
+        percent=True,
+    ),
+    Claim(
+        "release_friction",
+        "q4",
+        "lifts.release-friction",
+        "release classifies better than friction",
+        ">",
+        0.0,
+        needs_labels=True,
+        percent=True,
+    ),
+    Claim(
+        "all_eigenvalues",
+        "q5",
+        "lifts.all-eigenvalues",
+        "release and friction add to eigenvalues",
+        ">",
+        0.0,
+        needs_labels=True,
+        percent=True,
+    ),
+    Claim("gradient", "q6", "boundaries.gradient", "the model fails at boundaries", ">", 0.1),
+)
+NAMES = tuple(claim.name for claim in CLAIMS)
+
+
+def claims_of(question: str, claims: tuple[Claim, ...] = CLAIMS) -> tuple[Claim, ...]:
+    """The claims of one question."""
+    return tuple(claim for claim in claims if claim.question == question)
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """A TOML file as a dictionary.
+
+    Raises:
+        InputError: missing, unreadable, too large or not TOML.
+    """
+    try:
+        if path.stat().st_size > LARGEST_TOML:
+            raise InputError(f"{what} file {path.name!r} is over 1 MB; expected a short TOML file")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{what} file {path.name!r} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{what} file {path.name!r} is not TOML: {error}") from None
+
+
+def load_claims(path: Path | None) -> tuple[Claim, ...]:
+    """The claims with the thresholds of a TOML file, or as they stand.
+
+    Raises:
+        InputError: an unknown claim, or a threshold that is not a finite number.
+    """
+    if path is None:
+        return CLAIMS
+    content = read_toml(path, "thresholds")
+    table = content.get("thresholds")
+    if not isinstance(table, Mapping) or set(content) != {"thresholds"}:
+        raise InputError(f"thresholds file {path.name!r} needs one table, [thresholds], with claim = number")
+    for name, value in table.items():
+        if name not in NAMES:
+            raise unknown("claim in the thresholds file", name, NAMES)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise InputError(f"threshold of {name!r} is {value!r}; expected a finite number")
+    return tuple(replace(claim, threshold=float(table.get(claim.name, claim.threshold))) for claim in CLAIMS)

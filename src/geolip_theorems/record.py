@@ -1,0 +1,148 @@
+"""The results record: what ``results.json`` holds, typed and versioned."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .model.writing import write_atomically
+
+FORMAT = "geolip-theorems results"
+VERSION = 1
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "numba", "geolip-svae", "geolip-core")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One claim's outcome on one subject.
+
+    Attributes:
+        theorem, question: 3 and ``q1`` to ``q6``.
+        claim, metric, title: see :class:`geolip_theorems.claims.Claim`.
+        value, ci95: the figure and the ends of its 95 % interval; None where it could not be measured.
+        method: how the interval was found.
+        threshold, comparison: the claim holds where value ``comparison`` threshold.
+        n: images the figure rests on.
+        p: of the claim's null, where it has one.
+        verdict: ``holds``, ``fails``, ``inconclusive`` or ``not measured``.
+        reason: why, in a sentence; for ``inconclusive`` what would decide it.
+        n_to_decide: images that would probably decide an inconclusive verdict.
+        attributed: whether the subject is beyond its random-weight twins; None where that is not known.
+        attribution: why, and the twins' range.
+        expected, expected_reason: from the expectations file, where it has an entry.
+        seed_value: the seed protocol's own value of the question, where it has one.
+    """
+
+    theorem: int
+    question: str
+    claim: str
+    metric: str
+    title: str
+    value: float | None
+    ci95: list[float] | None
+    method: str
+    threshold: float
+    comparison: str
+    n: int
+    p: float | None
+    verdict: str
+    reason: str
+    n_to_decide: int | None = None
+    attributed: bool | None = None
+    attribution: dict[str, Any] | None = None
+    expected: str | None = None
+    expected_reason: str | None = None
+    seed_value: float | None = None
+
+
+@dataclass
+class SubjectRecord:
+    """One model on one image set; ``error`` says why a subject has no measurements."""
+
+    id: str
+    model: dict[str, Any]
+    dataset: dict[str, Any]
+    seed: int
+    device: str
+    verdicts: list[Verdict] = field(default_factory=list)
+    measurements: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass
+class Results:
+    """A run."""
+
+    subjects: list[SubjectRecord]
+    command: list[str]
+    environment: dict[str, Any]
+    created: str
+    format: str = FORMAT
+    version: int = VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; numbers that are not finite become None."""
+        return _finite(asdict(self))
+
+
+def now() -> str:
+    """The present moment as an ISO 8601 string in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def environment(device: str = "cpu") -> dict[str, Any]:
+    """What the figures and timings depend on besides subject and seed."""
+    import torch
+
+    found = {}
+    for package in ("geolip-theorems", *PACKAGES):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": found,
+        "cpu_count": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "executable": Path(sys.executable).name,
+    }
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Write ``results.json`` whole or not at all.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    text = json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n"
+    try:
+        write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"report folder {str(path.parent)!r} cannot be written ({error.strerror}); "
+            "give another --report-dir"
+        ) from None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

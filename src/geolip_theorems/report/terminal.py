@@ -1,0 +1,197 @@
+"""The tables a run ends with, for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..record import SubjectRecord, Verdict
+from .text import PERCENT_CLAIMS, interval, number
+
+STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
+MOST_ROWS = 20  # classes in a table; more are counted, not listed
+
+
+def render(subjects: list[SubjectRecord], console: Console) -> None:
+    """Print every subject's tables, then one line a verdict."""
+    for subject in subjects:
+        console.rule(f"Theorem 3, release fidelity: {subject.id}", align="left", style="bold")
+        if subject.error:
+            console.print(Text(subject.error, style="bold red"))
+            continue
+        if subject.measurements:
+            for part in subject_tables(subject):
+                console.print(part)
+                console.print()
+    console.rule("verdicts", align="left", style="bold")
+    console.print(verdict_table(subjects))
+    for line in findings(subjects):
+        console.print(Text(line, style="yellow"))
+
+
+def subject_tables(subject: SubjectRecord) -> list[RenderableType]:
+    """The script's tables, from the seed protocol, and the calibrated figures beside them."""
+    seed = subject.measurements["seed_protocol"]
+    tables: list[RenderableType] = [spatial_table(seed, subject)]
+    if seed.get("class_error"):
+        tables += [class_table(seed), mode_table(seed)]
+    if seed.get("probes"):
+        tables.append(probe_table(seed, subject.measurements))
+    return tables
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number_, column in enumerate(columns):
+        table.add_column(column, justify="left" if number_ == 0 else "right", no_wrap=True)
+    return table
+
+
+def spatial_table(seed: Mapping[str, Any], subject: SubjectRecord) -> Table:
+    """Questions 1 and 6 over all images: CV of the error maps, class cosines, overall map."""
+    counts, overall = seed["counts"], seed["overall"]
+    title = f"error maps ({counts['images']:,} images, CV over the first {counts['maps']:,})"
+    table = _table(title, "figure", "mean", "median", "min", "max")
+    cv = seed["spatial_cv"] or {}
+    table.add_row("spatial CV per image", *(number(cv.get(k)) for k in ("mean", "median", "min", "max")))
+    if seed.get("class_cosine"):
+        cosine = seed["class_cosine"]
+        table.add_row("cosine between classes", number(cosine["mean"]), "", number(cosine["min"]), "")
+    grid = subject.dataset["image_size"]
+    hot = f"{overall['hot_patches']} hot patches" if overall["hot_patches"] is not None else ""
+    table.add_row("overall error map", number(overall["mean"]), "", f"std {number(overall['std'])}", hot)
+    table.caption = f"images of {grid[0]}x{grid[1]} pixels; hot: above mean + 2 std" if hot else None
+    table.caption_justify = "left"
+    return table
+
+
+def class_table(seed: Mapping[str, Any]) -> Table:
+    """Questions 2 and 6 per class: error, regions, the patches it is highest at."""
+    table = _table(
+        "per class",
+        "class",
+        "mean",
+        "std",
+        "max",
+        "center",
+        "edge",
+        "corner",
+        "edge/center",
+        "top patches",
+        "ratio",
+    )
+    for name in list(seed["class_error"])[:MOST_ROWS]:
+        error, region, top = seed["class_error"][name], seed["regions"][name], seed["top_positions"][name]
+        places = " ".join(f"{r},{c}" for r, c in top["positions"] or [])
+        table.add_row(
+            name,
+            *(number(error[k]) for k in ("mean", "std", "max")),
+            *(number(region[k]) for k in ("center", "edge", "corner", "edge_to_center")),
+            places,
+            number(top["ratio"]),
+        )
+    return _with_rest(table, len(seed["class_error"]))
+
+
+def mode_table(seed: Mapping[str, Any]) -> Table:
+    """Question 3: the share of each mode in the energy, per class."""
+    energies = seed["mode_energy"]
+    modes = len(next(value for value in energies.values() if value is not None))
+    shown = min(modes, 8)
+    images = seed["counts"]["mode_images"]
+    table = _table(
+        f"energy of the modes (first {images} images)",
+        "class",
+        *(f"mode {k}" for k in range(shown)),
+        "full MSE",
+    )
+    for name in list(energies)[:MOST_ROWS]:
+        values = energies[name] or [None] * modes
+        table.add_row(name, *(number(v) for v in values[:shown]), number(seed["full_mse"][name]))
+    return _with_rest(table, len(energies))
+
+
+def probe_table(seed: Mapping[str, Any], measurements: Mapping[str, Any]) -> Table:
+    """Questions 4 and 5: the seed protocol's probes and the calibrated ones."""
+    table = _table(
+        "probes (accuracy)",
+        "features",
+        "seed train",
+        "seed test",
+        "over splits",
+        "calibrated",
+        "95 % interval",
+    )
+    splits = measurements.get("seed_accuracies") or {}
+    fair = (measurements.get("calibrated") or {}).get("probes") or {}
+    for name, probe in seed["probes"].items():
+        spread = splits.get(name)
+        several = f"{spread['mean']:.1%} ± {spread['std']:.1%}" if spread else ""
+        figure = _probe_figure(fair, name)
+        table.add_row(
+            name,
+            f"{probe['train']:.1%}",
+            f"{probe['test']:.1%}",
+            several,
+            f"{figure['value']:.1%}" if figure else "",
+            f"[{figure['ci95'][0]:.1%}, {figure['ci95'][1]:.1%}]" if figure and figure["ci95"] else "",
+        )
+    return table
+
+
+def _probe_figure(fair: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    short = "all" if name == "release+eigenvalues+friction" else name
+    found = fair.get(name) or fair.get(short)
+    return found if isinstance(found, Mapping) and found.get("value") is not None else None
+
+
+def verdict_table(subjects: list[SubjectRecord]) -> RenderableType:
+    """One line a verdict."""
+    table = _table(
+        "", "", "claim", "value", "95 % interval", "threshold", "n", "verdict", "model's doing", "script"
+    )
+    table.columns[1].justify = "left"
+    table.title = None
+    rows = [(subject, verdict) for subject in subjects for verdict in subject.verdicts]
+    for subject, verdict in rows:
+        table.add_row(*_verdict_row(verdict, subject.id if len(subjects) > 1 else ""))
+    return Group(table) if rows else Text("no verdict was asked for")
+
+
+def _verdict_row(verdict: Verdict, subject: str) -> list[RenderableType]:
+    percent = verdict.claim in PERCENT_CLAIMS
+    label = f"{verdict.question} {subject}".strip()
+    doing = {True: "yes", False: "no", None: "-"}[verdict.attributed]
+    return [
+        label,
+        verdict.title,
+        number(verdict.value, percent),
+        interval(verdict.ci95, percent),
+        f"{verdict.comparison} {number(verdict.threshold, percent)}",
+        f"{verdict.n:,}",
+        Text(verdict.verdict, style=STYLES[verdict.verdict]),
+        doing,
+        number(verdict.seed_value, percent),
+    ]
+
+
+def findings(subjects: list[SubjectRecord]) -> list[str]:
+    """The verdicts that were expected not to hold, each with its reason."""
+    return [
+        f"finding, {subject.id}, {v.question}: {v.title}: {v.verdict} "
+        f"(expected {v.expected}): {v.expected_reason}"
+        for subject in subjects
+        for v in subject.verdicts
+        if v.expected is not None
+    ]
+
+
+def _with_rest(table: Table, count: int) -> Table:
+    if count > MOST_ROWS:
+        table.caption = f"and {count - MOST_ROWS} more classes, see results.json"
+        table.caption_justify = "left"
+    return table

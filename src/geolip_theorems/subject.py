@@ -1,0 +1,192 @@
+"""The subject of a run: one model on one image set, opened from what the user asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .data import ImageSet, check_labels, load_images
+from .errors import InputError
+from .extraction import EXTRACTION_VERSION
+from .extraction.extract import tile_size
+from .model.patch_svae import grid_shape
+from .model.sources import LoadedModel, open_model, weights_sha256
+
+DEFAULT_IMAGE_SIZE = 64
+DEFAULT_ABLATION_IMAGES = 256
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Everything a run's figures depend on besides model and images.
+
+    Attributes:
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, already resolved.
+        seed: of splits, resampling and random weights.
+        implementation: see :func:`geolip_theorems.model.open_model`.
+        offline: never touch the network.
+        image_size: side in pixels; None for the model's own.
+        normalize: ``none``, ``imagenet``, ``MEAN/STD``; None for what the model was trained with.
+        max_images: measure the first so many; None for all.
+        data_root: folder of CIFAR-10; None for the default.
+        ablation_images: images whose modes are ablated; None for all.
+        controls: random-weight twins beside the subject; 0 for none.
+        control_images: images the twins are measured on.
+    """
+
+    device: str = "cpu"
+    seed: int = 0
+    implementation: str = "auto"
+    offline: bool = False
+    image_size: int | None = None
+    normalize: str | None = None
+    max_images: int | None = None
+    data_root: Path | None = None
+    ablation_images: int | None = DEFAULT_ABLATION_IMAGES
+    controls: int = 3
+    control_images: int = 512
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the images it is measured on, with the name the two have in test ids."""
+
+    model: LoadedModel
+    images: ImageSet
+    options: RunOptions = field(default_factory=RunOptions)
+
+    @property
+    def id(self) -> str:
+        """``MODEL-DATASET``, letters, digits, dots, dashes and underscores only."""
+        return subject_id(self.model.name, self.images.name)
+
+    def maps_key(self, ablation_images: int | None) -> dict[str, Any]:
+        """Everything the maps depend on."""
+        device = torch.device(self.options.device)
+        return {
+            "extraction": EXTRACTION_VERSION,
+            "weights": self.model.sha256,
+            "implementation": self.model.implementation,
+            "images": self.images.sha256,
+            "preprocessing": self.images.preprocessing,
+            "device": device.type,
+            "dtype": "float32",
+            "tile": tile_size(device),
+            "torch": torch.__version__,
+            "ablation_images": ablation_images,
+        }
+
+    def describe_model(self) -> dict[str, Any]:
+        """The record's ``model`` entry."""
+        model = self.model
+        return {
+            "name": model.name,
+            "source": model.source,
+            "sha256": model.sha256,
+            "implementation": model.implementation,
+            "substitute_for": model.substitute_for,
+            "config": model.config,
+        }
+
+    def describe_dataset(self) -> dict[str, Any]:
+        """The record's ``dataset`` entry."""
+        images = self.images
+        return {
+            "name": images.name,
+            "source": images.source,
+            "sha256": images.sha256,
+            "preprocessing": images.preprocessing,
+            "substitute_for": images.substitute_for,
+            "n_images": len(images),
+            "classes": None if images.classes is None else list(images.classes),
+            "image_size": list(images.image_size),
+        }
+
+
+def subject_id(model: str, dataset: str) -> str:
+    """The name of a model and a data set in test ids, without characters a shell or path would mind."""
+    return "-".join(re.sub(r"[^A-Za-z0-9._@-]+", "-", name).strip("-") for name in (model, dataset))
+
+
+def resolve_device(name: str) -> str:
+    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` as a device that is there.
+
+    Raises:
+        InputError: a name torch does not know, or a device this machine does not have.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise InputError(f"device {name!r} is not known; expected auto, cpu, cuda, cuda:N or mps")
+    if name.startswith("cuda"):
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(name.partition(":")[2] or 0) >= count:
+            raise InputError(
+                f"device {name!r} is not there: torch {torch.__version__} sees {count} CUDA devices; "
+                "use --device cpu, or install a CUDA build of torch and its driver"
+            )
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device 'mps' is not there: torch sees no Apple GPU; use --device cpu")
+    return name
+
+
+def open_subject(model: str, dataset: str, options: RunOptions) -> Subject:
+    """Open a model and an image set that fits it.
+
+    Raises:
+        InputError: whatever is wrong with either, or the image size is no multiple of the patch size.
+    """
+    loaded = open_model(
+        model,
+        device=options.device,
+        implementation=options.implementation,
+        offline=options.offline,
+        seed=options.seed,
+    )
+    size = options.image_size or int(loaded.config.get("img_size") or DEFAULT_IMAGE_SIZE)
+    images = load_images(
+        dataset,
+        image_size=size,
+        max_images=options.max_images,
+        data_root=options.data_root,
+        offline=options.offline,
+        seed=options.seed,
+        normalize=options.normalize or loaded.normalize,
+    )
+    check_labels(images)
+    grid_shape(*images.image_size, loaded.model.patch_size)
+    return Subject(loaded, images, options)
+
+
+def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: str) -> Subject:
+    """A subject of a module that is in memory already, for :func:`geolip_theorems.measure`.
+
+    Raises:
+        InputError: the model has no patch size, its weights are not finite, or the image size does not fit.
+    """
+    if not hasattr(model, "patch_size"):
+        raise InputError(f"model {name!r} has no patch_size; only patch models can be measured")
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")
+    check_labels(images)
+    grid_shape(*images.image_size, model.patch_size)
+    sizes = getattr(model, "config", None)
+    config = sizes.as_dict() if hasattr(sizes, "as_dict") else {}
+    loaded = LoadedModel(
+        model=model,
+        name=name,
+        source="a module in memory",
+        sha256=weights_sha256(model),
+        implementation=type(model).__module__.partition(".")[0],
+        config=config,
+        normalize="none",
+    )
+    return Subject(loaded, images, options)
