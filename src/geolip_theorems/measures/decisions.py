@@ -16,6 +16,7 @@ Verdict = Literal["holds", "fails", "inconclusive"]
 ALPHA = 0.01
 Z_INTERVAL = 1.959964  # half-width of a 95 % interval in standard errors
 Z_POWER = 0.841621  # for a decision four times in five
+HOPELESS = 1e4  # an interval that would have to shrink by more suggests no number of images
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,18 @@ def _images_for_interval(distance: float, near: float, far: float, n: int | None
     if n is None or distance == 0:
         return None
     reach = distance - near if distance > 0 else far - distance
-    needed = n * (reach / abs(distance) * (Z_INTERVAL + Z_POWER) / Z_INTERVAL) ** 2
-    return math.ceil(needed) if math.isfinite(needed) and needed < 1e12 else None
+    ratio = reach / abs(distance)
+    if not ratio < HOPELESS:
+        return None
+    return math.ceil(n * (ratio * (Z_INTERVAL + Z_POWER) / Z_INTERVAL) ** 2)
 
 
 def _images_for_p(p: float, alpha: float, n: int | None) -> int | None:
     seen = float(stats.norm.isf(p))
     if n is None or not seen > 0:
         return None
-    needed = n * ((float(stats.norm.isf(alpha)) + Z_POWER) / seen) ** 2
-    return math.ceil(needed) if needed < 1e12 else None
+    ratio = (float(stats.norm.isf(alpha)) + Z_POWER) / seen
+    return math.ceil(n * ratio**2) if ratio < HOPELESS else None
 
 
 def _suggest(n: int | None) -> str:

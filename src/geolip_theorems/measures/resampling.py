@@ -116,6 +116,20 @@ def standard_error(residual_sums: np.ndarray, counts: np.ndarray) -> float:
     return math.sqrt(units / (units - 1) * np.square(residual_sums).sum()) / counts.sum()
 
 
+def ratio_figure(
+    above: np.ndarray, below: np.ndarray, groups: np.ndarray | None = None, **more: Any
+) -> dict[str, Any]:
+    """The ratio of two means over images, its interval by linearisation; see :func:`mean_figure`."""
+    known = np.isfinite(above) & np.isfinite(below)
+    index = np.arange(known.sum()) if groups is None else np.unique(groups[known], return_inverse=True)[1]
+    sums, counts = np.bincount(index, above[known]), np.bincount(index, below[known])
+    method = f"ratio of means; Student t over {'images' if groups is None else 'groups of images'}"
+    if len(sums) < 2 or not counts.sum() > 0:
+        return figure(None, None, known.sum(), method, **more)
+    value = sums.sum() / counts.sum()
+    return figure(value, _student(sums - value * counts, counts, value), known.sum(), method, **more)
+
+
 def difference_figure(values: np.ndarray, groups: np.ndarray | None = None, **more: Any) -> dict[str, Any]:
     """:func:`mean_figure` of paired differences, with the two-sided p of no difference (Student's t)."""
     result = mean_figure(values, groups, bootstrap=False, **more)

@@ -1,0 +1,158 @@
+"""Question 6: correlations against SciPy and regression, hot patches against chance, true boundaries."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
+
+from geolip_theorems.measures.boundaries import (
+    band_contrast,
+    boundary_structure,
+    hot_patches,
+    partial_rank_correlation,
+    rank_correlation,
+    region_contrasts,
+)
+from geolip_theorems.measures.decisions import decide
+
+RNG = np.random.default_rng(0)
+
+
+def verdict(figure):
+    return decide(figure["value"], figure["ci95"], 0.1, ">", n=figure["n"]).verdict
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), ties=st.booleans())
+def test_rank_correlation_is_scipys(seed, ties):
+    rng = np.random.default_rng(seed)
+    a, b = rng.random((3, 20)), rng.random((3, 20))
+    if ties:
+        a, b = a.round(1), b.round(1)
+    expected = [stats.spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(rank_correlation(a, b), expected, atol=1e-12)
+    np.testing.assert_allclose(rank_correlation(a * 9, np.exp(b)), expected, atol=1e-12)
+
+
+def test_partial_correlation_is_that_of_regression_residuals():
+    a, g = RNG.random((5, 60)), RNG.random((5, 60))
+    b = a + 2 * g + 0.3 * RNG.random((5, 60))
+    for i, given_ in enumerate(partial_rank_correlation(a, b, g)):
+        ra, rb, rg = (stats.rankdata(m[i]) for m in (a, b, g))
+        fit = LinearRegression().fit(rg[:, None], np.stack([ra, rb], 1))
+        left = np.stack([ra, rb], 1) - fit.predict(rg[:, None])
+        assert given_ == pytest.approx(np.corrcoef(left.T)[0, 1])
+
+
+def test_flat_rows_have_defined_outcomes():
+    flat, varied = np.ones((1, 9)), RNG.random((1, 9))
+    assert rank_correlation(flat, varied)[0] == 0
+    assert np.isnan(rank_correlation(varied, flat)[0])
+    assert partial_rank_correlation(varied, varied**2, flat)[0] == pytest.approx(1)
+    assert np.isnan(partial_rank_correlation(RNG.random((1, 9)), varied, varied)[0])
+
+
+def test_uniform_or_unrelated_error_fails_and_planted_holds():
+    gradient = RNG.gamma(1.0, 1.0, (300, 8, 8))
+    for error in (np.full((300, 8, 8), 0.2), RNG.random((300, 8, 8))):
+        assert verdict(boundary_structure(error, gradient=gradient, n_permutations=9)["gradient"]) == "fails"
+    related = gradient + 2 * RNG.gamma(1.0, 1.0, (300, 8, 8))
+    assert verdict(boundary_structure(related, gradient=gradient, n_permutations=9)["gradient"]) == "holds"
+    mixed = RNG.permuted(gradient, axis=0)  # the other images' gradients
+    assert verdict(boundary_structure(related, gradient=mixed, n_permutations=9)["gradient"]) == "fails"
+
+
+def test_brightness_is_removed():
+    """An error that follows brightness alone, in images whose gradient does too."""
+    bright = RNG.random((200, 8, 8))
+    gradient = bright + 0.3 * RNG.random((200, 8, 8))
+    error = bright + 0.3 * RNG.random((200, 8, 8))
+    result = boundary_structure(
+        error, gradient=gradient, input_mean=np.repeat(bright[..., None], 3, -1), n_permutations=9
+    )
+    assert result["gradient"]["value"] > 0.7
+    assert abs(result["gradient_given_brightness"]["value"]) < 0.1
+
+
+def test_what_an_input_is_missing_for_is_none():
+    result = boundary_structure(RNG.random((5, 4, 4)), n_permutations=9)
+    missing = ("gradient", "contrast", "variance", "gradient_given_brightness", "true_boundary")
+    assert [result[k] for k in missing] == [None] * 5
+    assert result["regions"]["per_class"] is None
+
+
+def test_hot_patches_of_noise_are_as_many_as_chance_gives():
+    figure = hot_patches(RNG.gamma(2.0, 1.0, (150, 12, 12)))
+    assert figure["p"] > 0.01
+    assert figure["spread"]["p"] > 0.01
+    assert figure["beyond_chance"] <= 2
+
+
+def test_planted_hot_patches_are_found():
+    error = RNG.gamma(2.0, 1.0, (150, 12, 12))
+    error[:, 3, 4:9] += 1.5
+    figure = hot_patches(error)
+    assert figure["beyond_chance"] == 5
+    assert figure["spread"]["p"] == pytest.approx(1 / 200)
+
+
+def test_a_flat_map_has_no_hot_patch():
+    figure = hot_patches(np.full((30, 6, 6), 0.1))
+    assert (figure["value"], figure["beyond_chance"]) == (0, 0)
+    assert figure["p"] == 1.0
+    assert figure["spread"]["p"] == 1.0
+    assert hot_patches(np.ones((5, 1, 1))) is None
+
+
+def test_region_contrast_is_a_paired_t_test():
+    error = RNG.gamma(2.0, 1.0, (50, 8, 8))
+    relative = error / error.mean((1, 2), keepdims=True)
+    inner = relative[:, 2:6, 2:6].mean((1, 2))
+    outer = (relative.sum((1, 2)) - relative[:, 2:6, 2:6].sum((1, 2))) / 48
+    expected = stats.ttest_rel(outer, inner)
+    given_ = region_contrasts(error, np.zeros(50, int), ["only", "absent"], None)
+    assert given_["edge-center"]["p"] == pytest.approx(expected.pvalue)
+    ci = expected.confidence_interval()
+    assert given_["edge-center"]["ci95"] == pytest.approx([ci.low, ci.high])
+    assert given_["per_class"]["only"]["edge-center"]["value"] == given_["edge-center"]["value"]
+    assert given_["per_class"]["absent"] is None
+    error[:, :2] *= 2
+    assert region_contrasts(error, None, (), None)["edge-center"]["ci95"][0] > 0
+
+
+def test_true_boundaries():
+    band = RNG.random((60, 8, 8)) < 0.3
+    error = RNG.gamma(2.0, 1.0, (60, 8, 8)) * np.where(band, 3.0, 1.0)
+    result = band_contrast(error, band.astype(float), None)
+    assert result["ratio"]["ci95"][0] < 3 < result["ratio"]["ci95"][1]
+    assert result["inside"]["value"] == pytest.approx(
+        np.mean([e[b].mean() for e, b in zip(error, band, strict=True)])
+    )
+    assert result["difference"]["p"] < 1e-6
+    assert result["correlation"]["ci95"][0] > 0.1
+    nothing = band_contrast(RNG.gamma(2.0, 1.0, (60, 8, 8)), band.astype(float), None)
+    assert nothing["ratio"]["ci95"][0] < 1 < nothing["ratio"]["ci95"][1]
+
+
+def test_images_without_boundary_are_left_out():
+    band = np.zeros((10, 4, 4))
+    band[:7, 1] = 0.5
+    result = band_contrast(RNG.random((10, 4, 4)), band, None)
+    assert {result[k]["n"] for k in ("inside", "outside", "difference", "ratio", "correlation")} == {7}
+
+
+def test_soft_masks_weigh_patches_like_regression():
+    """Inside and outside means of a 0/1 mask are the fitted values of the error on it."""
+    band = (RNG.random((1, 8, 8)) < 0.5).astype(float)
+    error = RNG.random((1, 8, 8))
+    result = band_contrast(np.repeat(error, 2, 0), np.repeat(band, 2, 0), None)
+    fit = LinearRegression().fit(band.reshape(-1, 1), error.ravel())
+    assert result["outside"]["value"] == pytest.approx(fit.intercept_)
+    assert result["difference"]["value"] == pytest.approx(fit.coef_[0])
+    fitted = np.where(band.ravel() > 0, result["inside"]["value"], result["outside"]["value"])
+    assert r2_score(error.ravel(), fitted) == pytest.approx(fit.score(band.reshape(-1, 1), error.ravel()))

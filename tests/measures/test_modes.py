@@ -1,0 +1,147 @@
+"""Question 3: energies always, ablation where the decoder allows it, class dependence against shuffles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import OneHotEncoder
+
+from geolip_theorems.measures.decisions import decide
+from geolip_theorems.measures.modes import class_dependence, mode_structure, share_figure
+
+from .make import random_maps
+
+N, SIDE, D = 60, 8, 4
+LABELS = (np.arange(N) % 3).astype(np.int64)
+NAMES = ("a", "b", "c")
+
+
+def ablated(cost, only=None):
+    """Arrays of a model in which losing mode k adds ``cost`` (N, gh, gw, D) to an error of 1."""
+    error = np.ones(cost.shape[:3])
+    return error, cost + 2 if only is None else only, cost + 1
+
+
+def measured(cost, S=None, labels=LABELS, **options):
+    error, only, without = ablated(cost)
+    S = np.broadcast_to(np.arange(cost.shape[-1], 0, -1.0), cost.shape) if S is None else S
+    options = {"n_permutations": 499, "names": NAMES} | options
+    return mode_structure(S, error, only, without, labels=labels, **options)
+
+
+def verdict(result):
+    figure = result["ablation"]["elsewhere"]
+    p = figure.get("p")
+    return decide(figure["value"], figure["ci95"], 0.05, ">", p, n=figure["n"], needs_p=True).verdict
+
+
+def noisy(rng, lift):
+    """Costs of which mode 0's is the greatest on average by ``lift`` standard deviations of the rest."""
+    cost = rng.standard_normal((N, SIDE, SIDE, D))
+    cost[..., 0] += lift
+    return cost
+
+
+def planted(rng):
+    """Class c loses most without mode c in the upper half, without mode 3 in the lower."""
+    cost = 0.1 * rng.standard_normal((N, SIDE, SIDE, D))
+    cost[:, SIDE // 2 :, :, 3] += 3
+    cost[
+        np.arange(N)[:, None, None], np.arange(SIDE // 2)[:, None], np.arange(SIDE), LABELS[:, None, None]
+    ] += 2
+    return cost
+
+
+def test_one_mode_that_always_matters_most_fails():
+    result = measured(noisy(np.random.default_rng(0), 50.0))
+    figure = result["ablation"]["elsewhere"]
+    assert (figure["value"], result["ablation"]["overall_mode"]) == (0.0, 0)
+    assert 0 < figure["ci95"][1] < 0.065  # no false certainty from sixty equal images
+    assert (
+        verdict(measured(np.tile(noisy(np.random.default_rng(0), 50.0), (3, 1, 1, 1)), labels=None))
+        == "fails"
+    )
+
+
+def test_variation_without_class_does_not_hold():
+    result = measured(noisy(np.random.default_rng(1), 0.5))
+    assert result["ablation"]["elsewhere"]["ci95"][0] > 0.05
+    assert result["ablation"]["elsewhere"]["p"] > 0.01
+    assert verdict(result) == "inconclusive"
+
+
+def test_planted_dependence_is_found():
+    result = measured(planted(np.random.default_rng(2)))
+    assert verdict(result) == "holds"
+    assert result["ablation"]["overall_mode"] == 3
+    assert result["ablation"]["elsewhere"]["value"] == pytest.approx(0.5)
+    dominant = np.array(result["ablation"]["dominant_map"])
+    assert (dominant[SIDE // 2 :] == 3).all()
+    shuffled = np.random.default_rng(0).permutation(LABELS)
+    assert verdict(measured(planted(np.random.default_rng(2)), labels=shuffled)) != "holds"
+
+
+def test_p_is_uniform_under_the_null():
+    ps = [
+        measured(noisy(np.random.default_rng(seed), 0.5), n_permutations=99, seed=seed)["ablation"][
+            "elsewhere"
+        ]["p"]
+        for seed in range(100)
+    ]
+    assert stats.kstest(ps, "uniform").pvalue > 1e-3
+
+
+def test_costs_are_the_differences_of_the_errors():
+    cost = planted(np.random.default_rng(3))
+    result = measured(cost)["ablation"]
+    assert [f["value"] for f in result["cost"]] == pytest.approx(cost.mean((0, 1, 2)))
+    assert result["cost_per_class"]["b"] == pytest.approx(cost[LABELS == 1].mean((0, 1, 2)))
+    a = SIDE // 4
+    assert result["cost_per_region"]["center"] == pytest.approx(
+        cost[:, a : SIDE - a, a : SIDE - a].mean((0, 1, 2))
+    )
+    sizes = {"center": (SIDE - 2 * a) ** 2}
+    sizes["edge"] = SIDE**2 - sizes["center"]
+    whole = sum(np.array(result["cost_per_region"][r]) * size for r, size in sizes.items()) / SIDE**2
+    assert whole == pytest.approx(cost.mean((0, 1, 2)))
+
+
+def test_energy_rank_is_spearmans():
+    subject = random_maps(n=20, D=3)
+    result = mode_structure(
+        subject.S, subject.error, subject.error_only, subject.error_without, n_permutations=9
+    )
+    energy = subject.S**2 / (subject.S**2).sum(-1, keepdims=True)
+    cost = subject.error_without - subject.error[:10, ..., None]
+    expected = [
+        stats.spearmanr(c.ravel(), e.ravel()).statistic for c, e in zip(cost, energy[:10], strict=True)
+    ]
+    assert result["ablation"]["energy_rank"]["value"] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert [f["value"] for f in result["energy"]] == pytest.approx(energy.mean((0, 1, 2)))
+
+
+def test_class_dependence_is_r_squared():
+    rng = np.random.default_rng(4)
+    share = rng.dirichlet(np.ones(D), N)
+    observed, null = class_dependence(share, LABELS, None, 0, 99)
+    onehot = OneHotEncoder(sparse_output=False).fit_transform(LABELS[:, None])
+    fit = LinearRegression().fit(onehot, share)
+    left = np.square(share - fit.predict(onehot)).sum() / np.square(share - share.mean(0)).sum()
+    assert observed == pytest.approx(1 - left)
+    assert null.shape == (99,)
+    assert class_dependence(np.ones((N, D)) / D, LABELS, None, 0, 9)[0] == 0
+
+
+def test_without_a_separable_decoder_only_energies():
+    subject = random_maps()
+    result = mode_structure(subject.S, subject.error, None, None, labels=subject.labels)
+    assert result["ablation"] is None
+    assert "decoder" in result["reason"]
+    assert sum(f["value"] for f in result["energy"]) == pytest.approx(1)
+
+
+def test_a_share_of_one_has_an_interval_too():
+    figure = share_figure(np.ones(20), None)
+    assert figure["ci95"] == pytest.approx([0.025 ** (1 / 20), 1.0])
