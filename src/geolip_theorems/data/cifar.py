@@ -263,16 +263,16 @@ def _connect(url: str, seconds: float) -> Any:
     return outcome[0]
 
 
-def _extract(archive: Path, root: Path, md5: str = CIFAR10.tgz_md5) -> None:
+def _extract(archive: Path, root: Path) -> None:
     """Unpack the files torchvision lists, and no other, each complete or not at all."""
     with open(archive, "rb") as stream:
         h = hashlib.md5(usedforsecurity=False)
         while block := stream.read(1 << 20):
             h.update(block)
-    if h.hexdigest() != md5:
+    if h.hexdigest() != CIFAR10.tgz_md5:
         raise InputError(
-            f"{CIFAR10.filename} has the MD5 {h.hexdigest()}, CIFAR-10's has {md5}; it is not unpacked: "
-            "remove it and fetch it again"
+            f"{CIFAR10.filename} has the MD5 {h.hexdigest()}, CIFAR-10's has {CIFAR10.tgz_md5}; "
+            "it is not unpacked: remove it and fetch it again"
         )
     folder = root / CIFAR10.base_folder
     folder.mkdir(exist_ok=True)

@@ -42,8 +42,6 @@ class FolderStore:
         return len(self.files)
 
     def tensor(self, index: np.ndarray) -> torch.Tensor:
-        if not len(index):
-            return torch.empty(0, 3, *self.size)
         return self.transform.batch(self._image(self.files[i]) for i in index)
 
     def masks(self, index: np.ndarray) -> None:
@@ -145,14 +143,13 @@ def load_folder(path: Path, image_size: int, normalize: Normalize | None = None)
 def _scan(root: Path) -> tuple[list[str], dict[str, list[str]]]:
     """Images right below the folder, and for each subfolder those at any depth; paths relative to root."""
     try:
-        entries = sorted(
-            (entry for entry in os.scandir(root) if not _hidden(entry.name)), key=lambda e: e.name
-        )
+        entries = sorted(name for name in os.listdir(root) if not _hidden(name))
     except OSError as error:
         raise InputError(f"folder {printable(root.name)} cannot be read ({error.strerror})") from None
-    loose = [entry.name for entry in entries if _is_image(entry.name) and not entry.is_dir()]
+    folders = [name for name in entries if os.path.isdir(root / name)]
+    loose = [name for name in entries if _is_image(name) and name not in folders]
     seen = {os.path.realpath(root)}
-    return loose, {entry.name: _below(root, entry.name, seen) for entry in entries if entry.is_dir()}
+    return loose, {name: _below(root, name, seen) for name in folders}
 
 
 def _below(root: Path, name: str, seen: set[str]) -> list[str]:

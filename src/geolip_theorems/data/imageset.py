@@ -62,7 +62,8 @@ class ImageSet:
 
         An image's values depend on the image alone, never on the batch it is read in.
         """
-        return self.store.tensor(self.order[start:stop])
+        index = self.order[start:stop]
+        return self.store.tensor(index) if len(index) else torch.empty(0, 3, *self.image_size)
 
     def masks(self, start: int = 0, stop: int | None = None) -> np.ndarray | None:
         """True boundary masks of images start..stop-1, (B, H, W) bool, or None where nobody knows them."""
@@ -209,10 +210,13 @@ def _store(images: Any, name: str, image_size: int | None, normalize: Normalize 
             None if image_size is None else check_image_size(image_size), normalize=normalize
         )
         return ArrayStore(np.asarray(images), transform), transform.describe()
-    tensor = torch.as_tensor(images)
-    if not tensor.is_floating_point() or tensor.shape[1] != 3:
+    if isinstance(images, np.ndarray):
+        if images.dtype.kind != "f":
+            raise InputError(f"{kind}; {expected}")
+        images = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+    if not images.is_floating_point() or images.shape[1] != 3:
         raise InputError(f"{kind}; {expected}")
-    tensor = tensor.detach().to("cpu", torch.float32)
+    tensor = images.detach().to("cpu", torch.float32)
     if not bool(torch.isfinite(tensor).all()):
         bad = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
         raise InputError(f"{name}: image {bad} holds NaN or infinite values; expected finite numbers")

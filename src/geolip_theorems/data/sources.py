@@ -107,14 +107,14 @@ def _generated(spec: str, size: int, norm: Normalize | None, count: int | None, 
 
 
 def _from_path(spec: str, size: int, norm: Normalize | None) -> ImageSet:
-    path = Path(spec).expanduser()
-    shown = printable(path.name)
-    if "\0" not in spec and path.is_dir():
-        return load_folder(path, size, norm)
-    if "\0" not in spec and path.is_file():
-        if path.suffix.lower() != ".npz":
+    place = os.path.expanduser(spec)
+    shown = printable(spec)[:80]
+    if os.path.isdir(place):
+        return load_folder(Path(place), size, norm)
+    if os.path.isfile(place):
+        if not place.lower().endswith(".npz"):
             raise InputError(f"dataset {shown} is a file, but not an .npz; expected a folder or an .npz file")
-        return load_npz(path, size, norm)
-    if os.sep in spec or path.suffix.lower() == ".npz":
-        raise InputError(f"dataset {printable(spec)!r}: there is no such folder or .npz file; check the path")
-    raise unknown("dataset", printable(spec), names())
+        return load_npz(Path(place), size, norm)
+    if os.sep in spec or spec.lower().endswith(".npz"):
+        raise InputError(f"dataset {shown!r}: there is no such folder or .npz file; check the path")
+    raise unknown("dataset", shown, names())

@@ -27,7 +27,7 @@ class Store(Protocol):
     def __len__(self) -> int: ...
 
     def tensor(self, index: np.ndarray) -> torch.Tensor:
-        """Preprocessed images (len(index), 3, H, W) float32; new memory, so the caller may change it."""
+        """Preprocessed images (len(index), 3, H, W) float32, at least one; new memory, free to change."""
 
     def masks(self, index: np.ndarray) -> np.ndarray | None:
         """True boundary masks (len(index), H, W) bool, or None where there are none."""
@@ -143,8 +143,6 @@ class GeneratedStore:
 
     def tensor(self, index: np.ndarray) -> torch.Tensor:
         parts = self._gather(index, 0)
-        if not parts:
-            return torch.empty(0, 3, *self.size)
         if self.transform is None:
             return torch.cat([torch.as_tensor(part) for part in parts])
         return self.transform.to_tensor(np.concatenate(parts))
