@@ -32,7 +32,7 @@ def measured(cost, S=None, labels=LABELS, **options):
 
 
 def verdict(result):
-    figure = result["ablation"]["elsewhere"]
+    figure = result["share"]
     p = figure.get("p")
     return decide(figure["value"], figure["ci95"], 0.05, ">", p, n=figure["n"], needs_p=True).verdict
 
@@ -56,7 +56,7 @@ def planted(rng):
 
 def test_one_mode_that_always_matters_most_fails():
     result = measured(noisy(np.random.default_rng(0), 50.0))
-    figure = result["ablation"]["elsewhere"]
+    figure = result["share"]
     assert (figure["value"], result["ablation"]["overall_mode"]) == (0.0, 0)
     assert 0 < figure["ci95"][1] < 0.065  # no false certainty from sixty equal images
     assert (
@@ -67,8 +67,8 @@ def test_one_mode_that_always_matters_most_fails():
 
 def test_variation_without_class_does_not_hold():
     result = measured(noisy(np.random.default_rng(1), 0.5))
-    assert result["ablation"]["elsewhere"]["ci95"][0] > 0.05
-    assert result["ablation"]["elsewhere"]["p"] > 0.01
+    assert result["share"]["ci95"][0] > 0.05
+    assert result["share"]["p"] > 0.01
     assert verdict(result) == "inconclusive"
 
 
@@ -76,7 +76,7 @@ def test_planted_dependence_is_found():
     result = measured(planted(np.random.default_rng(2)))
     assert verdict(result) == "holds"
     assert result["ablation"]["overall_mode"] == 3
-    assert result["ablation"]["elsewhere"]["value"] == pytest.approx(0.5)
+    assert result["share"]["value"] == pytest.approx(0.5)
     dominant = np.array(result["ablation"]["dominant_map"])
     assert (dominant[SIDE // 2 :] == 3).all()
     shuffled = np.random.default_rng(0).permutation(LABELS)
@@ -138,7 +138,7 @@ def test_without_a_separable_decoder_only_energies():
     subject = random_maps()
     result = mode_structure(subject.S, subject.error, None, None, labels=subject.labels)
     assert result["ablation"] is None
-    assert "decoder" in result["reason"]
+    assert "decoder" in result["share"]["method"]
     assert sum(f["value"] for f in result["energy"]) == pytest.approx(1)
 
 

@@ -38,22 +38,23 @@ def mode_structure(
 
     Returns:
         ``energy``: each mode's share of the squared singular values, a figure a mode, all N images.
-        ``ablation``: None without a separable decoder (``reason`` says so), else a dict:
-        ``cost``, what losing mode k adds to the error, and ``only``, the error with mode k alone: a
+        ``share``: of the patches, those whose costliest mode to lose is not the overall one, the verdict's
+        figure, with ``p`` and ``null`` of the class shuffle where there are labels; without a separable
+        decoder its value is None and its method says so.
+        ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to the error, and ``only``, the error with mode k alone: a
         figure a mode each; ``cost_per_class``, ``cost_per_region``: D means each; ``cost_map`` (gh, gw,
         D) and ``dominant_map`` (gh, gw), the mode that most often costs most there, as lists;
-        ``overall_mode``: the mode costliest over everything; ``elsewhere``: share of patches whose
-        costliest mode is another, the verdict's figure, with ``p`` and ``null`` of the class shuffle
-        where there are labels; ``energy_rank``: Spearman correlation, over patches and modes of an image,
+        ``overall_mode``: the mode costliest over everything; ``energy_rank``: Spearman correlation, over patches and modes of an image,
         of cost with energy.
 
     Cost: O(A gh gw D) and O(A C D) a permutation: 0.5 s for 256 images of 256 patches.
     """
     energy = mode_energy(np.asarray(S, np.float64))
     per_image = energy.mean((1, 2))
-    result: dict[str, Any] = {"energy": _per_mode(per_image, groups), "ablation": None}
+    result: dict[str, Any] = {"energy": _per_mode(per_image, groups), "share": None, "ablation": None}
     if error_without is None or error_only is None:
-        return result | {"reason": "the model's decoder does not take modes apart"}
+        reason = "the model's decoder does not take modes apart, so only energies are measured"
+        return result | {"share": figure(None, None, 0, reason)}
     few = len(error_without)
     labels, groups = (None if a is None else a[:few] for a in (labels, groups))
     cost = np.asarray(error_without, np.float64) - np.asarray(error[:few], np.float64)[..., None]
@@ -62,6 +63,7 @@ def mode_structure(
     dominant = cost.argmax(-1)
     elsewhere = (dominant != overall).mean((1, 2))
     D = cost.shape[-1]
+    result["share"] = share_figure(elsewhere, groups, seed)
     result["ablation"] = {
         "cost": _per_mode(cost.mean((1, 2)), groups),
         "only": _per_mode(only, groups),
@@ -73,7 +75,6 @@ def mode_structure(
         "cost_map": cost.mean(0).tolist(),
         "dominant_map": stats.mode(dominant, axis=0).mode.tolist(),
         "overall_mode": overall,
-        "elsewhere": share_figure(elsewhere, groups, seed),
         "energy_rank": mean_figure(
             rank_correlation(cost.reshape(few, -1), energy[:few].reshape(few, -1)), groups, bootstrap=False
         ),
@@ -88,7 +89,7 @@ def mode_structure(
         }
         chance |= {"shuffles": n_permutations, "shuffled": exchangeable(labels, groups), "observed": observed}
         extra = {"p": permutation_p(observed, null, "greater"), "null": chance}
-        result["ablation"]["elsewhere"] |= extra
+        result["share"] |= extra
     return result
 
 
