@@ -1,6 +1,7 @@
 """Registers the suite's plugins; everything they do is in ``fixtures/``."""
 
 pytest_plugins = [
+    "pytester",
     "fixtures.options",
     "fixtures.subjects",
     "fixtures.analyses",

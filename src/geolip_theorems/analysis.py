@@ -138,7 +138,7 @@ def verdict_on(
         )
     p = look_up(measurements["calibrated"], claim.p_from) if claim.p_from else None
     decision = decide(
-        value, ci95, claim.threshold, claim.comparison, p, n=n, needs_p=claim.p_from is not None
+        value, ci95, claim.threshold, claim.comparison, p, n=n, needs_p=claim.p_from is not None and labelled
     )
     return Verdict(
         **shared,

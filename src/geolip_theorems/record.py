@@ -138,6 +138,28 @@ def write_results(results: Results, path: Path) -> None:
         ) from None
 
 
+def read_results(path: Path) -> dict[str, Any]:
+    """The content of a ``results.json``.
+
+    Raises:
+        InputError: the file is missing or unreadable, not a record, or of another version.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"results file {path.name!r} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"results file {path.name!r} is not JSON: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path.name!r} is not a results file of this suite; expected format {FORMAT!r}")
+    if content.get("version") != VERSION:
+        raise InputError(
+            f"results file {path.name!r} is of version {content.get('version')!r}, and this package reads "
+            f"version {VERSION}; run the suite again"
+        )
+    return content
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}

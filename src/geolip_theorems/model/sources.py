@@ -132,7 +132,7 @@ def _open_auto(device: str | torch.device, implementation: str, offline: bool) -
         hub.published_file(AUTO_FIRST, None, offline=offline, deadline_s=AUTO_DEADLINE_S)
     except InputError as reason:
         loaded = open_model(AUTO_ELSE, device=device, implementation=implementation)
-        return replace(loaded, substitute_for=f"{AUTO_FIRST}: {reason}")
+        return replace(loaded, substitute_for=f"{AUTO_FIRST}: {str(reason).split(';')[0]}")
     return open_model(AUTO_FIRST, device=device, implementation=implementation, offline=offline)
 
 

@@ -1,0 +1,28 @@
+# `make theorems` and `make test` do all the set-up on a fresh machine.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: theorems test lint train clean
+
+theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
+	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
+
+test: $(STAMP) lint  ## the suite's own tests
+	$(BIN)/pytest tests/ $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+train: $(STAMP)  ## train the embedded model again (about 40 minutes on two cores)
+	$(BIN)/geolip-theorems train --out reports/train --minutes 60 $(ARGS)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .benchmarks build dist

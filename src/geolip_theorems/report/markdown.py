@@ -1,0 +1,51 @@
+"""A run as Markdown, for a CI job's summary page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .text import PERCENT_CLAIMS, interval, number
+
+MARKS = {
+    "holds": "✅ holds",
+    "fails": "❌ fails",
+    "inconclusive": "❔ inconclusive",
+    "not measured": "– not measured",
+}
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """A heading and a table of verdicts for each subject of a ``results.json``."""
+    parts = [part for subject in results["subjects"] for part in _subject(subject)]
+    return "\n".join(["## Theorem 3: release fidelity", "", *parts])
+
+
+def _subject(subject: Mapping[str, Any]) -> list[str]:
+    model, dataset = subject["model"], subject["dataset"]
+    lines = [f"### {subject['id']}", ""]
+    about = f"{dataset['n_images']:,} images, device {subject['device']}, seed {subject['seed']}"
+    lines += [f"Model `{model['name']}` ({model['sha256'][:12]}), images `{dataset['name']}`: {about}.", ""]
+    lines += [
+        f"> Stands in for {note}" for note in (model["substitute_for"], dataset["substitute_for"]) if note
+    ]
+    if subject["error"]:
+        return [*lines, f"**{subject['error']}**", ""]
+    lines += ["", "| question | claim | value | 95 % interval | threshold | verdict | model's doing |"]
+    lines += ["|---|---|---:|---|---:|---|---|"]
+    return [*lines, *map(_row, subject["verdicts"]), ""]
+
+
+def _row(verdict: Mapping[str, Any]) -> str:
+    percent = verdict["claim"] in PERCENT_CLAIMS
+    mark = MARKS[verdict["verdict"]] + (" (expected)" if verdict["expected"] == verdict["verdict"] else "")
+    cells = [
+        verdict["question"],
+        verdict["title"],
+        number(verdict["value"], percent),
+        interval(verdict["ci95"], percent),
+        f"{verdict['comparison']} {number(verdict['threshold'], percent)}",
+        mark,
+        {True: "yes", False: "no", None: "-"}[verdict["attributed"]],
+    ]
+    return "| " + " | ".join(cells) + " |"
