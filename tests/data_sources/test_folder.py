@@ -198,7 +198,7 @@ HOSTILE = {
     "device": (lambda path: path.symlink_to("/dev/zero"), "not a file of"),
     "pipe": (_fifo, "not a file of"),
     "folder": (lambda path: (path / "x").mkdir(parents=True), "holds no image"),
-    "postscript": (_postscript, "cannot be read as an image"),
+    "postscript": (_postscript, r"cannot be read as an image \(UnidentifiedImageError"),
     "control characters": (_bad_name, r"c\\nd.png is not a file of"),
 }
 
@@ -234,3 +234,12 @@ def test_what_is_no_image_is_found_before_any_work(case, tmp_path):
     images = load_images(str(tmp_path / "x"))
     with pytest.raises(InputError, match=r"image x/b\.png"):
         images.sha256  # noqa: B018 - a property that reads
+
+
+def test_a_file_that_became_a_folder_is_one_line(tmp_path):
+    path = picture(tmp_path / "x" / "a.png")
+    images = load_images(str(tmp_path / "x"))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match=r"image x/a\.png is not a file of"):
+        images.tensor()

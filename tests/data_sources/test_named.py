@@ -176,7 +176,14 @@ def test_noise_is_unscaled_whatever_is_asked_for():
 def test_the_seed_decides():
     first = load_images("noise", max_images=32, image_size=16)
     assert first.sha256 == load_images("noise", max_images=32, image_size=16).sha256
-    assert first.sha256 != load_images("noise", max_images=32, image_size=16, seed=1).sha256
+    for name in ("noise", "scenes"):
+        two_blocks = [
+            load_images(name, max_images=320, image_size=16, seed=seed).tensor() for seed in (0, 0, 1)
+        ]
+        assert torch.equal(two_blocks[0], two_blocks[1])
+        repeated = (two_blocks[0] == two_blocks[2]).flatten(1).all(1)
+        assert not repeated.any()
+        assert len(torch.unique(two_blocks[0].flatten(1), dim=0)) == 320  # no block is another's copy
     for seed in (-1, 2**63, 1.0, True):
         with pytest.raises(InputError, match="the seed is"):
             load_images("scenes", seed=seed)
