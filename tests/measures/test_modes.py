@@ -85,9 +85,7 @@ def test_planted_dependence_is_found():
 
 def test_p_is_uniform_under_the_null():
     ps = [
-        measured(noisy(np.random.default_rng(seed), 0.5), n_permutations=99, seed=seed)["ablation"][
-            "elsewhere"
-        ]["p"]
+        measured(noisy(np.random.default_rng(seed), 0.5), n_permutations=99, seed=seed)["share"]["p"]
         for seed in range(100)
     ]
     assert stats.kstest(ps, "uniform").pvalue > 1e-3

@@ -41,11 +41,12 @@ def mode_structure(
         ``share``: of the patches, those whose costliest mode to lose is not the overall one, the verdict's
         figure, with ``p`` and ``null`` of the class shuffle where there are labels; without a separable
         decoder its value is None and its method says so.
-        ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to the error, and ``only``, the error with mode k alone: a
-        figure a mode each; ``cost_per_class``, ``cost_per_region``: D means each; ``cost_map`` (gh, gw,
-        D) and ``dominant_map`` (gh, gw), the mode that most often costs most there, as lists;
-        ``overall_mode``: the mode costliest over everything; ``energy_rank``: Spearman correlation, over patches and modes of an image,
-        of cost with energy.
+        ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to
+        the error, and ``only``, the error with mode k alone: a figure a mode each; ``cost_per_class``,
+        ``cost_per_region``: D means each; ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw), the
+        mode that most often costs most there, as lists; ``overall_mode``: the mode costliest over
+        everything; ``energy_rank``: Spearman correlation, over patches and modes of an image, of cost
+        with energy.
 
     Cost: O(A gh gw D) and O(A C D) a permutation: 0.5 s for 256 images of 256 patches.
     """
