@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision import transforms
 
-from geolip_theorems.data import check_labels, check_patch, from_arrays, load_images
+from geolip_theorems.data import check_labels, from_arrays, load_images
 from geolip_theorems.data.imageset import interleave
 from geolip_theorems.data.transforms import Normalize, Transform, parse_normalize
 from geolip_theorems.errors import InputError
@@ -80,13 +80,6 @@ def test_a_bad_normalize_is_one_line(text):
 def test_a_bad_image_size_is_refused(size):
     with pytest.raises(InputError, match="image size is"):
         load_images("digits", image_size=size)
-
-
-def test_the_size_must_be_a_multiple_of_the_patch():
-    check_patch((64, 32), 4)
-    for size in ((64, 30), (62, 64), (2, 2)):
-        with pytest.raises(InputError, match="not a multiple of the model's patch of 4"):
-            check_patch(size, 4)
 
 
 # --- order and batches -----------------------------------------------------------------------------

@@ -82,17 +82,6 @@ def check_picture(width: int, height: int, what: str) -> None:
     raise InputError(f"{what} is {width}x{height} pixels; {limit}")
 
 
-def check_patch(size: tuple[int, int], patch_size: int, name: str = "the images") -> None:
-    """Raise ``InputError`` unless height and width are multiples of the patch size."""
-    height, width = size
-    if height % patch_size or width % patch_size or min(size) < patch_size:
-        side = max(patch_size, round(min(size) / patch_size) * patch_size)
-        raise InputError(
-            f"{name} are {height}x{width} pixels, not a multiple of the model's patch of {patch_size}; "
-            f"choose another --image-size, {side} for example"
-        )
-
-
 @dataclass(frozen=True)
 class Transform:
     """Resize of the shorter side, optional centre crop, scaling to [0, 1], optional normalisation.
