@@ -162,6 +162,7 @@ def open_subject(model: str, dataset: str, options: RunOptions) -> Subject:
     )
     check_labels(images)
     grid_shape(*images.image_size, loaded.model.patch_size)
+    _ = images.sha256  # read every file once now, so that a damaged one is found before the work begins
     return Subject(loaded, images, options)
 
 
