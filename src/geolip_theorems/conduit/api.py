@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import os
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -37,12 +42,47 @@ def conduit(
     check_batch(A)
     lead, n = A.shape[:-2], A.shape[-1]
     flat = A.reshape(-1, n, n)
-    packet, invalid = torch_backend.solve(flat.float(), research)
+    packet, invalid = solver(backend, A.device, research)(flat.float())
     if A.dtype == torch.float64:
         invalid |= invalid_rows(flat)
         replace_by_float64(packet, flat, invalid)
     apply_mask(packet, flat, invalid, lead, on_invalid)
     return reshaped(packet, lead)
+
+
+def module_of(backend: str, device: torch.device):
+    """The module of a backend, or None where it cannot serve: not installed, or another kind of device."""
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    serves = device.type == "cpu" if backend == "numba" else device.type == "cuda" or interpreted
+    if not serves:
+        return None
+    try:
+        return importlib.import_module(f".{backend}_backend", __package__)
+    except ImportError:
+        return None
+
+
+@functools.cache
+def warn_once(backend: str, device: str) -> None:
+    """One warning a process for each backend that is not there."""
+    warnings.warn(f"conduit: {backend} is not available for {device} tensors; using torch", stacklevel=4)
+
+
+def choose(backend: str, device: torch.device):
+    """The module that solves; torch's where the wanted one cannot."""
+    wanted = {"cpu": "numba", "cuda": "triton"}.get(device.type, "torch") if backend == "auto" else backend
+    module = torch_backend if wanted == "torch" else module_of(wanted, device)
+    if module is None:
+        warn_once(wanted, device.type)
+        return torch_backend
+    return module
+
+
+def solver(backend: str, device: torch.device, research: bool):
+    """A function of A (B, n, n) float32 that gives the packet and the invalid rows."""
+    if research:  # trajectories come from the reference, whatever the backend
+        return functools.partial(torch_backend.solve, research=True)
+    return choose(backend, device).solve
 
 
 def replace_by_float64(packet: ConduitPacket, A: Tensor, invalid: Tensor) -> None:
@@ -58,6 +98,7 @@ def apply_mask(packet: ConduitPacket, A: Tensor, invalid: Tensor, lead: torch.Si
     overflow = ~torch.isfinite(packet.eigenvalues).all(-1) & ~invalid
     if on_invalid == "mask":
         packet.invalid = invalid | overflow
+        packet.extraction_order = packet.extraction_order.clone()
         for name, value in packet.tensors().items():
             if name == "mstore":
                 value[:, packet.invalid] = torch.nan
@@ -99,7 +140,7 @@ def conduit_from_svd(Vt: Tensor, S: Tensor, backend: str = "auto") -> tuple[Tens
     if S.shape != Vt.shape[:-1]:
         raise InputError(f"S has shape {tuple(S.shape)}; expected {tuple(Vt.shape[:-1])}, that of Vt's rows")
     n = Vt.shape[-1]
-    friction, settle = torch_backend.telemetry_from_svd(
+    friction, settle = choose(backend, Vt.device).telemetry_from_svd(
         Vt.reshape(-1, n, n).float(), S.detach().reshape(-1, n).float()
     )
     return friction.reshape(S.shape), settle.reshape(S.shape)

@@ -12,7 +12,7 @@ ASYMMETRY_TOLERANCE = 1e-5
 
 
 def check_batch(A: Tensor, what: str = "A") -> None:
-    """Raise InputError unless A is a (..., n, n) float32 or float64 tensor, n = 2..16, that needs no gradient."""
+    """Raise InputError unless A is (..., n, n), n = 2..16, float32 or float64, and needs no gradient."""
     if not isinstance(A, Tensor):
         raise InputError(
             f"{what} is {type(A).__name__}; expected a torch tensor (torch.from_numpy converts arrays)"

@@ -34,6 +34,8 @@ class PathResult:
     eigenvectors: Tensor  # (n, n, B)
     char_coeffs: Tensor  # (n, B)
     refinement_residual: Tensor  # (B,)
+    reconstruction_residual: Tensor  # (B,) ||A/s - V (L/s) V^T||_F
+    scale: Tensor  # (B,) s
     friction: Tensor | None = None  # (n, B)
     settle: Tensor | None = None  # (n, B)
     z_trajectory: Tensor | None = None  # (n, 5, B), in the order of extraction
@@ -206,7 +208,7 @@ def adjugate_vector(M: list[Tensor], root: Tensor) -> Tensor:
         greater = squares[j] > largest
         largest = torch.where(greater, squares[j], largest)
         column = torch.where(greater, R[:, j], column)
-    return (column / (square_root(largest) + 1e-30)).float()
+    return (column * (square_root(largest) + 1e-30).reciprocal()).float()
 
 
 def newton_schulz(V: Tensor) -> Tensor:
@@ -233,6 +235,13 @@ def orthogonality_residual(V: Tensor) -> Tensor:
     return square_root(ordered_sum((excess * excess).reshape(n * n, -1)))
 
 
+def reconstruction_residual(As: Tensor, scaled_eigenvalues: Tensor, V: Tensor) -> Tensor:
+    """||A/s - V (L/s) V^T||_F, (B,)."""
+    n = As.shape[0]
+    difference = As - product(V * scaled_eigenvalues[None], V.transpose(0, 1))
+    return square_root(ordered_sum((difference * difference).reshape(n * n, -1)))
+
+
 def rayleigh_quotients(A: Tensor, V: Tensor) -> Tensor:
     """v^T A v for each column, (n, B)."""
     return ordered_sum(V * product(A, V))
@@ -241,7 +250,8 @@ def rayleigh_quotients(A: Tensor, V: Tensor) -> Tensor:
 def follow(A: Tensor, telemetry: bool = True, research: bool = False) -> PathResult:
     """The whole path for A (n, n, B) float32. Without telemetry: the plain eigensolver, same arithmetic."""
     n, _, batch = A.shape
-    As = A / scale_of(A)
+    s = scale_of(A)
+    As = A / s
     M, c = faddeev_leverrier(As.double())
     observer = Observer(n, batch, A.device, research) if telemetry else None
     roots = newton_polish(c, laguerre_roots(c, torch.diagonal(As).T, observer))
@@ -256,6 +266,8 @@ def follow(A: Tensor, telemetry: bool = True, research: bool = False) -> PathRes
         eigenvectors=V.gather(1, order[None].expand_as(V)),
         char_coeffs=torch.stack(c[:-1]).float(),
         refinement_residual=orthogonality_residual(V),
+        reconstruction_residual=reconstruction_residual(As, eigenvalues * s.reciprocal(), V),
+        scale=s,
     )
     if observer is not None:
         result.friction, result.settle = observer.friction.gather(0, order), observer.settle.gather(0, order)

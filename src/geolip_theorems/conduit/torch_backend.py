@@ -8,7 +8,7 @@ from torch import Tensor
 from .checks import invalid_rows
 from .packet import ConduitPacket, canonical_signs
 from .reference import PathResult, follow, gram_from_svd
-from .repair import acceptable, repair
+from .repair import passes, repair
 
 CHUNK_BYTES = 64 * 2**20
 
@@ -57,7 +57,7 @@ def solve(A: Tensor, research: bool = False) -> tuple[ConduitPacket, Tensor]:
         invalid[rows] = invalid_rows(A[rows])
         At = A[rows].permute(1, 2, 0).contiguous()
         path = follow(At, research=research)
-        rescued = ~acceptable(At, path.eigenvalues, path.eigenvectors, path.refinement_residual)
+        rescued = ~passes(path)
         rescued &= ~invalid[rows]
         if rescued.any():
             path.eigenvalues[:, rescued], path.eigenvectors[:, :, rescued] = repair(

@@ -1,0 +1,87 @@
+"""How the kernels are compiled and cached, and the constants they share."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import numba
+import numpy as np
+import platformdirs
+import torch
+
+from .reference import LARGEST_FLOAT32_SEARCH, START_SPREAD
+
+# error_model: the default's check for division by zero is a branch, which stops vectorisation.
+# nogil: Python threads run ranges of tiles side by side, so no threading layer is needed.
+OPTIONS = {"error_model": "numpy", "nogil": True, "boundscheck": False, "fastmath": False}
+
+# Matrices in a tile, up to LARGEST_WIDE and above: enough vectors side by side to hide the latency of
+# divisions, few enough for the scratch to stay in cache (the Faddeev-LeVerrier matrices grow as n^3).
+LANES, NARROW_LANES, LARGEST_WIDE = 32, 16, 6
+STEPS = 5
+FAILED, SUSPECT = 1, 2
+
+D0, D1 = 0.0, 1.0
+F0, F1, F2, F3 = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
+HALF = np.float32(0.5)
+STEPS_F = np.float32(STEPS)
+DELTA = np.float32(1e-8)
+SETTLED = np.float32(1e-6)
+SMALLEST_SCALE = np.float32(1e-12)
+LARGE, SHRINK = np.float32(2.0**60), np.float32(2.0**-70)
+TEST_LIMIT = np.float32(8e-6)
+# Asymmetry above 0.9 of what is accepted is judged by checks.py, in float64.
+SUSPECT_ASYMMETRY = np.float32(0.9e-10)
+
+
+def search_constants(n: int) -> np.ndarray:
+    """The root search's constants, in its precision: 0, 1, 2, 1e-30, 1e-20, start offsets, degrees 0..n."""
+    dtype = torch.float32 if n <= LARGEST_FLOAT32_SEARCH else torch.float64
+    spread = torch.linspace(-START_SPREAD, START_SPREAD, n, dtype=dtype).numpy()
+    return np.concatenate([[0.0, 1.0, 2.0, 1e-30, 1e-20], spread, np.arange(n + 1)]).astype(spread.dtype)
+
+
+def cache_directory() -> Path:
+    """Where compiled kernels are kept: below NUMBA_CACHE_DIR, or the user's cache, or the temporary folder.
+
+    The name holds a hash of this package's kernel sources, because Numba notices only changes of the one file
+    in which a kernel is defined.
+    """
+    sources = sorted(Path(__file__).parent.glob("numba_*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    base = numba.config.CACHE_DIR or platformdirs.user_cache_dir("geolip-theorems")
+    for parent in (Path(base), Path(tempfile.gettempdir()) / "geolip-theorems"):
+        directory = parent / f"conduit-{digest}"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=directory):
+                return directory
+        except OSError:
+            continue
+    raise OSError(f"neither {base} nor {tempfile.gettempdir()} can be written")
+
+
+CACHE_DIRECTORY = cache_directory()
+
+
+def inlined(function):
+    """A part of a kernel, compiled into its callers."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)
+
+
+def compiled(function):
+    """A kernel, kept in CACHE_DIRECTORY whatever NUMBA_CACHE_DIR says elsewhere in the process."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(CACHE_DIRECTORY)
+    try:
+        return numba.njit(cache=True, **OPTIONS)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@inlined
+def lanes_of(n):
+    """Matrices in a tile of size n."""
+    return LANES if n <= LARGEST_WIDE else NARROW_LANES
