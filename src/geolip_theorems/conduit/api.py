@@ -120,9 +120,9 @@ def reshaped(packet: ConduitPacket, lead: torch.Size) -> ConduitPacket:
     """The packet with its flat batch given back the input's leading shape."""
     for name, value in packet.tensors().items():
         if name == "mstore":
-            packet.mstore = value.reshape(value.shape[0], *lead, *value.shape[2:])
+            packet.mstore = value.reshape((value.shape[0], *lead, *value.shape[2:]))
         else:
-            setattr(packet, name, value.reshape(*lead, *value.shape[1:]))
+            setattr(packet, name, value.reshape((*lead, *value.shape[1:])))
     return packet
 
 

@@ -43,7 +43,7 @@ def pool() -> ThreadPoolExecutor:
 
 
 def run_tiles(kernel: Callable, n: int, rows: int, *arguments) -> None:
-    """Call kernel(dims, *arguments, first, last) over the tiles of `rows` matrices, on torch's number of threads.
+    """Call kernel(dims, *arguments, first, last) over the tiles of `rows` matrices, on torch's threads.
 
     The first call of a kernel for a size compiles it, or loads it from the cache, under a lock between
     processes: Numba's cache index is not safe when several write it at once.

@@ -1,11 +1,11 @@
 """The conduit's phases as loops over the entries of a tile of matrices (Numba), for every size.
 
 A tile holds lanes_of(n) matrices side by side, lane last, and every innermost loop runs over the lanes, so
-that the compiler turns it into vector instructions: one lane, one matrix. What keeps these loops vectorisable: the
-size n is a constant to the compiler (the length of the tuple `dims`), so that a single short loop inside a
-lane loop unrolls; no division check; selects instead of branches; constants of the right type. Without
-fastmath nothing is reordered or fused, so every lane performs exactly the operations of reference.py, in its
-order, and no result depends on the tile a matrix is in.
+that the compiler turns it into vector instructions: one lane, one matrix. What keeps these loops
+vectorisable: the size n is a constant to the compiler (the length of the tuple `dims`), so that a single
+short loop inside a lane loop unrolls; no division check; selects instead of branches; constants of the right
+type. Without fastmath nothing is reordered or fused, so every lane performs exactly the operations of
+reference.py, in its order, and no result depends on the tile a matrix is in.
 """
 
 from __future__ import annotations

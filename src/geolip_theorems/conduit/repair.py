@@ -19,7 +19,8 @@ from .reference import (
 
 # What every packet promises, of ||V^T V - I|| and of ||A - V L V^T|| / ||A||. The test below asks a little
 # more, for the rounding of its own float32 arithmetic, and measures the second residual against
-# ||A||_F / sqrt(n), which no norm of A falls below: the promise then holds in the Frobenius and in the spectral norm.
+# ||A||_F / sqrt(n), which no norm of A falls below: the promise then holds in the Frobenius and the spectral
+# norm.
 TOLERANCE = 1e-5
 TEST_LIMIT = 8e-6
 

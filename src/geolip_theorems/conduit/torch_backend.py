@@ -52,7 +52,7 @@ def solve(A: Tensor, research: bool = False) -> tuple[ConduitPacket, Tensor]:
     packet = empty_packet(A)
     invalid = torch.empty(len(A), dtype=torch.bool, device=A.device)
     size = chunk_rows(A.shape[-1])
-    for start in range(0, len(A), size):
+    for start in range(0, max(len(A), 1), size):  # once even when empty, for the shapes of the trajectories
         rows = slice(start, start + size)
         invalid[rows] = invalid_rows(A[rows])
         At = A[rows].permute(1, 2, 0).contiguous()

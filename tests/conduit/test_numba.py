@@ -1,0 +1,111 @@
+"""The compiled backend: the reference bit for bit, vectorised, safe to start several times at once."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geolip_theorems.conduit import conduit
+from tests.conduit.matrices import clustered, grams, hard_matrix
+
+numba = pytest.importorskip("numba")
+DATA = Path(__file__).parents[1] / "data" / "conduit.npz"
+TELEMETRY = ("char_coeffs", "friction", "settle", "extraction_order", "refinement_residual", "rescued")
+
+
+def same(x: torch.Tensor, y: torch.Tensor) -> bool:
+    return np.array_equal(x.numpy(), y.numpy(), equal_nan=x.dtype.is_floating_point)
+
+
+def assert_equal_to_reference(A: torch.Tensor) -> None:
+    ours, reference = conduit(A, backend="numba"), conduit(A, backend="torch")
+    for name in TELEMETRY:
+        assert same(getattr(ours, name), getattr(reference, name)), name
+    own = ~ours.rescued
+    assert same(ours.eigenvalues[own], reference.eigenvalues[own])
+    assert same(ours.eigenvectors[own], reference.eigenvectors[own])
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 6, 8])
+def test_bit_for_bit_on_golden_kinds(n):
+    with np.load(DATA) as golden:
+        for key in (k for k in golden.files if k.startswith(f"n{n}_") and k.endswith("_A")):
+            assert_equal_to_reference(torch.from_numpy(golden[key]))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(data=st.data(), n=st.sampled_from([2, 3, 4, 6, 8]))
+def test_bit_for_bit_on_hard_matrices(data, n):
+    assert_equal_to_reference(
+        torch.from_numpy(np.stack(data.draw(st.lists(hard_matrix(n), min_size=1, max_size=6))))
+    )
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_a_row_depends_on_itself_alone(backend):
+    """Order, batch size, neighbours (easy, hard or invalid) and threads never change a row."""
+    A = torch.cat([grams(600, 4), clustered(100, 4)])
+    A = A[torch.randperm(len(A), generator=torch.Generator().manual_seed(0))]
+    whole = conduit(A, backend=backend)
+    order = torch.randperm(len(A), generator=torch.Generator().manual_seed(1))
+    shuffled = conduit(A[order], backend=backend)
+    few = [conduit(A[i : i + 1], backend=backend) for i in (0, 31, 32, 699)]
+    broken = A.clone()
+    broken[::3] = torch.nan
+    masked = conduit(broken, backend=backend, on_invalid="mask")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    big = conduit(A.repeat(3, 1, 1), backend=backend)
+    torch.set_num_threads(threads)
+    for name, value in whole.tensors().items():
+        assert same(value[order], getattr(shuffled, name)), name
+        assert same(value.repeat(3, *[1] * (value.ndim - 1)), getattr(big, name)), name
+        rows = torch.arange(len(A)) % 3 != 0
+        assert same(value[rows], getattr(masked, name)[rows]), name
+        for i, packet in zip((0, 31, 32, 699), few, strict=True):
+            assert same(value[i : i + 1], getattr(packet, name)), name
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+def test_divisions_are_vector_instructions():
+    """The hot loops divide; a regression to scalar code shows in these counts first."""
+    from geolip_theorems.conduit import numba_setup, numba_solver
+
+    kernel = numba.njit(**numba_setup.OPTIONS)(numba_solver.solve_tiles.py_func)
+    conduit(grams(1, 4), backend="numba")
+    kernel.compile(next(iter(s for s in numba_solver.solve_tiles.signatures if s[0].count == 4)))
+    (assembly,) = kernel.inspect_asm().values()
+    wide = [line for line in assembly.splitlines() if re.search(r"v?(div|sqrt)p[sd]\s", line)]
+    single = sum("ps" in line for line in wide)
+    # n = 4: sixteen A / s, four Laguerre divisions for each of four roots, and the square roots with them.
+    assert single >= 16 + 4 * 4
+    assert len(wide) - single >= 4
+    checked = numba.njit(boundscheck=False)(numba_solver.ranks.py_func)  # negative control: nothing divides
+    checked.compile((numba.int64, numba.float32[:, ::1], numba.float32[:, ::1]))
+    assert not re.search(r"v?divp[sd]\s", next(iter(checked.inspect_asm().values())))
+
+
+def test_several_processes_start_at_once(tmp_path):
+    """Processes that compile into one empty cache at the same time get the right answer."""
+    code = (
+        "import torch; from geolip_theorems.conduit import conduit;"
+        "A = torch.diag(torch.tensor([3., 1.])).repeat(5, 1, 1);"
+        "print(conduit(A, backend='numba').eigenvalues[4].tolist())"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    starts = [
+        subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [process.communicate()[0].strip() for process in starts] == ["[1.0, 3.0]"] * 3
+    assert list(tmp_path.glob("conduit-*/**/*.nbc"))
