@@ -154,7 +154,8 @@ def test_classes_with_too_few_images_are_named():
     assert result["left_out"] == ["c"]
     assert set(result["per_class"]) == {"a", "b"}
     only_one = measured(x[:22], y[:22])
-    assert only_one["min"] is None
+    assert only_one["min"]["value"] is None
+    assert "fewer than two classes" in only_one["min"]["method"]
 
 
 def test_whole_groups_are_shuffled_where_groups_are_of_one_class():

@@ -11,6 +11,7 @@ from .arrays import class_names, image_groups, image_labels
 from .boundaries import boundary_structure
 from .classes import class_structure
 from .modes import mode_structure
+from .probes import probe_accuracies
 from .spatial import spatial_structure
 
 MEASURES_VERSION = 1  # raised whenever a figure changes: cached analyses of another version are not used
@@ -22,6 +23,8 @@ def calibrated(
     *,
     values: int | None = None,
     n_permutations: int = 9999,
+    probe: str = "ridge",
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """All calibrated figures of a subject.
 
@@ -30,6 +33,7 @@ def calibrated(
         seed: of every random choice here.
         values: residuals a patch, channels x patch size squared; default ``maps.patch_values``.
         n_permutations: shuffles of the labels.
+        probe: ``"ridge"`` or ``"conv"``. device: of the probes' linear algebra, or the readout.
 
     Returns:
         ``spatial_cv``, ``class_cosine``, ``modes``, ``probes``, ``lifts``, ``boundaries``; for what each
@@ -49,6 +53,9 @@ def calibrated(
         raise InputError("the number of residuals a patch is unknown; give values = channels x patch size^2")
     names = () if labels is None else class_names(maps, labels)
     many = labels is not None and len(np.unique(labels)) > 1
+    probes = lifts = None
+    if many:
+        probes, lifts = probe_accuracies(maps, labels, groups=groups, seed=seed, probe=probe, device=device)
     return {
         "spatial_cv": spatial_structure(
             maps.error, maps.error_var, values, error_half=maps.error_half, groups=groups, seed=seed
@@ -69,8 +76,8 @@ def calibrated(
             seed=seed,
             n_permutations=n_permutations,
         ),
-        "probes": None,
-        "lifts": None,
+        "probes": probes,
+        "lifts": lifts,
         "boundaries": boundary_structure(
             maps.error,
             gradient=maps.gradient,

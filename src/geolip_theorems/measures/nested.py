@@ -16,7 +16,7 @@ from .ridge import RidgeBank, Weights
 
 N_FOLDS = 5
 LEAST_FOLDS = 3
-PENALTIES = (0.003, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+PENALTIES = (0.01, 0.1, 0.5, 2.0, 6.0, 20.0)
 STEP = 3.0  # a combination tries the mean of its parts' penalties and this much to either side
 PAIR_WEIGHTS = ((0.2, 0.8), (0.5, 0.5), (0.8, 0.2))
 TRIPLE_WEIGHTS = ((1 / 3, 1 / 3, 1 / 3), (0.2, 0.6, 0.2), (0.6, 0.2, 0.2), (0.2, 0.2, 0.6))
@@ -48,14 +48,13 @@ class Predictions:
 
     Attributes:
         hits: (R, N) bool, the image was classified rightly by the classifier not trained on it.
-        reduced: (R, K, N) float, for each outer fold f the hits on the other folds of classifiers trained
-            without f as well, with f's choices: the procedure on the images without fold f; NaN on f.
-        choices: R lists of K.
+        choices: R lists of K; empty where nothing is chosen.
+        n_folds: outer folds, K or fewer.
     """
 
     hits: np.ndarray
-    reduced: np.ndarray
     choices: list[list[Choice]]
+    n_folds: int
 
 
 def stratified_folds(
@@ -69,14 +68,11 @@ def stratified_folds(
     Raises:
         InputError: too few images, or groups, to be both learned from and tested on.
     """
+    reason = too_few(labels, groups)
+    if reason:
+        raise InputError(reason)
     units = np.arange(len(labels)) if groups is None else groups
-    pairs = np.unique(np.stack([labels, units]), axis=1)[0]
-    of_class = np.bincount(pairs)[np.unique(labels)]
-    what = "images" if groups is None else "groups of images"
-    if of_class.max() < LEAST_FOLDS or len(np.unique(units)) < LEAST_FOLDS:
-        raise InputError(
-            f"no class has {LEAST_FOLDS} {what}; the probes need at least that, better {n_folds} a class"
-        )
+    of_class = np.bincount(np.unique(np.stack([labels, units]), axis=1)[0])[np.unique(labels)]
     n_folds = max(LEAST_FOLDS, min(n_folds, int(of_class.min())))
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)
@@ -86,6 +82,19 @@ def stratified_folds(
         for f, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
             folds[test] = f
     return np.unique(folds, return_inverse=True)[1], len(np.unique(folds))
+
+
+def too_few(labels: np.ndarray, groups: np.ndarray | None) -> str | None:
+    """Why these images cannot be cross-validated, or None where they can."""
+    units = np.arange(len(labels)) if groups is None else groups
+    what = "images" if groups is None else "groups of images"
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        return f"{len(classes)} class; the probes need at least 2"
+    of_class = np.bincount(np.unique(np.stack([labels, units]), axis=1)[0])
+    if of_class.max() < LEAST_FOLDS or len(np.unique(units)) < LEAST_FOLDS:
+        return f"no class has {LEAST_FOLDS} {what}; the probes need at least that, better {N_FOLDS} a class"
+    return None
 
 
 class NestedProbe:
@@ -101,7 +110,7 @@ class NestedProbe:
         self.labels = labels
         self.n_folds = bank.n_folds
         self.rows = [rows.cpu().numpy() for rows in bank.of_fold]
-        self._pairs: dict[tuple[Candidate, int, int], dict[int, tuple[np.ndarray, np.ndarray]]] = {}
+        self._pairs: dict[tuple[Candidate, int, int], dict[int, np.ndarray]] = {}
 
     def choose(self, f: int, candidates: Sequence[Candidate]) -> Choice:
         """The candidate and penalty with the least loss over the inner folds of outer fold f."""
@@ -109,31 +118,26 @@ class NestedProbe:
         size = sum(len(self.rows[g]) for g in others)
         choices = []
         for candidate in candidates:
-            loss = sum(self._pair(candidate, f, g)[0] for g in others) / size
+            loss = sum(self._pair(candidate, f, g) for g in others) / size
             choices.append(Choice(candidate, int(loss.argmin()), float(loss.min())))
         return min(choices, key=lambda choice: choice.loss)
 
-    def predict(self, choices: Sequence[Choice]) -> tuple[np.ndarray, np.ndarray]:
-        """Hits (N,) of the tuned classifiers and (K, N) of the reduced ones, see :class:`Predictions`."""
+    def predict(self, choices: Sequence[Choice]) -> np.ndarray:
+        """Hits (N,) bool of the tuned classifiers, each on the fold it was not trained on."""
         hits = np.zeros(len(self.labels), bool)
-        reduced = np.full((self.n_folds, len(self.labels)), np.nan)
         for f, choice in enumerate(choices):
             score = self.bank.held_out(choice.weights, (f,), (choice.penalty,))[f][0]
             hits[self.rows[f]] = score.argmax(-1).cpu().numpy() == self.labels[self.rows[f]]
-            for g in range(self.n_folds):
-                if g != f:
-                    reduced[f, self.rows[g]] = self._pair(choice.candidate, f, g)[1][choice.place]
-        return hits, reduced
+        return hits
 
-    def _pair(self, candidate: Candidate, f: int, g: int) -> tuple[np.ndarray, np.ndarray]:
-        """Loss (L,) and hits (L, n) on fold g of classifiers trained without f and g."""
+    def _pair(self, candidate: Candidate, f: int, g: int) -> np.ndarray:
+        """Loss (L,) on fold g of classifiers trained without f and g."""
         key = (candidate, min(f, g), max(f, g))
         if key not in self._pairs:
             found = {}
             for fold, score in self.bank.held_out(candidate[0], key[1:], candidate[1]).items():
                 target = self.bank.target[self.bank.of_fold[fold]]
-                loss = (score - target).square().sum((1, 2)).cpu().numpy().astype(np.float64)
-                found[fold] = (loss, (score.argmax(-1) == target.argmax(-1)).cpu().numpy())
+                found[fold] = (score - target).square().sum((1, 2)).cpu().numpy().astype(np.float64)
             self._pairs[key] = found
         return self._pairs[key][g]
 
@@ -193,15 +197,8 @@ def cross_validated(
                 min((chosen[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
             ]
         for name, choices in chosen.items():
-            runs.setdefault(name, []).append((*probe.predict(choices), choices))
-    return {name: _joined(parts) for name, parts in runs.items()}
-
-
-def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray, list[Choice]]]) -> Predictions:
-    folds = max(len(reduced) for _, reduced, _ in parts)
-    reduced = np.full((len(parts), folds, len(parts[0][0])), np.nan)
-    for r, (_, array, _) in enumerate(parts):
-        reduced[r, : len(array)] = array
-    return Predictions(
-        np.stack([hits for hits, _, _ in parts]), reduced, [choices for _, _, choices in parts]
-    )
+            runs.setdefault(name, []).append((probe.predict(choices), choices))
+    return {
+        name: Predictions(np.stack([h for h, _ in parts]), [c for _, c in parts], len(parts[0][1]))
+        for name, parts in runs.items()
+    }
