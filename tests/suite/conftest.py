@@ -41,14 +41,19 @@ class Run:
         }
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory):
+    """A cache that most runs share: what they measure is the same, what they say of it differs."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def run_suite(pytester: pytest.Pytester):
+def run_suite(pytester: pytest.Pytester, shared_cache: Path):
     """A function that runs pytest on theorem 3 (or ``paths``) with arguments."""
 
-    def run(*arguments, paths=(THEOREM,), subprocess=False, controls=0) -> Run:
+    def run(*arguments, paths=(THEOREM,), subprocess=False, controls=0, cache=shared_cache) -> Run:
         fixed = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider"]
-        fixed += ["--cache-dir", pytester.path / "cache", "--junitxml", pytester.path / "junit.xml"]
-        fixed += ["--controls", controls]
+        fixed += ["--cache-dir", cache, "--junitxml", pytester.path / "junit.xml", "--controls", controls]
         words = [str(word) for word in (*fixed, *paths, *arguments)]
         runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
         return Run(runner(*words), pytester.path)
