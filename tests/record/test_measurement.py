@@ -1,0 +1,90 @@
+"""``measure``: a live model and arrays give the record of the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import geolip_theorems
+from geolip_theorems import load_model, measure
+from geolip_theorems.analysis import analyse
+from geolip_theorems.data import load_images
+from geolip_theorems.errors import InputError
+from geolip_theorems.extraction.cache import MapsCache
+from geolip_theorems.subject import RunOptions, open_subject
+
+GOLDEN = str(Path(__file__).parents[1] / "data" / "svae_d4.pt")
+
+
+@pytest.fixture
+def model():
+    return load_model(GOLDEN)[0]
+
+
+def pixels(n=40, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, 16, 16, 3), np.uint8)
+
+
+def test_the_record_is_the_command_lines(model, tmp_path):
+    options = RunOptions(max_images=40, ablation_images=8, controls=0, offline=True)
+    subject = open_subject(GOLDEN, "scenes", options)
+    wanted = analyse(subject, MapsCache(tmp_path)).record
+    images = load_images("scenes", image_size=16, max_images=40)
+    found = measure(model, images, ablation_images=8)
+    assert found.measurements == wanted.measurements
+    assert found.verdicts == wanted.verdicts
+
+
+def test_arrays_of_both_kinds_are_taken(model):
+    as_bytes = measure(model, pixels(), ablation_images=4)
+    floats = torch.from_numpy(pixels()).permute(0, 3, 1, 2).float() / 255
+    as_floats = measure(model, floats, ablation_images=4)
+    assert as_bytes.measurements == as_floats.measurements
+    assert {v.verdict for v in as_bytes.verdicts if v.question in ("q2", "q4", "q5")} == {"not measured"}
+
+
+def test_the_model_is_left_as_it_was(model):
+    model.train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    measure(model, pixels(8), ablation_images=2)
+    assert model.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_twins_can_be_asked_for(model):
+    record = measure(model, pixels(), ablation_images=4, controls=2)
+    assert len(record.measurements["controls"]["twins"]) == 2
+    assert isinstance(record.verdicts[0].attributed, bool)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "says"),
+    [
+        (np.zeros((4, 16, 16)), None, "shape|\\(4, 16, 16\\)"),
+        (torch.full((4, 3, 16, 16), torch.nan), None, "NaN"),
+        (pixels(4), np.zeros(4, int), "one class"),
+        (pixels(4), np.arange(4), "at least 2"),
+        (pixels(4), np.arange(3), "labels"),
+        (np.zeros((4, 15, 16, 3), np.uint8), None, "not a multiple"),
+    ],
+    ids=["shape", "nan", "one class", "one image a class", "few labels", "odd size"],
+)
+def test_bad_arrays_are_one_line(model, images, labels, says):
+    with pytest.raises(InputError, match=says) as caught:
+        measure(model, images, labels)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_models_are_one_line(model):
+    with pytest.raises(InputError, match="no patch_size"):
+        measure(torch.nn.Linear(1, 1), pixels(4))
+    model.dec_out.bias.data[0] = torch.nan
+    with pytest.raises(InputError, match=r"dec_out\.bias has non-finite values"):
+        measure(model, pixels(4))
+
+
+def test_the_package_names_are_public():
+    assert set(geolip_theorems.__all__) == {"PatchSVAE", "load_model", "measure"}
+    with pytest.raises(AttributeError):
+        _ = geolip_theorems.measured

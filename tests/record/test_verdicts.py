@@ -1,0 +1,200 @@
+"""Claims, expectations, verdicts, the record and what a test makes of a verdict."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from _pytest.outcomes import Failed, Skipped
+
+from fixtures import verdicts as plugin
+from fixtures.verdicts import ClaimDoesNotHoldError, junit_properties, settle
+from geolip_theorems.analysis import look_up, verdict_on
+from geolip_theorems.claims import CLAIMS, claims_of, load_claims
+from geolip_theorems.errors import InputError
+from geolip_theorems.expectations import Expectation, load_expectations
+from geolip_theorems.record import Results, SubjectRecord, now, read_results, write_results
+from geolip_theorems.report.markdown import summary
+from geolip_theorems.report.text import describe_verdict
+
+CV = next(claim for claim in CLAIMS if claim.name == "spatial_cv")
+COSINE = next(claim for claim in CLAIMS if claim.name == "class_cosine")
+SEED = {"spatial_cv": {"mean": 0.4}, "class_cosine": {"min": 0.9}, "probes": None}
+
+
+def verdict(claim=CV, labelled=True, expectation=None, **figure):
+    keys = claim.metric.split(".")
+    tree = {keys[0]: {keys[1]: {"value": 0.3, "ci95": [0.2, 0.4], "n": 50, "method": "t", **figure}}}
+    measurements = {"calibrated": tree, "seed_protocol": SEED}
+    return verdict_on(claim, measurements, labelled, None, expectation)
+
+
+@pytest.mark.parametrize(
+    ("ci95", "wanted"),
+    [
+        ([0.2, 0.4], "holds"),
+        ([0.05, 0.4], "inconclusive"),
+        ([0.01, 0.09], "fails"),
+        ([0.1, 0.4], "inconclusive"),
+    ],
+)
+def test_the_interval_decides(ci95, wanted):
+    found = verdict(ci95=ci95)
+    assert found.verdict == wanted
+    assert found.seed_value == 0.4
+
+
+@pytest.mark.parametrize(
+    ("p", "labelled", "wanted"),
+    [(0.001, True, "holds"), (0.2, True, "inconclusive"), (None, True, "inconclusive")],
+)
+def test_a_claim_with_a_null_needs_its_p(p, labelled, wanted):
+    assert verdict(COSINE, labelled, ci95=[0.9, 0.95], value=0.92, p=p).verdict == wanted
+
+
+def test_what_was_not_measured_says_why():
+    found = verdict(COSINE, labelled=False, value=None, ci95=None)
+    assert (found.verdict, found.value) == ("not measured", None)
+    assert "no labels" in found.reason
+    assert "separable" in verdict(value=None, ci95=None, method="the decoder is not separable").reason
+
+
+def test_every_question_has_a_claim_and_every_claim_a_name():
+    assert {claim.question for claim in CLAIMS} == {f"q{number}" for number in range(1, 7)}
+    assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
+    assert [claim.name for claim in claims_of("q1")] == ["spatial_cv"]
+    assert (CV.threshold, CV.comparison) == (0.1, ">")
+    assert (COSINE.threshold, COSINE.comparison) == (0.99, "<")
+
+
+def test_thresholds_are_replaced_by_name(tmp_path):
+    (tmp_path / "t.toml").write_text("[thresholds]\nspatial_cv = 0.5\n")
+    changed = {claim.name: claim.threshold for claim in load_claims(tmp_path / "t.toml")}
+    assert changed == {**{claim.name: claim.threshold for claim in CLAIMS}, "spatial_cv": 0.5}
+    assert load_claims(None) == CLAIMS
+
+
+ENTRY = '[[expected]]\nmodel = "m"\ndataset = "d"\nclaim = "gradient"\nverdict = "fails"\nreason = "r"\n'
+
+
+def test_expectations_are_read(tmp_path):
+    (tmp_path / "e.toml").write_text(ENTRY)
+    assert load_expectations(tmp_path / "e.toml") == (Expectation("m", "d", "gradient", "fails", "r"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (ENTRY + ENTRY, "two entries for m, d, gradient"),
+        (ENTRY.replace("gradient", "gradiant"), "did you mean 'gradient'"),
+        (ENTRY.replace('"fails"', '"holds"'), "unknown verdict"),
+        (ENTRY + "surprise = 1\n", "expected the text entries"),
+        ("[other]\n", "may only hold"),
+    ],
+)
+def test_wrong_expectations_are_named(tmp_path, text, says):
+    (tmp_path / "e.toml").write_text(text)
+    with pytest.raises(InputError, match=says):
+        load_expectations(tmp_path / "e.toml")
+
+
+def outcome(found, strict=False):
+    """What a test with this verdict does: (kind, message or None)."""
+    markers = []
+    request = SimpleNamespace(config=None, applymarker=markers.append)
+    original = plugin.suite_options
+    plugin.suite_options = lambda _: SimpleNamespace(strict=strict)
+    try:
+        settle(found, "the message", request)
+    except ClaimDoesNotHoldError as error:
+        return "expected failure", str(error), markers
+    except Failed as error:
+        return "failed", error.msg, markers
+    except Skipped as error:
+        return "skipped", error.msg, markers
+    finally:
+        plugin.suite_options = original
+    return "passed", None, markers
+
+
+def test_only_a_verdict_that_holds_passes():
+    assert outcome(verdict())[0] == "passed"
+    assert outcome(verdict(ci95=[0.01, 0.02]))[:2] == ("failed", "the message")
+    assert outcome(verdict(ci95=[0.05, 0.4]))[0] == "skipped"
+    assert outcome(verdict(ci95=[0.05, 0.4]), strict=True)[0] == "failed"
+    assert outcome(verdict(value=None, ci95=None), strict=True)[0] == "skipped"
+
+
+def test_an_expected_verdict_is_an_expected_failure_and_nothing_else_is():
+    expected = Expectation("m", "d", "spatial_cv", "fails", "known")
+    as_expected = verdict(ci95=[0.01, 0.02], expectation=expected)
+    kind, message, markers = outcome(as_expected)
+    assert (kind, message) == ("expected failure", "the message")
+    assert markers[0].kwargs["strict"] is True
+    assert outcome(verdict(ci95=[0.05, 0.4], expectation=expected))[0] == "failed"
+    kind, _, markers = outcome(verdict(expectation=expected))
+    assert kind == "passed"
+    assert markers, "without the strict marker a claim that holds after all would pass unseen"
+
+
+def test_junit_properties_leave_nothing_out():
+    properties = junit_properties(verdict(COSINE, ci95=[0.9, 0.95], value=0.92, p=0.001))
+    assert properties["ci95_low"] == 0.9
+    assert properties["ci95_high"] == 0.95
+    assert properties["verdict"] == "holds"
+    assert {"theorem", "question", "metric", "value", "threshold", "comparison", "n", "p"} <= set(properties)
+
+
+def test_a_description_has_all_of_it():
+    text = describe_verdict(verdict(ci95=[0.01, 0.02]))
+    for part in ("q1", "FAILS", "0.3", "[0.01, 0.02]", "> 0.1", "n = 50"):
+        assert part in text
+
+
+def record():
+    found = verdict()
+    model = {"name": "m", "sha256": "0" * 64, "substitute_for": None}
+    dataset = {"name": "d", "n_images": 5, "substitute_for": "cifar10: absent"}
+    return Results([SubjectRecord("m-d", model, dataset, 0, "cpu", [found])], ["pytest"], {}, now())
+
+
+def test_results_are_read_as_they_were_written(tmp_path):
+    results = record()
+    results.subjects[0].measurements = {"x": [float("nan"), (1, 2)]}
+    write_results(results, tmp_path / "results.json")
+    content = read_results(tmp_path / "results.json")
+    assert content["subjects"][0]["measurements"] == {"x": [None, [1, 2]]}
+    assert content["subjects"][0]["verdicts"][0]["value"] == 0.3
+    assert content["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"format": "other"}, "not a results file"), ({"version": 99}, "of version 99")],
+)
+def test_foreign_records_are_refused(tmp_path, change, says):
+    (tmp_path / "r.json").write_text(json.dumps({**record().to_dict(), **change}))
+    with pytest.raises(InputError, match=says):
+        read_results(tmp_path / "r.json")
+
+
+def test_damaged_records_are_refused(tmp_path):
+    (tmp_path / "r.json").write_text("{")
+    with pytest.raises(InputError, match="is not JSON"):
+        read_results(tmp_path / "r.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_results(tmp_path / "gone.json")
+
+
+def test_the_markdown_summary_has_a_row_a_verdict():
+    results = record()
+    results.subjects[0].verdicts.append(replace(verdict(ci95=[0.01, 0.02]), expected="fails"))
+    text = summary(results.to_dict())
+    assert text.count("| q1 |") == 2
+    assert "❌ fails (expected)" in text
+    assert "Stands in for cifar10: absent" in text
+
+
+def test_look_up():
+    assert look_up({"a": {"b": 1}}, "a.b") == 1
+    assert look_up({"a": None}, "a.b") is None
