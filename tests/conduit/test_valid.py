@@ -16,7 +16,7 @@ from tests.conduit.matrices import TOLERANCE, clustered, grams, hard_matrix, res
 DATA = Path(__file__).parents[1] / "data" / "conduit.npz"
 # Sizes of every kind of code: straight-line, looped in float32 and in float64.
 COMPILED = (2, 3, 4, 6, 8)
-QUIET = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+QUIET = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow]}
 
 
 def assert_valid(A: torch.Tensor, backend: str) -> None:
@@ -41,16 +41,14 @@ def test_every_golden_kind(n, backend):
 
 
 @pytest.mark.parametrize("n", COMPILED)
-@QUIET
-@settings(max_examples=25)
+@settings(max_examples=25, **QUIET)
 @given(data=st.data())
 def test_hard_matrices(n, data):
     A = torch.from_numpy(np.stack(data.draw(st.lists(hard_matrix(n), min_size=1, max_size=8))))
     assert_valid(A, "numba")
 
 
-@QUIET
-@settings(max_examples=25)
+@settings(max_examples=25, **QUIET)
 @given(data=st.data(), n=st.integers(2, 16))
 def test_hard_matrices_in_torch(data, n):
     A = torch.from_numpy(np.stack(data.draw(st.lists(hard_matrix(n), min_size=1, max_size=8))))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from pathlib import Path
-
 import numba
 import numpy as np
-import platformdirs
 import torch
 
+from .cache import cache_directory
 from .reference import LARGEST_FLOAT32_SEARCH, START_SPREAD
 
 # error_model: the default's check for division by zero is a branch, which stops vectorisation.
@@ -43,27 +39,7 @@ def search_constants(n: int) -> np.ndarray:
     return np.concatenate([[0.0, 1.0, 2.0, 1e-30, 1e-20], spread, np.arange(n + 1)]).astype(spread.dtype)
 
 
-def cache_directory() -> Path:
-    """Where compiled kernels are kept: below NUMBA_CACHE_DIR, or the user's cache, or the temporary folder.
-
-    The name holds a hash of this package's kernel sources, because Numba notices only changes of the one file
-    in which a kernel is defined.
-    """
-    sources = sorted(Path(__file__).parent.glob("numba_*.py"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    base = numba.config.CACHE_DIR or platformdirs.user_cache_dir("geolip-theorems")
-    for parent in (Path(base), Path(tempfile.gettempdir()) / "geolip-theorems"):
-        directory = parent / f"conduit-{digest}"
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=directory):
-                return directory
-        except OSError:
-            continue
-    raise OSError(f"neither {base} nor {tempfile.gettempdir()} can be written")
-
-
-CACHE_DIRECTORY = cache_directory()
+CACHE_DIRECTORY = cache_directory("numba_*.py")
 
 
 def inlined(function):
