@@ -26,6 +26,7 @@ from .subject import Subject
 
 SPLIT_SEEDS = 10
 FIRST_TWIN_SEED = 1001  # away from the seeds people choose for `random:`
+PROBE_QUESTIONS = ("q4", "q5")
 NO_LABELS = "the images have no labels, and this question compares classes; give a labelled data set"
 
 # Called with (what is being done, steps in all); gives a function that is told the steps done.
@@ -73,16 +74,16 @@ def analyse(
     maps, entry = _maps(subject, cache, watch, timings)
     begun = time.monotonic()
     key = {"measures": MEASURES_VERSION, "seed": options.seed}
+    fair = {**key, "probe": options.probe}
     with watch("measuring", 2) as done:
         seed_key = {**key, "what": "seed_protocol"}
         seed = cache.analysis(entry, seed_key, lambda: _seed_figures(maps, options.seed))
         done(1)
-        calibrated_key = {**key, "what": "calibrated"}
-        figures = cache.analysis(entry, calibrated_key, lambda: calibrated(maps, seed=options.seed))
+        figures = cache.analysis(entry, {**fair, "what": "calibrated"}, lambda: _calibrated(maps, subject))
         done(2)
     timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
-    controls = _controls(subject, maps, entry, cache, watch, key)
+    controls = _controls(subject, maps, entry, cache, watch, fair)
     timings["controls_s"] = round(time.monotonic() - begun, 3)
     record = SubjectRecord(
         id=subject.id,
@@ -93,14 +94,15 @@ def analyse(
         measurements={**seed, "calibrated": _with_twins(figures, controls), "controls": _summary(controls)},
         timings=timings,
     )
-    known = {
-        e.claim: e for e in expectations if (e.model, e.dataset) == (subject.model.name, subject.images.name)
-    }
+    here = (subject.model.name, subject.images.name, len(subject.images))
+    known = {e.claim: e for e in expectations if (e.model, e.dataset, e.images) == here}
     labelled = maps.labels is not None
     record.verdicts = [
         verdict_on(claim, record.measurements, labelled, _attribution(claim, controls), known.get(claim.name))
         for claim in claims
     ]
+    for verdict in record.verdicts:
+        verdict.probe = options.probe if verdict.question in PROBE_QUESTIONS else None
     return Analysis(maps, record)
 
 
@@ -192,6 +194,11 @@ def _seed_figures(maps: Maps, seed: int) -> dict[str, Any]:
     return figures
 
 
+def _calibrated(maps: Maps, subject: Subject) -> dict[str, Any]:
+    options = subject.options
+    return calibrated(maps, seed=options.seed, probe=options.probe, device=options.device)
+
+
 @dataclass(frozen=True)
 class Controls:
     """The calibrated figures of the subject and of its twins, on the same images."""
@@ -216,15 +223,13 @@ def _controls(
     short = {**key, "what": "control", "images": count}
     seeds = list(range(FIRST_TWIN_SEED, FIRST_TWIN_SEED + options.controls))
     with watch("measuring random-weight twins", options.controls + 1) as done:
-        own = cache.analysis(entry, short, lambda: calibrated(maps.prefix(count), seed=options.seed))
+        own = cache.analysis(entry, short, lambda: _calibrated(maps.prefix(count), subject))
         done(1)
         twins = []
         for seed in seeds:
             twin = twin_of(subject, seed, count)
             twin_maps, twin_entry = _maps(twin, cache, unwatched, {})
-            twins.append(
-                cache.analysis(twin_entry, short, lambda m=twin_maps: calibrated(m, seed=options.seed))
-            )
+            twins.append(cache.analysis(twin_entry, short, lambda m=twin_maps: _calibrated(m, subject)))
             done(1 + len(twins))
     return Controls(own, twins, count, seeds)
 

@@ -5,11 +5,13 @@ A TOML file lists them::
     [[expected]]
     model = "freckles_embedded"
     dataset = "photos"
+    images = 1200
     claim = "class_cosine"
     verdict = "fails"
     reason = "photographs cut into crops have no layout that depends on their class"
 
-A test whose verdict is the one expected is an expected failure; any other verdict fails it.
+A test whose verdict is the one expected is an expected failure; any other verdict fails it. An entry is
+about a run on so many images; on another number of them nothing is expected.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from .claims import NAMES, read_toml
 from .errors import InputError, unknown
 
 VERDICTS = ("fails", "inconclusive")
-KEYS = ("model", "dataset", "claim", "verdict", "reason")
+KEYS = {"model": str, "dataset": str, "images": int, "claim": str, "verdict": str, "reason": str}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Expectation:
 
     model: str
     dataset: str
+    images: int
     claim: str
     verdict: str
     reason: str
@@ -46,7 +49,7 @@ def load_expectations(path: Path) -> tuple[Expectation, ...]:
     if set(content) - {"expected"} or not isinstance(entries, list):
         raise InputError(f"expectations file {path.name!r} may only hold [[expected]] tables")
     found = [_expectation(path.name, number, entry) for number, entry in enumerate(entries, 1)]
-    keys = [(e.model, e.dataset, e.claim) for e in found]
+    keys = [(e.model, e.dataset, str(e.images), e.claim) for e in found]
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice:
         raise InputError(f"expectations file {path.name!r} has two entries for {', '.join(twice)}")
@@ -55,12 +58,9 @@ def load_expectations(path: Path) -> tuple[Expectation, ...]:
 
 def _expectation(file: str, number: int, entry: object) -> Expectation:
     where = f"expectations file {file!r}, entry {number}"
-    if (
-        not isinstance(entry, dict)
-        or set(entry) != set(KEYS)
-        or not all(isinstance(v, str) for v in entry.values())
-    ):
-        raise InputError(f"{where}: expected the text entries {', '.join(KEYS)}")
+    fits = isinstance(entry, dict) and entry.keys() == KEYS.keys()
+    if not fits or not all(type(entry[key]) is kind for key, kind in KEYS.items()):
+        raise InputError(f"{where}: expected the entries {', '.join(KEYS)}; images a number, the others text")
     if entry["claim"] not in NAMES:
         raise unknown(f"claim in {where}", entry["claim"], NAMES)
     if entry["verdict"] not in VERDICTS:

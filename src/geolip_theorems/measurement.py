@@ -29,6 +29,7 @@ def measure(
     seed: int = 0,
     claims: tuple[Claim, ...] = CLAIMS,
     ablation_images: int | None = DEFAULT_ABLATION_IMAGES,
+    probe: str = "ridge",
     controls: int = 0,
     cache_dir: str | Path | None = None,
     watch: Watch = unwatched,
@@ -47,6 +48,7 @@ def measure(
         seed: of splits and resampling.
         claims: with their thresholds.
         ablation_images: images whose modes are ablated; None for all, 0 for none.
+        probe: the readout of questions 4 and 5, ``ridge`` or ``conv``.
         controls: random-weight twins to compare with; each costs a pass over up to 512 images.
         cache_dir: keep the maps there; by default nothing is kept.
         watch: shows progress, see :mod:`geolip_theorems.analysis`.
@@ -64,6 +66,7 @@ def measure(
         device="cpu" if first is None else str(first.device),
         seed=seed,
         ablation_images=ablation_images,
+        probe=probe,
         controls=controls,
     )
     training = model.training

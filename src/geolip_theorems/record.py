@@ -21,7 +21,7 @@ VERSION = 1
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "numba", "geolip-svae", "geolip-core")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Verdict:
     """One claim's outcome on one subject.
 
@@ -39,6 +39,7 @@ class Verdict:
         attributed: whether the subject is beyond its random-weight twins; None where that is not known.
         attribution: why, and the twins' range.
         expected, expected_reason: from the expectations file, where it has an entry.
+        probe: the readout the figure comes from, for the questions that train one.
         seed_value: the seed protocol's own value of the question, where it has one.
     """
 
@@ -62,6 +63,7 @@ class Verdict:
     expected: str | None = None
     expected_reason: str | None = None
     seed_value: float | None = None
+    probe: str | None = None
 
 
 @dataclass

@@ -35,6 +35,7 @@ class RunOptions:
         max_images: measure the first so many; None for all.
         data_root: folder of CIFAR-10; None for the default.
         ablation_images: images whose modes are ablated; None for all.
+        probe: the readout of questions 4 and 5, ``ridge`` or ``conv``.
         controls: random-weight twins beside the subject; 0 for none.
         control_images: images the twins are measured on.
     """
@@ -48,6 +49,7 @@ class RunOptions:
     max_images: int | None = None
     data_root: Path | None = None
     ablation_images: int | None = DEFAULT_ABLATION_IMAGES
+    probe: str = "ridge"
     controls: int = 3
     control_images: int = 512
 

@@ -74,21 +74,29 @@ def test_thresholds_are_replaced_by_name(tmp_path):
     assert load_claims(None) == CLAIMS
 
 
-ENTRY = '[[expected]]\nmodel = "m"\ndataset = "d"\nclaim = "gradient"\nverdict = "fails"\nreason = "r"\n'
+ENTRY = """[[expected]]
+model = "m"
+dataset = "d"
+images = 9
+claim = "gradient"
+verdict = "fails"
+reason = "r"
+"""
 
 
 def test_expectations_are_read(tmp_path):
     (tmp_path / "e.toml").write_text(ENTRY)
-    assert load_expectations(tmp_path / "e.toml") == (Expectation("m", "d", "gradient", "fails", "r"),)
+    assert load_expectations(tmp_path / "e.toml") == (Expectation("m", "d", 9, "gradient", "fails", "r"),)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (ENTRY + ENTRY, "two entries for m, d, gradient"),
+        (ENTRY + ENTRY, "two entries for m, d, 9, gradient"),
         (ENTRY.replace("gradient", "gradiant"), "did you mean 'gradient'"),
         (ENTRY.replace('"fails"', '"holds"'), "unknown verdict"),
-        (ENTRY + "surprise = 1\n", "expected the text entries"),
+        (ENTRY + "surprise = 1\n", "expected the entries"),
+        (ENTRY.replace("= 9", "= '9'"), "images a number"),
         ("[other]\n", "may only hold"),
     ],
 )
@@ -126,7 +134,7 @@ def test_only_a_verdict_that_holds_passes():
 
 
 def test_an_expected_verdict_is_an_expected_failure_and_nothing_else_is():
-    expected = Expectation("m", "d", "spatial_cv", "fails", "known")
+    expected = Expectation("m", "d", 9, "spatial_cv", "fails", "known")
     as_expected = verdict(ci95=[0.01, 0.02], expectation=expected)
     kind, message, markers = outcome(as_expected)
     assert (kind, message) == ("expected failure", "the message")

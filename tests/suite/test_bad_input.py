@@ -100,7 +100,7 @@ def test_thresholds(run_suite, tmp_path, text, says):
 def test_expectations(run_suite, tmp_path):
     (tmp_path / "e.toml").write_text('[[expected]]\nmodel = "m"\n')
     message = usage_error(run_suite(*MODEL, *DIGITS, "--expectations", tmp_path / "e.toml"))
-    assert "entry 1: expected the text entries model, dataset, claim, verdict, reason" in message
+    assert "entry 1: expected the entries model, dataset, images, claim, verdict, reason" in message
 
 
 def test_a_hostile_checkpoint_is_not_run(run_suite, tmp_path):

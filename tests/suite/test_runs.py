@@ -165,6 +165,7 @@ EXPECTED = """
 [[expected]]
 model = "svae_d4"
 dataset = "scenes"
+images = 60
 claim = "spatial_cv"
 verdict = "{verdict}"
 reason = "an example of a finding"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .text import PERCENT_CLAIMS, interval, number
+from .text import PERCENT_CLAIMS, condition, interval, number
 
 MARKS = {
     "holds": "✅ holds",
@@ -44,7 +44,7 @@ def _row(verdict: Mapping[str, Any]) -> str:
         verdict["title"],
         number(verdict["value"], percent),
         interval(verdict["ci95"], percent),
-        f"{verdict['comparison']} {number(verdict['threshold'], percent)}",
+        condition(verdict),
         mark,
         {True: "yes", False: "no", None: "-"}[verdict["attributed"]],
     ]

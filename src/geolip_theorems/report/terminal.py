@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ..record import SubjectRecord, Verdict
-from .text import PERCENT_CLAIMS, interval, number
+from .text import PERCENT_CLAIMS, condition, interval, number
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
 MOST_ROWS = 20  # classes in a table; more are counted, not listed
@@ -151,30 +151,31 @@ def _probe_figure(fair: Mapping[str, Any], name: str) -> Mapping[str, Any] | Non
 
 def verdict_table(subjects: list[SubjectRecord]) -> RenderableType:
     """One line a verdict."""
-    table = _table(
-        "", "", "claim", "value", "95 % interval", "threshold", "n", "verdict", "model's doing", "script"
-    )
-    table.columns[1].justify = "left"
-    table.title = None
     rows = [(subject, verdict) for subject in subjects for verdict in subject.verdicts]
+    if not rows:
+        return Text("no verdict was asked for")
+    columns = ("", "claim", "value", "95 % interval", "claimed", "images", "verdict", "model's", "script")
+    table = _table("", *columns)
+    table.title = None
+    table.columns[1].justify = "left"
+    table.columns[1].no_wrap = False
+    table.columns[1].min_width = 24
     for subject, verdict in rows:
         table.add_row(*_verdict_row(verdict, subject.id if len(subjects) > 1 else ""))
-    return Group(table) if rows else Text("no verdict was asked for")
+    return table
 
 
 def _verdict_row(verdict: Verdict, subject: str) -> list[RenderableType]:
     percent = verdict.claim in PERCENT_CLAIMS
-    label = f"{verdict.question} {subject}".strip()
-    doing = {True: "yes", False: "no", None: "-"}[verdict.attributed]
     return [
-        label,
-        verdict.title,
+        verdict.question,
+        f"{verdict.title} ({subject})" if subject else verdict.title,
         number(verdict.value, percent),
         interval(verdict.ci95, percent),
-        f"{verdict.comparison} {number(verdict.threshold, percent)}",
+        condition(vars(verdict)),
         f"{verdict.n:,}",
         Text(verdict.verdict, style=STYLES[verdict.verdict]),
-        doing,
+        {True: "yes", False: "no", None: "-"}[verdict.attributed],
         number(verdict.seed_value, percent),
     ]
 

@@ -10,7 +10,7 @@ PERCENT_CLAIMS = ("release_chance", "release_friction", "all_eigenvalues")
 
 
 def number(value: Any, percent: bool = False) -> str:
-    """A figure with four significant digits, or in points of a hundred; a dash where there is none."""
+    """A figure with four significant digits, or in percentage points; a dash where there is none."""
     if value is None:
         return "-"
     return f"{100 * value:+.2f} pp" if percent else f"{value:.4g}"
@@ -20,18 +20,26 @@ def interval(ci95: Any, percent: bool = False) -> str:
     """``[low, high]``, or a dash."""
     if ci95 is None:
         return "-"
-    return f"[{number(ci95[0], percent)}, {number(ci95[1], percent)}]"
+    low, high = (f"{100 * end:+.2f}" if percent else f"{end:.4g}" for end in ci95)
+    return f"[{low}, {high}]"
+
+
+def condition(verdict: Any) -> str:
+    """What the claim says of the figure: ``> 0.1``."""
+    unit = " pp" if verdict["claim"] in PERCENT_CLAIMS else ""
+    return f"{verdict['comparison']} {verdict['threshold'] * (100 if unit else 1):g}{unit}"
 
 
 def describe_verdict(verdict: Verdict) -> str:
     """A few lines for people: the claim, the figure with its interval, the threshold, the verdict and why."""
     percent = verdict.claim in PERCENT_CLAIMS
     p = "" if verdict.p is None else f", p = {verdict.p:.3g}"
+    probe = f" ({verdict.probe} probe)" if verdict.probe else ""
     lines = [
-        f"{verdict.question}: {verdict.title}: {verdict.verdict.upper()}",
+        f"{verdict.question}: {verdict.title}{probe}: {verdict.verdict.upper()}",
         f"{verdict.metric} = {number(verdict.value, percent)}, "
         f"95 % interval {interval(verdict.ci95, percent)}{p}, n = {verdict.n}; "
-        f"the claim is {verdict.comparison} {number(verdict.threshold, percent)}",
+        f"the claim is {condition(vars(verdict))}",
         verdict.reason,
     ]
     return "\n".join(lines)
