@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .conduit.api import choose
 from .data import ImageSet, check_labels, load_images
 from .errors import InputError
 from .extraction import EXTRACTION_VERSION
@@ -76,6 +77,7 @@ class Subject:
             "implementation": self.model.implementation,
             "images": self.images.sha256,
             "preprocessing": self.images.preprocessing,
+            "solver": choose("auto", device).__name__.rpartition(".")[2],
             "device": device.type,
             "dtype": "float32",
             "tile": tile_size(device),
