@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geolip_theorems.conduit import conduit
-from tests.conduit.matrices import clustered, grams, hard_matrix
+from tests.conduit.matrices import COMPILED, clustered, grams, hard_matrix
 
 numba = pytest.importorskip("numba")
 DATA = Path(__file__).parents[1] / "data" / "conduit.npz"
@@ -36,7 +36,7 @@ def assert_equal_to_reference(A: torch.Tensor) -> None:
     assert same(ours.eigenvectors[own], reference.eigenvectors[own])
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 6, 8])
+@pytest.mark.parametrize("n", COMPILED)
 def test_bit_for_bit_on_golden_kinds(n):
     with np.load(DATA) as golden:
         for key in (k for k in golden.files if k.startswith(f"n{n}_") and k.endswith("_A")):
@@ -44,7 +44,7 @@ def test_bit_for_bit_on_golden_kinds(n):
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(data=st.data(), n=st.sampled_from([2, 3, 4, 6, 8]))
+@given(data=st.data(), n=st.sampled_from(COMPILED))
 def test_bit_for_bit_on_hard_matrices(data, n):
     assert_equal_to_reference(
         torch.from_numpy(np.stack(data.draw(st.lists(hard_matrix(n), min_size=1, max_size=6))))
