@@ -207,7 +207,7 @@ def change(content: dict, what: str) -> None:
         ("surplus weight", "disagree at dec_in.gain: the config wants no such parameter"),
         ("shape", r"disagree at enc_in.weight: the config wants \(32, 48\), the file has \(16, 48\)"),
         ("nan", "enc_out.weight has 512 non-finite values"),
-        ("integers", "expected dense floats"),
+        ("integers", "expected floating-point weights"),
         ("no tensor", "no tensor"),
         ("no config", "no config"),
         ("no size", "no 'hidden'"),

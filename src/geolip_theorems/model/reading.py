@@ -31,7 +31,7 @@ FOREIGN = "expected a PatchSVAE checkpoint: a dictionary with model_state_dict a
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model file's contents: ``weights`` by public name (float32), ``config`` as it stands there."""
+    """A model file's contents: ``weights`` by public name, ``config`` as it stands there."""
 
     weights: dict[str, Tensor]
     config: dict[str, Any]
@@ -91,7 +91,11 @@ def build_model(checkpoint: Checkpoint, name: str) -> PatchSVAE:
                 f"model {name!r}: config and weights disagree at {key}: the config wants "
                 f"{wanted.get(key, 'no such parameter')}, the file has {found.get(key, 'no such parameter')}"
             )
-    model.load_state_dict(checkpoint.weights, strict=True, assign=True)
+    for key, value in checkpoint.weights.items():
+        if not value.is_floating_point():
+            raise InputError(f"model {name!r}: {key} is {value.dtype}; expected floating-point weights")
+    weights = {key: value.float() for key, value in checkpoint.weights.items()}
+    model.load_state_dict(weights, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 
 
@@ -218,23 +222,20 @@ def _numpy_scalars() -> list:
 
 
 def _checked_weights(name: str, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """Plain float32 tensors, all finite."""
-    checked = {}
+    """The state dict, if it holds dense tensors and nothing else, all of them finite."""
     for key, value in weights.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise InputError(f"model file {name!r} has a state dict entry {key!r} that is no tensor")
-        if not value.is_floating_point() or value.is_sparse or value.is_quantized:
+        if value.layout is not torch.strided or value.is_quantized:
             raise InputError(
-                f"model file {name!r}: {key} is {value.dtype}, {value.layout}; expected dense floats"
+                f"model file {name!r}: {key} is a {value.dtype} {value.layout} tensor; expected dense"
             )
-        value = value.float()
         if not torch.isfinite(value).all():
             count = int((~torch.isfinite(value)).sum())
             raise InputError(
                 f"model file {name!r}: {key} has {count} non-finite values; the weights are unusable"
             )
-        checked[key] = value
-    return checked
+    return dict(weights)
 
 
 def _line(error: BaseException) -> str:
