@@ -7,7 +7,7 @@ import torch
 
 from geolip_theorems.conduit import canonical_signs, conduit
 
-# The compiled backend at the suite's own size; the reference, which it equals, at others (nothing to compile).
+# The compiled backend at the suite's own size, the reference at others (nothing to compile).
 SIZES = [(4, "auto"), (2, "torch"), (3, "torch"), (6, "torch")]
 
 

@@ -103,8 +103,8 @@ def isospectral(A: Tensor, seed: int = 0) -> Tensor:
 def explained_by_spectrum(A: Tensor, target: np.ndarray | None = None, seed: int = 0) -> float:
     """The share of the target's variance (B, k) that the spectrum of A / s explains out of sample (mean R^2).
 
-    The target is log friction unless another is given. Gradient boosting on the scaled eigenvalues, their gaps
-    and the gaps' logarithms, fitted on one half of the matrices and judged on the other.
+    The target is log friction unless another is given. Gradient boosting on the scaled eigenvalues, their
+    gaps and the gaps' logarithms, fitted on one half of the matrices and judged on the other.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.metrics import r2_score
