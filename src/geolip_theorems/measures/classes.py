@@ -271,13 +271,14 @@ def _measurable(labels: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarr
 
 
 def _half(y: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
-    """A random half of every class, (N,) bool; groups stay whole, halved within their commonest class."""
+    """A random half of every class, (N,) bool; groups stay whole: half of each class's where a group is of
+    one class, else half of all."""
     if groups is None:
         units, of_unit = np.arange(len(y)), y
     else:
-        table = np.zeros((groups.max() + 1, y.max() + 1))
-        np.add.at(table, (groups, y), 1)
-        units, of_unit = groups, table.argmax(1)
+        units, of_unit = groups, np.zeros(groups.max() + 1, np.int64)
+        if exchangeable(y, groups) == "whole groups":
+            of_unit[groups] = y
     order = np.lexsort((rng.random(len(of_unit)), of_unit))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))

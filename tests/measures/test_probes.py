@@ -1,0 +1,259 @@
+"""Questions 4 and 5: the ridge against scikit-learn's, fair folds, no accuracy from noise or leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from geolip_theorems.errors import InputError
+from geolip_theorems.measures.decisions import decide
+from geolip_theorems.measures.features import feature_groups, logarithm, standardised
+from geolip_theorems.measures.nested import (
+    PENALTIES,
+    NestedProbe,
+    candidates,
+    cross_validated,
+    stratified_folds,
+)
+from geolip_theorems.measures.probes import (
+    INFLATION,
+    LIFTS,
+    accuracy_figure,
+    lift_figures,
+    probe_accuracies,
+)
+from geolip_theorems.measures.readout import _fit_predict
+from geolip_theorems.measures.resampling import mean_figure
+from geolip_theorems.measures.ridge import RidgeBank
+
+from .make import random_maps
+
+RNG = np.random.default_rng(0)
+
+
+def verdict(figure):
+    return decide(figure["value"], figure["ci95"], 0.0, ">", n=figure["n"]).verdict
+
+
+def signal_maps(n=150, seed=0, release=2.0, eigenvalues=0.0):
+    """Maps of noise in which the class moves release, or eigenvalues, of some patches."""
+    subject = random_maps(n, 4, 4, 2, 3, seed)
+    patch = np.zeros((3, 4, 4), np.float32)
+    patch[np.arange(3), np.arange(3), 0] = 1
+    patch[np.arange(3), np.arange(3), 2] = 1
+    subject.error = subject.error * np.exp(release * patch[subject.labels])
+    subject.S = subject.S * np.exp(eigenvalues * patch[subject.labels])[..., None]
+    return subject
+
+
+@pytest.mark.parametrize("p", [7, 90])  # primal, then dual
+def test_scores_are_scikit_learns_ridge(p):
+    n = 60
+    X, y = RNG.standard_normal((n, p)).astype(np.float32), np.arange(n) % 3
+    folds = np.arange(n) % 4
+    bank = RidgeBank({"x": X}, y, folds)
+    train = (folds != 1) & (folds != 2)
+    given_ = bank.held_out((("x", 1.0),), (1, 2), (0.3, 5.0))
+    for penalty, of_penalty in zip((0.3, 5.0), zip(given_[1], given_[2], strict=True), strict=True):
+        fit = Ridge(alpha=penalty).fit(X[train].astype(float), np.eye(3)[y[train]])
+        for fold, scores in zip((1, 2), of_penalty, strict=True):
+            np.testing.assert_allclose(scores.numpy(), fit.predict(X[folds == fold]), atol=2e-4)
+
+
+def test_banded_scores_are_those_of_the_weighted_kernel():
+    n = 48
+    a, b = (RNG.standard_normal((n, p)).astype(np.float32) for p in (40, 30))
+    y, folds = np.arange(n) % 2, np.arange(n) % 3
+    bank = RidgeBank({"a": a, "b": b}, y, folds)
+    scores = bank.held_out((("a", 0.2), ("b", 0.8)), (0,), (0.7,))[0][0]
+    train = folds != 0
+    mean_a, mean_b = a[train].mean(0), b[train].mean(0)
+    features = np.concatenate([0.2**0.5 * (a - mean_a), 0.8**0.5 * (b - mean_b)], 1).astype(float)
+    target = np.eye(2)[y[train]]
+    fit = KernelRidge(alpha=0.7, kernel="linear").fit(features[train], target - target.mean(0))
+    expected = fit.predict(features[~train]) + target.mean(0)
+    np.testing.assert_allclose(scores.numpy(), expected, atol=2e-4)
+
+
+def test_features_are_on_one_scale():
+    subject = random_maps(50, 3, 4, 2)
+    subject.error[:, 0, 0] = 0  # a patch that never varies
+    groups = feature_groups(subject)
+    assert groups["release"]["raw"].shape == (50, 11)
+    expected = StandardScaler().fit_transform(subject.friction.reshape(50, -1)) / np.sqrt(24)
+    np.testing.assert_allclose(groups["friction"]["raw"], expected, atol=1e-5)
+    for variants in groups.values():
+        for x in variants.values():
+            assert np.square(x).sum(1).mean() == pytest.approx(1, abs=1e-4)
+    assert {name for name, v in groups.items() if "log" in v} == {"release", "friction", "input_variance"}
+    assert np.isfinite(logarithm(np.array([[0.0, 1.0], [2.0, 3.0]]))).all()
+    assert standardised(np.ones((5, 3))).shape == (5, 1)
+    subject.friction[0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="friction"):
+        feature_groups(subject)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 999), size=st.integers(1, 4))
+def test_groups_are_never_split(seed, size):
+    rng = np.random.default_rng(seed)
+    groups = np.arange(120) // size
+    labels = rng.integers(0, 3, 120)
+    folds, k = stratified_folds(labels, None if size == 1 else groups, 5, seed)
+    assert set(folds) == set(range(k))
+    for g in np.unique(groups):
+        assert len(set(folds[groups == g])) == 1
+    shares = [np.bincount(labels[folds == f], minlength=3) for f in range(k)]
+    assert np.ptp(shares, axis=0).max() <= 2 * size + 2
+
+
+def test_a_group_cannot_be_recognised():
+    """Images of a group share a pattern and a class, and classes have none: only splitting a group pays."""
+    groups = np.arange(120) // 6
+    labels = (groups % 3).astype(np.int64)
+    subject = random_maps(120, 4, 4, 2, 3)
+    subject.labels = labels
+    pattern = np.random.default_rng(5).gamma(2.0, 1.0, (20, 4, 4))
+    subject.error = (subject.error * 0.05 + pattern[groups]).astype(np.float32)
+    options = {"repeats": 1, "n_folds": 4}
+    leaking, _ = probe_accuracies(subject, labels, **options)
+    fair, lifts = probe_accuracies(subject, labels, groups=groups, **options)
+    assert leaking["release"]["value"] > 0.9
+    assert fair["release"]["value"] < 0.65
+    assert verdict(lifts["release-chance"]) != "holds"
+
+
+def test_noise_gives_chance_and_no_lift():
+    probes, lifts = probe_accuracies(*(lambda m: (m, m.labels))(random_maps(150, 4, 4, 2, 3, 1)))
+    assert probes["release"]["ci95"][0] < probes["chance"] < probes["release"]["ci95"][1]
+    assert [name for name, figure in lifts.items() if verdict(figure) == "holds"] == []
+
+
+def test_planted_signal_is_found_and_shuffled_labels_lose_it():
+    subject = signal_maps()
+    probes, lifts = probe_accuracies(subject, subject.labels, repeats=1)
+    for name in (
+        "release-chance",
+        "release-eigenvalues",
+        "release+eigenvalues-eigenvalues",
+        "all-eigenvalues",
+    ):
+        assert verdict(lifts[name]) == "holds"
+    assert verdict(lifts["all-best_single"]) != "holds"
+    assert probes["release"]["null"] == pytest.approx(1 / 3)
+    shuffled = np.random.default_rng(0).permutation(subject.labels)
+    _, lost = probe_accuracies(subject, shuffled, repeats=1)
+    assert verdict(lost["release-chance"]) != "holds"
+
+
+def test_useless_features_do_not_cost_the_combination():
+    """The seed protocol's one penalty lets noise lower a combination; a penalty a group does not."""
+    subject = signal_maps(release=0.0, eigenvalues=2.0)
+    probes, lifts = probe_accuracies(subject, subject.labels, repeats=1)
+    assert probes["eigenvalues"]["value"] > 0.7
+    assert lifts["all-eigenvalues"]["value"] > -0.03
+
+
+def test_logarithms_are_chosen_where_they_help():
+    subject = random_maps(150, 4, 4, 2, 3, 2)
+    wild = np.random.default_rng(1).standard_normal(subject.friction.shape) * 2
+    wild[np.arange(150), subject.labels, 0] += 4
+    subject.friction = np.exp(3 * wild).astype(np.float32)
+    probes, _ = probe_accuracies(subject, subject.labels, repeats=1)
+    taken = probes["friction"]["chosen"]
+    assert sum(c["folds"] for c in taken if "friction/log" in c["weights"]) == 5
+
+
+def test_accuracy_figure_is_the_inflated_binomial_one():
+    hits = RNG.random((1, 400)) < 0.7
+    figure = accuracy_figure(hits, None, "m")
+    plain = mean_figure(hits[0].astype(float), bootstrap=False)
+    assert figure["value"] == pytest.approx(plain["value"])
+    assert np.ptp(figure["ci95"]) == pytest.approx(INFLATION * np.ptp(plain["ci95"]))
+    # Repeats that are copies of one another add nothing.
+    assert np.ptp(accuracy_figure(np.repeat(hits, 3, 0), None, "m")["ci95"]) == pytest.approx(
+        np.ptp(figure["ci95"])
+    )
+    perfect = accuracy_figure(np.ones((2, 50), bool), None, "m")
+    assert 0.8 < perfect["ci95"][0] < 1
+
+
+def test_lifts_are_paired_and_simultaneous():
+    base = RNG.random((2, 500)) < 0.5
+    names = {name for pair in LIFTS.values() for name in pair}
+    hits = {name: base ^ (RNG.random((2, 500)) < 0.05) for name in sorted(names)}
+    lifts = lift_figures(hits, 0.1, None, "m")
+    for name, (a, b) in LIFTS.items():
+        figure = lifts[name]
+        assert figure["value"] == pytest.approx(hits[a].mean() - hits[b].mean())
+        assert np.ptp(figure["ci95"]) > 1.1 * np.ptp(figure["ci95_alone"])
+        assert figure["smallest_detectable"] > np.ptp(figure["ci95"]) / 2
+        assert np.ptp(figure["ci95_alone"]) < 0.1  # an unpaired difference would have 0.14
+    assert lifts["release-chance"]["value"] == pytest.approx(hits["release"].mean() - 0.1)
+    same = lift_figures(dict.fromkeys(names, base), 0.1, None, "m")["all-eigenvalues"]
+    assert (same["value"], same["ci95"], same["p"]) == (0.0, [0.0, 0.0], 1.0)
+
+
+def test_everything_is_chosen_inside_the_folds():
+    """What is chosen for a fold, and hit in the others, does not depend on that fold's labels."""
+    subject = signal_maps(90)
+    features = {
+        name: group for name, group in feature_groups(subject).items() if name in ("release", "friction")
+    }
+    y = subject.labels
+    folds, _ = stratified_folds(y, None, 3, 0)
+    changed = y.copy()
+    changed[folds == 0] = (changed[folds == 0] + 1) % 3
+    options = [((("release/raw", 1.0),), PENALTIES), ((("release/log", 1.0),), PENALTIES)]
+    blocks = {f"{g}/{v}": x for g, variants in features.items() for v, x in variants.items()}
+    first, second = (NestedProbe(RidgeBank(blocks, labels, folds), labels) for labels in (y, changed))
+    a, b = first.choose(0, options), second.choose(0, options)
+    assert (a.candidate, a.place) == (b.candidate, b.place)
+    assert a.loss == pytest.approx(b.loss)
+    # but what is chosen for another fold does see them
+    assert first.choose(1, options).loss != pytest.approx(second.choose(1, options).loss)
+
+
+def test_candidates_include_leaving_a_group_out():
+    subject = signal_maps(60)
+    found = cross_validated(
+        feature_groups(subject), subject.labels, None, combinations={}, n_folds=3, repeats=1
+    )
+    parts = [found[name].choices[0][0] for name in ("release", "eigenvalues", "friction")]
+    subsets = {frozenset(name for name, _ in weights) for weights, _ in candidates(parts)}
+    assert len(subsets) == 7  # every way of taking some of three
+    assert all(sum(w for _, w in weights) == pytest.approx(1) for weights, _ in candidates(parts))
+
+
+def test_too_few_images_are_said_not_measured():
+    subject = random_maps(6, 2, 2, 2, 3)
+    probes, lifts = probe_accuracies(subject, subject.labels)
+    assert lifts["release-friction"]["value"] is None
+    assert "no class has 3 images" in probes["release"]["method"]
+    with pytest.raises(InputError, match="ridge"):
+        probe_accuracies(subject, subject.labels, probe="rigde")
+
+
+def test_the_convolutional_readout_reads_what_is_there():
+    subject = signal_maps(90, release=3.0)
+    subject.settle = subject.input_mean = subject.input_var = None
+    probes, lifts = probe_accuracies(subject, subject.labels, n_folds=3, repeats=1, probe="conv")
+    assert "conv probe" in probes["release"]["method"]
+    assert probes["release"]["value"] > 0.6
+    assert verdict(lifts["release-chance"]) == "holds"
+    assert "all-best_single" not in lifts
+
+
+def test_the_readout_is_seeded_and_leaves_the_global_generator():
+    x, y = RNG.standard_normal((40, 2, 4, 4)).astype(np.float32), np.arange(40) % 2
+    before = torch.get_rng_state()
+    first, again, other = (_fit_predict(x[:30], y[:30], x, seed, "cpu") for seed in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert (first == again).all()
+    assert set(other) <= {0, 1}
