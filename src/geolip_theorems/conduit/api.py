@@ -95,7 +95,9 @@ def replace_by_float64(packet: ConduitPacket, A: Tensor, invalid: Tensor) -> Non
 def apply_mask(packet: ConduitPacket, A: Tensor, invalid: Tensor, lead: torch.Size, on_invalid: str) -> None:
     """Refuse invalid rows, or turn them into NaN."""
     # An eigenvalue beyond float32 cannot be returned: such a row is as good as infinite.
-    overflow = ~torch.isfinite(packet.eigenvalues).all(-1) & ~invalid
+    overflow = torch.zeros_like(invalid)
+    if not torch.isfinite(packet.eigenvalues.sum()):  # one sum is much cheaper than a look at every row
+        overflow = ~torch.isfinite(packet.eigenvalues).all(-1) & ~invalid
     if on_invalid == "mask":
         packet.invalid = invalid | overflow
         packet.extraction_order = packet.extraction_order.clone()

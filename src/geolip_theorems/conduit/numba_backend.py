@@ -90,11 +90,15 @@ def solve(A: Tensor) -> tuple[ConduitPacket, Tensor]:
         packet.refinement_residual.numpy(), status.numpy(),
     )  # fmt: skip
     invalid = torch.zeros(batch, dtype=torch.bool)
-    if status.any():
-        suspect = ((status & SUSPECT) != 0).nonzero()[:, 0]
-        invalid[suspect] = invalid_rows(A[suspect])
-        packet.rescued = ((status & FAILED) != 0) & ~invalid
-        rows = packet.rescued.nonzero()[:, 0]
+    flagged = np.flatnonzero(status.numpy())  # few: what follows touches these rows only
+    if len(flagged):
+        flagged = torch.from_numpy(flagged)
+        bits = status[flagged]
+        suspect = flagged[(bits & SUSPECT) != 0]
+        if len(suspect):
+            invalid[suspect] = invalid_rows(A[suspect])
+        rows = flagged[((bits & FAILED) != 0) & ~invalid[flagged]]
+        packet.rescued[rows] = True
         if len(rows):
             repair(A, packet, rows)
     return packet, invalid

@@ -7,9 +7,9 @@ import numpy as np
 from .numba_setup import D0, D1, DELTA, F0, F1, SETTLED, STEPS, STEPS_F, inlined, lanes_of
 
 
-@inlined
-def start_values(n, K, As, c, coefficients, z):
+def start_values(dims, K, As, c, coefficients, z):
     """The search's own copy of the polynomial, and z = the sorted diagonal plus its offsets."""
+    n = len(dims)
     lanes = lanes_of(n)
     for j in range(n + 1):
         for lane in range(lanes):
@@ -61,10 +61,11 @@ def find_root(n, degree, horner, K, c, z, friction, settle):
             divisor = p if ok else one
             G = dp / divisor
             G = G if ok else zero
-            curvature = two * half_d2 / divisor
+            curvature = two * half_d2 / divisor if degree > 1 else zero
             H = G * G - (curvature if ok else zero)
             inner = less * (d * H - G * G)
-            square_root = np.sqrt(zero if inner < zero else inner)
+            # For degree 1 inner is 0, or NaN, and so is its root.
+            square_root = np.sqrt(zero if inner < zero else inner) if degree > 1 else inner
             plus = G + square_root
             minus = G - square_root
             denominator = plus if abs(plus) >= abs(minus) else minus

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import overload
 
-from . import numba_looped, numba_unrolled
+from . import numba_looped, numba_roots, numba_unrolled
 from .numba_looped import load, load_gram
-from .numba_roots import find_roots, polish, start_values
+from .numba_roots import find_roots, polish
 from .numba_setup import (
     F0,
     F1,
@@ -40,6 +40,7 @@ def phase(unrolled, looped):
 
 scale = phase(numba_unrolled.scale, numba_looped.scale)
 faddeev_leverrier = phase(numba_unrolled.leverrier, numba_looped.faddeev_leverrier)
+start_values = phase(numba_unrolled.start, numba_roots.start_values)
 adjugate_vectors = phase(numba_unrolled.adjugate, numba_looped.adjugate_vectors)
 orthogonalise = phase(numba_unrolled.orthogonalise, numba_looped.orthogonalise)
 judge = phase(numba_unrolled.judge, numba_looped.judge)
@@ -109,7 +110,7 @@ def solve_tiles(
             load(n, A, start, count, a)
         scale(dims, root_n, a, As, s, asymmetry, row)
         faddeev_leverrier(dims, As, Ad, M, c, block)
-        start_values(n, K, As, c, search, z)
+        start_values(dims, K, As, c, search, z)
         find_roots(n, K, search, z, found, settled)
         polish(n, c, z, roots)
         adjugate_vectors(dims, M, roots, column, best, largest, V)

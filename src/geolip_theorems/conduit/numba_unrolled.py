@@ -114,6 +114,22 @@ def leverrier(n: int) -> Callable:
     return b.function("As, Ad, M, c, block")
 
 
+def start(n: int) -> Callable:
+    """The search's own copy of the polynomial, and z = the sorted diagonal plus its offsets."""
+    b = Body(n)
+    for j in range(n + 1):
+        b.let(f"coefficients[{j}, lane]", f"np.float32(c[{j}, lane])")
+    for i in range(n):
+        b.let(f"z{i}", f"As[{i}, {i}, lane]")
+    for last in range(n - 1, 0, -1):
+        for i in range(last):
+            b.let("swap", f"z{i + 1} < z{i}")
+            b.let(f"z{i}, z{i + 1}", f"(z{i + 1} if swap else z{i}), (z{i} if swap else z{i + 1})")
+    for i in range(n):
+        b.let(f"z[{i}, lane]", f"z{i} + K[{5 + i}]")
+    return b.function("K, As, c, coefficients, z")
+
+
 def adjugate(n: int) -> Callable:
     """The normalised column of largest norm of the adjugate, for root r."""
     b = Body(n)
