@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -90,6 +91,14 @@ def decoder_of(model: nn.Module, images: Tensor) -> Decoder | None:
         again, out["recon"], rtol=DECODER_TOLERANCE, atol=DECODER_TOLERANCE
     )
     return decode if same else None
+
+
+@torch.inference_mode()
+def gram_matrices(model: nn.Module, images: Tensor) -> np.ndarray:
+    """The matrices the conduit sees, one a patch: (B*N, D, D) float32, Vt^T diag(S^2) Vt."""
+    svd = model(images)["svd"]
+    gram = torch.einsum("bnki,bnk,bnkj->bnij", svd["Vt"], svd["S"].square(), svd["Vt"])
+    return gram.flatten(0, 1).float().cpu().numpy()
 
 
 def _error_maps(images: Tensor, recon: Tensor, ps: int) -> dict[str, Tensor]:
