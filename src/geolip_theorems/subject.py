@@ -20,6 +20,7 @@ from .model.sources import LoadedModel, open_model, weights_sha256
 
 DEFAULT_IMAGE_SIZE = 64
 DEFAULT_ABLATION_IMAGES = 256
+DEFAULT_CONTROLS = 5
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class RunOptions:
     data_root: Path | None = None
     ablation_images: int | None = DEFAULT_ABLATION_IMAGES
     probe: str = "ridge"
-    controls: int = 3
+    controls: int = DEFAULT_CONTROLS
     control_images: int = 512
 
 

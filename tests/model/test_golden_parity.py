@@ -82,6 +82,20 @@ def test_svd_is_lapacks():
     torch.testing.assert_close((U * S.unsqueeze(-2)) @ Vt, M, rtol=0, atol=1e-6)
 
 
+def test_fresh_weights_do_not_depend_on_the_threads():
+    from geolip_theorems.model.config import SVAEConfig
+    from geolip_theorems.model.sources import random_twin, weights_sha256
+
+    before = torch.get_num_threads()
+    found = set()
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        found.add(weights_sha256(random_twin(SVAEConfig(), 7)))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert len(found) == 1
+
+
 def test_fresh_weights_follow_the_seed_and_leave_the_global_state():
     state = torch.random.get_rng_state()
     source = f"random:{DATA / 'svae_d4.pt'}"

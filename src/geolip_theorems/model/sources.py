@@ -155,10 +155,18 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
 
 
 def random_twin(sizes: SVAEConfig, seed: int) -> PatchSVAE:
-    """A PatchSVAE with fresh weights from a seed, leaving torch's global generator as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return PatchSVAE(sizes).eval().requires_grad_(False)
+    """A PatchSVAE with fresh weights from a seed, leaving torch's global generator as it was.
+
+    Made on one thread: the orthogonal initialisation's last bits depend on how many there are.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return PatchSVAE(sizes).eval().requires_grad_(False)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def weights_sha256(model: nn.Module) -> str:
