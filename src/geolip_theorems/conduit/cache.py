@@ -13,10 +13,12 @@ import platformdirs
 def cache_directory(pattern: str) -> Path:
     """A writable folder below NUMBA_CACHE_DIR, or the user's cache, or the temporary folder.
 
-    Its name holds a hash of this package's files that match the pattern, because Numba notices only changes
+    Its name holds a hash of the kernel sources that match the pattern, because Numba notices only changes
     of the one file in which a kernel is defined. Raises OSError when none can be written.
     """
-    sources = sorted([*Path(__file__).parent.glob(pattern), Path(__file__).parent / "reference.py"])
+    here = Path(__file__).parent
+    kernels = [path for path in here.glob(pattern) if not path.stem.endswith("_backend")]
+    sources = sorted([*kernels, here / "reference.py"])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     base = os.environ.get("NUMBA_CACHE_DIR") or platformdirs.user_cache_dir("geolip-theorems")
     for parent in (Path(base), Path(tempfile.gettempdir()) / "geolip-theorems"):

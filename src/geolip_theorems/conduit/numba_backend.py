@@ -23,7 +23,7 @@ from .packet import ConduitPacket
 from .repair import lapack
 
 # Jacobi rotations beat LAPACK up to this size.
-LARGEST_JACOBI = 6
+LARGEST_JACOBI = 4
 # Eigenvectors further from orthogonal than this are not worth refining.
 REFINABLE = 0.3
 # Fewer tiles than this are not worth handing to a second thread.
