@@ -35,14 +35,18 @@ def maps_of(source, n=None):
     )
 
 
-def wrong_probes(given, expected, n_test, slack):
-    """Probes off by more than ``slack`` test images; friction differs between solvers in its last digits."""
-    return [
-        (name, given[name]["test"], expected[name]["test"])
-        for name in given
-        if abs(given[name]["test"] - expected[name]["test"]) * n_test
-        > (slack if "friction" in name else 1) + 0.01
-    ]
+def wrong_probes(given, expected, n_test):
+    """Probes off by more than one test image, or by more than 2 % of them where friction is read.
+
+    Friction is ill-conditioned: the last digit of an input moves values of up to 1e8, and the protocol's
+    one small penalty passes that on.
+    """
+    wrong = []
+    for name, probe in given.items():
+        slack = 0.02 * n_test if "friction" in name else 1
+        if abs(probe["test"] - expected[name]["test"]) * n_test > slack + 0.01:
+            wrong.append((name, probe["test"], expected[name]["test"]))
+    return wrong
 
 
 @pytest.mark.skipif(not IMAGES.is_file(), reason=f"the CIFAR-10 images are not at {IMAGES}")
