@@ -41,6 +41,9 @@ def subject_tables(subject: SubjectRecord) -> list[RenderableType]:
         tables += [class_table(seed), mode_table(seed)]
     if seed.get("probes"):
         tables.append(probe_table(seed, subject.measurements))
+    lifts = (subject.measurements.get("calibrated") or {}).get("lifts")
+    if lifts:
+        tables.append(lift_table(lifts))
     return tables
 
 
@@ -116,37 +119,45 @@ def mode_table(seed: Mapping[str, Any]) -> Table:
 
 
 def probe_table(seed: Mapping[str, Any], measurements: Mapping[str, Any]) -> Table:
-    """Questions 4 and 5: the seed protocol's probes and the calibrated ones."""
-    table = _table(
-        "probes (accuracy)",
-        "features",
-        "seed train",
-        "seed test",
-        "over splits",
-        "calibrated",
-        "95 % interval",
-    )
-    splits = measurements.get("seed_accuracies") or {}
+    """Questions 4 and 5: the seed protocol's probes and the calibrated ones, trivial features included."""
     fair = (measurements.get("calibrated") or {}).get("probes") or {}
-    for name, probe in seed["probes"].items():
-        spread = splits.get(name)
-        several = f"{spread['mean']:.1%} ± {spread['std']:.1%}" if spread else ""
-        figure = _probe_figure(fair, name)
+    splits = measurements.get("seed_accuracies") or {}
+    chance = f", chance {fair['chance']:.1%}" if fair.get("chance") else ""
+    columns = ("features", "seed train", "seed test", "over splits", "calibrated", "95 % interval")
+    table = _table(f"probe accuracy ({fair.get('probe', 'no')} probe{chance})", *columns)
+    measured = [
+        name for name, figure in fair.items() if isinstance(figure, Mapping) and name not in seed["probes"]
+    ]
+    for name in (*seed["probes"], *measured):
+        script, spread, figure = seed["probes"].get(name), splits.get(name), fair.get(name)
         table.add_row(
             name,
-            f"{probe['train']:.1%}",
-            f"{probe['test']:.1%}",
-            several,
-            f"{figure['value']:.1%}" if figure else "",
-            f"[{figure['ci95'][0]:.1%}, {figure['ci95'][1]:.1%}]" if figure and figure["ci95"] else "",
+            f"{script['train']:.1%}" if script else "",
+            f"{script['test']:.1%}" if script else "",
+            f"{spread['mean']:.1%} ± {spread['std']:.1%}" if spread else "",
+            *_share(figure),
         )
+    table.caption = "patch_means, input_variance: what the images tell without any model"
+    table.caption_justify = "left"
     return table
 
 
-def _probe_figure(fair: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    short = "all" if name == "release+eigenvalues+friction" else name
-    found = fair.get(name) or fair.get(short)
-    return found if isinstance(found, Mapping) and found.get("value") is not None else None
+def _share(figure: Mapping[str, Any] | None) -> tuple[str, str]:
+    """A share and its interval in percent."""
+    if not figure or figure["value"] is None:
+        return "", ""
+    ci95 = figure["ci95"]
+    return f"{figure['value']:.1%}", f"[{ci95[0]:.1%}, {ci95[1]:.1%}]" if ci95 else ""
+
+
+def lift_table(lifts: Mapping[str, Any]) -> Table:
+    """What one set of features adds to another, paired, with intervals that hold all at once."""
+    table = _table("lifts, percentage points", "lift", "value", "95 % interval", "detectable from")
+    for name, figure in lifts.items():
+        value, ci95, least = figure["value"], figure["ci95"], figure.get("smallest_detectable")
+        shown = "" if value is None else f"{100 * value:+.2f}"
+        table.add_row(name, shown, interval(ci95, percent=True), f"{100 * least:.2f}" if least else "")
+    return table
 
 
 def verdict_table(subjects: list[SubjectRecord]) -> RenderableType:
