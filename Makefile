@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint train clean
+.PHONY: theorems test lint train bench calibrate clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -18,6 +18,12 @@ lint: $(STAMP)
 
 train: $(STAMP)  ## train a model like the embedded one (about 40 minutes on two cores)
 	$(BIN)/geolip-theorems train --out reports/train --steps 5300 $(ARGS)
+
+bench: $(STAMP)  ## time the conduit, the model's steps and the probes beside their peers
+	$(BIN)/pytest theorems/benchmarks --benchmark-only $(ARGS)
+
+calibrate: $(STAMP)  ## simulate subjects with known truth and tabulate what the verdicts say (hours)
+	$(BIN)/python -m geolip_theorems.calibrate --simulations 2000 --out reports/calibration.md $(ARGS)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -82,6 +82,20 @@ def test_svd_is_lapacks():
     torch.testing.assert_close((U * S.unsqueeze(-2)) @ Vt, M, rtol=0, atol=1e-6)
 
 
+def test_the_gpus_way_to_the_svd_gives_the_same(monkeypatch):
+    """On a GPU the eigenpairs are the conduit's; here the same path runs on the CPU."""
+    M = torch.nn.functional.normalize(
+        torch.randn(300, 48, 4, generator=torch.Generator().manual_seed(1)), dim=-1
+    )
+    U, S, _ = gram_svd(M)
+    monkeypatch.setattr("geolip_theorems.model.patch_svae._wants_conduit", lambda _: True)
+    U2, S2, Vt2 = gram_svd(M)
+    assert not torch.equal(U, U2)
+    torch.testing.assert_close(S2, S, rtol=1e-5, atol=0)
+    torch.testing.assert_close((U2 * S2.unsqueeze(-2)) @ Vt2, M, rtol=0, atol=1e-5)
+    torch.testing.assert_close(U2.mT @ U2, torch.eye(4).expand(300, 4, 4), rtol=0, atol=1e-4)
+
+
 def test_fresh_weights_do_not_depend_on_the_threads():
     from geolip_theorems.model.config import SVAEConfig
     from geolip_theorems.model.sources import random_twin, weights_sha256

@@ -39,3 +39,18 @@ def test_random_gram_matrices(n, backend, record_property):
     share = assert_preserved((G + G.mT) / 2, backend)
     record_property("rows_not_rescued", share)
     assert share > 0.95
+
+
+def test_a_solver_that_looks_and_touches_is_caught(monkeypatch):
+    """Negative control: telemetry that moves one eigenvalue by one unit in the last place."""
+    solve = conduit
+
+    def touching(A, backend):
+        packet = solve(A, backend)
+        packet.eigenvalues[7, 0] = torch.nextafter(packet.eigenvalues[7, 0], torch.tensor(torch.inf))
+        return packet
+
+    monkeypatch.setitem(globals(), "conduit", touching)
+    A = torch.randn(100, 4, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(AssertionError):
+        assert_preserved(A + A.mT, "torch")

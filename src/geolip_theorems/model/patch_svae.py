@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..conduit import conduit
 from ..errors import InputError
 from .config import SVAEConfig
 
 MAX_ALPHA = 0.2  # the cross-attention moves a singular value by at most this share
 ALPHA_LOGIT_INIT = -2.0
 GRAM_JITTER = 1e-12
+CONDUIT_LARGEST = 12  # modes
 EIGENVALUE_FLOOR = 1e-24
 SINGULAR_VALUE_FLOOR = 1e-16
 
@@ -64,7 +66,9 @@ def grid_shape(height: int, width: int, patch_size: int) -> tuple[int, int]:
 
 
 def gram_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Thin SVD of tall matrices through the eigenpairs of M^T M in float64.
+    """Thin SVD of tall matrices through the eigenpairs of M^T M, formed in float64.
+
+    On a GPU with D up to 12 the eigenpairs are the conduit's, as in the public original; elsewhere LAPACK's.
 
     Args:
         M: (..., V, D).
@@ -74,12 +78,20 @@ def gram_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     m = M.double()
     gram = m.mT @ m
-    gram.diagonal(dim1=-2, dim2=-1).add_(GRAM_JITTER)
-    eigenvalues, v = torch.linalg.eigh(gram)
+    if _wants_conduit(M):
+        eigenvalues, v = (pair.double() for pair in conduit(gram.float()).eigenpairs())
+    else:
+        gram.diagonal(dim1=-2, dim2=-1).add_(GRAM_JITTER)
+        eigenvalues, v = torch.linalg.eigh(gram)
     eigenvalues, v = eigenvalues.flip(-1), v.flip(-1)
     s = eigenvalues.clamp(min=EIGENVALUE_FLOOR).sqrt()
     u = (m @ v) / s.unsqueeze(-2).clamp(min=SINGULAR_VALUE_FLOOR)
     return u.to(M.dtype), s.to(M.dtype), v.mT.contiguous().to(M.dtype)
+
+
+def _wants_conduit(M: Tensor) -> bool:
+    """Whether the eigenpairs come from the conduit: thousands of tiny problems are slow in cuSOLVER."""
+    return M.is_cuda and 2 <= M.shape[-1] <= CONDUIT_LARGEST and not M.requires_grad
 
 
 class SpectralCrossAttention(nn.Module):

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..data.noise import ALL_FAMILIES, mixed_batch
 from ..errors import InputError
 from ..model.config import SVAEConfig
-from ..model.patch_svae import PatchSVAE, extract_patches, grid_shape, gram_svd
+from ..model.patch_svae import PatchSVAE, extract_patches, gram_svd, grid_shape
 from ..model.writing import save_checkpoint, save_safetensors
 from .evaluate import evaluate
 
@@ -104,7 +104,8 @@ class Trainer:
             )
         if config.image_size % config.model.patch_size:
             raise InputError(
-                f"image size {config.image_size} is not a multiple of the patch size {config.model.patch_size}"
+                f"image size {config.image_size} is not a multiple of the patch size "
+                f"{config.model.patch_size}"
             )
         self.config, self.folder, self.device = config, Path(folder), torch.device(device)
         torch.manual_seed(config.seed)
