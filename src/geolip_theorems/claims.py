@@ -108,11 +108,6 @@ CLAIMS: tuple[Claim, ...] = (
 NAMES = tuple(claim.name for claim in CLAIMS)
 
 
-def claims_of(question: str, claims: tuple[Claim, ...] = CLAIMS) -> tuple[Claim, ...]:
-    """The claims of one question."""
-    return tuple(claim for claim in claims if claim.question == question)
-
-
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """A TOML file as a dictionary.
 

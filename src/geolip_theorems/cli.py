@@ -59,7 +59,8 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
         "train",
         help="train a PatchSVAE on noise",
         description="Train a PatchSVAE on noise generated on the fly. Writes best.pt (the public checkpoint "
-        "format), model.safetensors and evaluation.json into --out. Interrupted, the same command goes on.",
+        "format), model.safetensors and evaluation.json into --out. Interrupted, the same command goes on; "
+        "finished, it starts again.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     train.set_defaults(command=run_train)
@@ -71,7 +72,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     add("--hidden", type=int, default=384, help="width of the residual blocks")
     add("--depth", type=int, default=4, help="residual blocks in encoder and decoder")
     add("--cross-layers", type=int, default=2, help="layers of spectral cross-attention")
-    add("--steps", type=int, default=9000, help="optimiser steps")
+    add("--steps", type=int, default=5300, help="optimiser steps")
     add("--minutes", type=float, default=0.0, help="upper bound on training time; 0 for none")
     add("--batch-size", type=int, default=64, help="images a step")
     add("--image-size", type=int, default=32, help="side of the training images in pixels")
@@ -86,7 +87,8 @@ def run_train(options: argparse.Namespace) -> None:
     """The ``train`` command."""
     from .data.noise import ALL_FAMILIES
     from .model.config import SVAEConfig
-    from .subject import resolve_device
+    from .model.writing import write_atomically
+    from .subject import check_seed, resolve_device
     from .training.train import Progress as News
     from .training.train import TrainConfig, Trainer
 
@@ -94,6 +96,9 @@ def run_train(options: argparse.Namespace) -> None:
     for family in families:
         if family not in ALL_FAMILIES:
             raise unknown("noise family", family, ALL_FAMILIES)
+    check_seed(options.seed)
+    if options.out.exists() and not options.out.is_dir():
+        raise InputError(f"--out {str(options.out)!r} is a file; give a folder")
     config = TrainConfig(
         model=SVAEConfig(
             V=options.rows,
@@ -134,7 +139,8 @@ def run_train(options: argparse.Namespace) -> None:
                 )
 
         results = trainer.run(report, report_every_s=1.0 if console.is_terminal else 30.0)
-    (options.out / "evaluation.json").write_text(json.dumps(results, indent=1) + "\n")
+    text = json.dumps(results, indent=1) + "\n"
+    write_atomically(options.out / "evaluation.json", lambda name: Path(name).write_text(text))
     console.print(_evaluation_table(results))
     console.print(f"written: {options.out / 'best.pt'}, model.safetensors, evaluation.json")
 

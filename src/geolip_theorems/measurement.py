@@ -14,7 +14,7 @@ from .claims import CLAIMS, Claim
 from .data import ImageSet, from_arrays
 from .extraction.cache import MapsCache
 from .record import SubjectRecord
-from .subject import DEFAULT_ABLATION_IMAGES, RunOptions, live_subject
+from .subject import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed, live_subject
 
 
 def measure(
@@ -59,6 +59,7 @@ def measure(
     Raises:
         InputError: images, labels or model cannot be used; one line.
     """
+    check_seed(seed)
     if not isinstance(images, ImageSet):
         images = from_arrays(images, labels, classes, groups, name=dataset)
     first = next(model.parameters(), None)

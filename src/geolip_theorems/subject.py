@@ -21,6 +21,7 @@ from .model.sources import LoadedModel, open_model, weights_sha256
 DEFAULT_IMAGE_SIZE = 64
 DEFAULT_ABLATION_IMAGES = 256
 DEFAULT_CONTROLS = 5
+LARGEST_SEED = 2**32 - 1  # what every generator takes, with room for the seeds derived from it
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class RunOptions:
     probe: str = "ridge"
     controls: int = DEFAULT_CONTROLS
     control_images: int = 512
+
+
+def check_seed(seed: int) -> None:
+    """Raise ``InputError`` unless the seed is a whole number from 0 to 2^32 - 1."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"the seed is {seed!r}; expected a whole number from 0 to {LARGEST_SEED}")
 
 
 @dataclass(frozen=True)

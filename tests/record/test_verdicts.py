@@ -10,7 +10,7 @@ from _pytest.outcomes import Failed, Skipped
 from fixtures import verdicts as plugin
 from fixtures.verdicts import ClaimDoesNotHoldError, junit_properties, settle
 from geolip_theorems.analysis import look_up, verdict_on
-from geolip_theorems.claims import CLAIMS, claims_of, load_claims
+from geolip_theorems.claims import CLAIMS, load_claims
 from geolip_theorems.errors import InputError
 from geolip_theorems.expectations import Expectation, load_expectations
 from geolip_theorems.record import Results, SubjectRecord, now, read_results, write_results
@@ -62,7 +62,6 @@ def test_what_was_not_measured_says_why():
 def test_every_question_has_a_claim_and_every_claim_a_name():
     assert {claim.question for claim in CLAIMS} == {f"q{number}" for number in range(1, 7)}
     assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
-    assert [claim.name for claim in claims_of("q1")] == ["spatial_cv"]
     assert (CV.threshold, CV.comparison) == (0.1, ">")
     assert (COSINE.threshold, COSINE.comparison) == (0.99, "<")
 

@@ -47,7 +47,17 @@ def test_options(run_suite, options, says):
     assert says in usage_error(run_suite(*sized, "--offline"))
 
 
-@pytest.mark.parametrize("option", [("--max-images", "0"), ("--seed", "-1"), ("--ablation-images", "few")])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--max-images", "0"),
+        ("--seed", "-1"),
+        ("--seed", "99999999999999999999"),
+        ("--ablation-images", "few"),
+        ("--cache-limit", "nan"),
+        ("--cache-limit", "-1"),
+    ],
+)
 def test_numbers(run_suite, option):
     run = run_suite(*MODEL, *DIGITS, *option)
     assert run.result.ret == pytest.ExitCode.USAGE_ERROR
@@ -118,6 +128,18 @@ def test_an_unwritable_report_folder(run_suite, tmp_path):
     (tmp_path / "file").write_text("")
     run = run_suite(*MODEL, *DIGITS, *SMALL, "--report-dir", tmp_path / "file" / "reports")
     assert "cannot be written" in usage_error(run)
+
+
+def test_an_unwritable_cache_folder(run_suite, tmp_path):
+    (tmp_path / "file").write_text("")
+    run = run_suite(*MODEL, *DIGITS, *SMALL, cache=tmp_path / "file")
+    assert "cannot be written (it is a file); give another --cache-dir" in usage_error(run)
+
+
+def test_a_text_file_is_no_model(run_suite, tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    message = usage_error(run_suite("--model", tmp_path / "notes.txt", *DIGITS, *SMALL))
+    assert "'notes.txt' is truncated, damaged or no checkpoint" in message
 
 
 def test_mistakes_with_workers_are_one_line_too(run_suite):

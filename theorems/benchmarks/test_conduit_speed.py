@@ -17,9 +17,9 @@ MOST_WORK = {
     "conduit": 2e7,
     "eigh float32": 2e7,
     "eigh float64": 1.1e6,
-    "oracle": 1.1e6,
+    "reference": 1.1e6,
     "original": 1.1e6,
-    "compiled oracle": 1.1e6,
+    "compiled reference": 1.1e6,
 }
 CHUNK = 65_536  # cuSOLVER's batched solver fails on larger batches
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -46,7 +46,7 @@ def chunked_eigh(A: torch.Tensor):
 
 
 @functools.cache
-def compiled_oracle():
+def compiled_reference():
     from geolip_theorems.conduit.reference import follow
 
     compiled = torch.compile(follow)
@@ -62,20 +62,20 @@ def solver(name: str):
         return chunked_eigh
     if name == "eigh float64":
         return lambda A: chunked_eigh(A.double())
-    if name == "oracle":
+    if name == "reference":
         return functools.partial(conduit, backend="torch")
     if name == "original":
         module = pytest.importorskip("geolip_core.linalg.conduit", exc_type=ImportError)
         return module.FLEighConduit()
     try:
-        compiled = compiled_oracle()
+        compiled = compiled_reference()
     except Exception as error:  # no compiler, or a graph it cannot trace: what "where it works" means
         pytest.skip(f"torch.compile does not work here: {type(error).__name__}")
     return lambda A: compiled(A.permute(1, 2, 0).contiguous())
 
 
 def time_solver(timed, name: str, A: torch.Tensor) -> None:
-    if name == "compiled oracle" and A.shape[-1] != 4:
+    if name == "compiled reference" and A.shape[-1] != 4:
         pytest.skip("compiled for n = 4 only: each size takes minutes")
     call = solver(name)
     if name != "conduit" and A.device.type == "cpu" and A.numel() > MOST_WORK[name]:

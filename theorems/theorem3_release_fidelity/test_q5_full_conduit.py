@@ -1,6 +1,6 @@
 """Question 5: what do release and friction add to the eigenvalues?
 
-Measure: ``geolip_theorems.measures.lifts``. Verdict: a probe on release, eigenvalues and friction together
+Measure: ``geolip_theorems.measures.probes``. Verdict: a probe on release, eigenvalues and friction together
 is more accurate than one on the eigenvalues alone.
 """
 

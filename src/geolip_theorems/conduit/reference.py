@@ -1,4 +1,4 @@
-"""The conduit in plain torch: the readable statement of the algorithm, and the oracle of the other backends.
+"""The conduit in plain torch: the readable algorithm, against which the other backends are tested.
 
 Matrices are stored with the batch in the last axis, (n, n, B), and every sum is written out in a fixed
 order. Each operation therefore acts on every matrix alone: a row's result depends neither on the batch it is

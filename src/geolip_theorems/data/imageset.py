@@ -146,8 +146,8 @@ def check_labels(images: ImageSet) -> None:
     if np.count_nonzero(counts) < 2:
         only = images.classes[int(counts.argmax())]
         raise InputError(
-            f"{images.name}: all {len(images)} images are of one class ({only!r}); give images of two "
-            "classes or more, or leave the labels out"
+            f"{images.name}: only one class ({only!r}) among {len(images)} images; give more images "
+            "(--max-images), images of two classes or more, or none with labels"
         )
     few = [f"{name!r} has {count}" for name, count in zip(images.classes, counts, strict=True) if count < 2]
     if few:

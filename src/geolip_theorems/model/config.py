@@ -60,7 +60,7 @@ class SVAEConfig:
         if model_type != "v1":
             raise InputError(
                 f"the checkpoint's model_type is {model_type!r}, and the built-in model reads 'v1' only; "
-                "install geolip-svae (pip install 'geolip-theorems[geolip]') and use --implementation geolip"
+                "install geolip-svae (pip install -e '.[geolip]') and use --implementation geolip"
             )
         values = {}
         for name in ("V", "D", "patch_size", "hidden", "depth", "n_cross_layers"):

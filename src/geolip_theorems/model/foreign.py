@@ -10,7 +10,7 @@ from ..errors import InputError
 from .hub import installed
 from .reading import file_sha256
 
-INSTALL = "pip install 'geolip-theorems[geolip]'"
+INSTALL = "pip install -e '.[geolip]' in a checkout of this suite"
 
 
 def load_with_geolip(path: Path, sha256: str) -> nn.Module:

@@ -239,9 +239,9 @@ def _checked_weights(name: str, weights: Mapping[Any, Any]) -> dict[str, Tensor]
 
 
 def _line(error: BaseException) -> str:
-    """The first line of an error's text, short."""
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:160]
+    """The first line of an error's text, short; its type where the text is no sentence."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text[:160] if " " in text else type(error).__name__
 
 
 def _global_name(error: BaseException) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..claims import CLAIMS
 from ..record import Verdict
 
-PERCENT_CLAIMS = ("release_chance", "release_friction", "all_eigenvalues")
+PERCENT_CLAIMS = tuple(claim.name for claim in CLAIMS if claim.percent)
 
 
 def number(value: Any, percent: bool = False) -> str:

@@ -49,7 +49,7 @@ class TrainConfig:
     """
 
     model: SVAEConfig = field(default_factory=SVAEConfig)
-    steps: int = 8000
+    steps: int = 5300
     minutes: float = 0.0
     batch_size: int = 64
     image_size: int = 32
@@ -102,7 +102,12 @@ class Trainer:
             raise InputError(
                 f"training needs torch 2.9 or later for the Muon optimiser; found {torch.__version__}"
             )
-        if config.image_size % config.model.patch_size:
+        if min(config.steps, config.batch_size, config.warmup) < 1 or config.minutes < 0:
+            raise InputError(
+                f"steps {config.steps}, batch size {config.batch_size}, warm-up {config.warmup}, minutes "
+                f"{config.minutes:g}; expected 1 or more of the first three and minutes from 0"
+            )
+        if config.image_size < 2 or config.image_size % config.model.patch_size:
             raise InputError(
                 f"image size {config.image_size} is not a multiple of the patch size "
                 f"{config.model.patch_size}"
