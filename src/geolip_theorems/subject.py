@@ -20,7 +20,7 @@ from .model.sources import LoadedModel, open_model, weights_sha256
 
 DEFAULT_IMAGE_SIZE = 64
 DEFAULT_ABLATION_IMAGES = 256
-DEFAULT_CONTROLS = 5
+DEFAULT_CONTROLS = 3
 LARGEST_SEED = 2**32 - 1  # what every generator takes, with room for the seeds derived from it
 
 
