@@ -34,7 +34,7 @@ LIFTS: dict[str, tuple[str, str]] = {
     "all-best_single": (ALL, "best_single"),
 }
 # Folds share most of their training images, so a cross-validated accuracy varies more than its images'
-# hits say. The factor on the standard error was fitted to simulations with known truth, see docs/methods.md.
+# hits say. The factor on the standard error was fitted to simulations, see docs/calibration.md.
 INFLATION = 1.15
 
 
