@@ -147,7 +147,7 @@ def check_labels(images: ImageSet) -> None:
         only = images.classes[int(counts.argmax())]
         raise InputError(
             f"{images.name}: only one class ({only!r}) among {len(images)} images; give more images "
-            "(--max-images), images of two classes or more, or none with labels"
+            "(--max-images) or images of two classes, or leave the labels out"
         )
     few = [f"{name!r} has {count}" for name, count in zip(images.classes, counts, strict=True) if count < 2]
     if few:
