@@ -10,7 +10,6 @@ from ..errors import InputError
 from .seed import mode_energy
 
 SIGNALS = ("release", "eigenvalues", "friction")
-TRIVIAL = ("patch_means", "input_variance")
 LOG_FLOOR = 1e-6  # of the median positive value; keeps an exact zero finite
 LEAST_STD = 1e-8  # of a column, relative to the largest of its group: below, it is constant
 
