@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .claims import CLAIMS, Claim
 from .expectations import Expectation
@@ -18,6 +21,7 @@ from .extraction import Maps, extract
 from .extraction.cache import MapsCache
 from .measures import MEASURES_VERSION, calibrated, seed_accuracies, seed_protocol
 from .measures.decisions import Attribution, attribution, decide
+from .measures.per_image import per_image_arrays
 from .model.config import SVAEConfig
 from .model.patch_svae import PatchSVAE
 from .model.sources import random_twin, weights_sha256
@@ -40,10 +44,21 @@ def unwatched(label: str, total: int) -> AbstractContextManager[Callable[[int], 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A subject's maps and what was measured on them."""
+    """A subject's maps and what was measured on them.
+
+    Attributes:
+        hits: (R, N) bool a probe, out of fold; None where there are none.
+    """
 
     maps: Maps
     record: SubjectRecord
+    subject: Subject
+    hits: Mapping[str, np.ndarray] | None = None
+
+    @cached_property
+    def companion(self) -> dict[str, np.ndarray]:
+        """The arrays kept beside the record, see :mod:`geolip_theorems.companion`."""
+        return per_image_arrays(self.maps, self.hits)
 
 
 def analyse(
@@ -71,7 +86,7 @@ def analyse(
     """
     options = subject.options
     timings: dict[str, Any] = {}
-    maps, entry = _maps(subject, cache, watch, timings)
+    maps, entry = _maps(subject, subject.ablated(), cache, watch, timings)
     begun = time.monotonic()
     key = {"measures": MEASURES_VERSION, "seed": options.seed}
     fair = {**key, "probe": options.probe}
@@ -103,7 +118,7 @@ def analyse(
     ]
     for verdict in record.verdicts:
         verdict.probe = options.probe if verdict.question in PROBE_QUESTIONS else None
-    return Analysis(maps, record)
+    return Analysis(maps, record, subject)
 
 
 def verdict_on(
@@ -165,7 +180,9 @@ def look_up(tree: Mapping[str, Any], path: str) -> Any:
     return node
 
 
-def _maps(subject: Subject, cache: MapsCache, watch: Watch, timings: dict[str, Any]) -> tuple[Maps, Path]:
+def _maps(
+    subject: Subject, ablated: np.ndarray, cache: MapsCache, watch: Watch, timings: dict[str, Any]
+) -> tuple[Maps, Path]:
     options = subject.options
     begun = time.monotonic()
 
@@ -175,11 +192,11 @@ def _maps(subject: Subject, cache: MapsCache, watch: Watch, timings: dict[str, A
                 subject.model.model,
                 subject.images,
                 device=options.device,
-                ablation_images=options.ablation_images,
+                ablated=ablated,
                 progress=lambda count, _: done(count),
             )
 
-    maps, entry, fresh = cache.maps(subject.maps_key(options.ablation_images), compute)
+    maps, entry, fresh = cache.maps(subject.maps_key(ablated), compute)
     timings.update(
         extraction_s=round(time.monotonic() - begun, 3), from_cache=not fresh, images=len(subject.images)
     )
@@ -212,34 +229,37 @@ class Controls:
 def _controls(
     subject: Subject, maps: Maps, entry: Path, cache: MapsCache, watch: Watch, key: Mapping[str, Any]
 ) -> Controls | None:
-    """The subject and its random-weight twins on the first ``control_images`` images.
+    """The subject and its random-weight twins on the same ``control_images`` images.
 
     A twin is made from a config, so only models of the built-in architecture have any.
     """
     options = subject.options
     if not options.controls or not isinstance(subject.model.model, PatchSVAE):
         return None
-    count = min(options.control_images, len(maps))
+    chosen = np.sort(subject.images.spread_order()[: options.control_images])
+    part, count = maps.take(chosen), len(chosen)
+    # A model whose modes cannot be ablated has twins whose modes need not be.
+    ablated = np.arange(0) if part.ablated is None else part.ablated
     short = {**key, "what": "control", "images": count}
     seeds = list(range(FIRST_TWIN_SEED, FIRST_TWIN_SEED + options.controls))
     with watch("measuring random-weight twins", options.controls + 1) as done:
-        own = cache.analysis(entry, short, lambda: _calibrated(maps.prefix(count), subject))
+        own = cache.analysis(entry, short, lambda: _calibrated(part, subject))
         done(1)
         twins = []
         for seed in seeds:
-            twin = twin_of(subject, seed, count)
-            twin_maps, twin_entry = _maps(twin, cache, unwatched, {})
+            twin = twin_of(subject, seed, chosen)
+            twin_maps, twin_entry = _maps(twin, ablated, cache, unwatched, {})
             twins.append(cache.analysis(twin_entry, short, lambda m=twin_maps: _calibrated(m, subject)))
             done(1 + len(twins))
     return Controls(own, twins, count, seeds)
 
 
-def twin_of(subject: Subject, seed: int, images: int) -> Subject:
-    """A subject of the same shape with fresh weights from a seed, on the first images."""
+def twin_of(subject: Subject, seed: int, images: np.ndarray) -> Subject:
+    """A subject of the same shape with fresh weights from a seed, on some of the images, (M,) indices."""
     config: SVAEConfig = subject.model.model.config
     model = random_twin(config, seed).to(subject.options.device)
     loaded = replace(subject.model, model=model, name=f"twin-{seed}", sha256=weights_sha256(model))
-    return replace(subject, model=loaded, images=subject.images.prefix(images))
+    return replace(subject, model=loaded, images=subject.images.take(images))
 
 
 def _attribution(claim: Claim, controls: Controls | None) -> Attribution | None:

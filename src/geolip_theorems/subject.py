@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -40,7 +42,7 @@ class RunOptions:
         ablation_images: images whose modes are ablated; None for all.
         probe: the readout of questions 4 and 5, ``ridge`` or ``conv``.
         controls: random-weight twins beside the subject; 0 for none.
-        control_images: images the twins are measured on.
+        control_images: images the twins are measured on, an even spread over groups and classes.
     """
 
     device: str = "cpu"
@@ -76,8 +78,12 @@ class Subject:
         """``MODEL-DATASET``, letters, digits, dots, dashes and underscores only."""
         return subject_id(self.model.name, self.images.name)
 
-    def maps_key(self, ablation_images: int | None) -> dict[str, Any]:
-        """Everything the maps depend on."""
+    def ablated(self) -> np.ndarray:
+        """(A,) int64 ascending, which images' modes are ablated: an even spread over groups and classes."""
+        return np.sort(self.images.spread_order()[: self.options.ablation_images])
+
+    def maps_key(self, ablated: np.ndarray) -> dict[str, Any]:
+        """Everything the maps depend on; ``ablated`` as in :class:`Maps`."""
         device = torch.device(self.options.device)
         return {
             "extraction": EXTRACTION_VERSION,
@@ -90,7 +96,7 @@ class Subject:
             "dtype": "float32",
             "tile": tile_size(device),
             "torch": torch.__version__,
-            "ablation_images": ablation_images,
+            "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
         }
 
     def describe_model(self) -> dict[str, Any]:

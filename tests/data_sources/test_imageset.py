@@ -229,3 +229,20 @@ def test_labels_must_allow_a_comparison():
 def test_a_bad_number_of_images_is_refused(count):
     with pytest.raises(InputError, match="expected a whole number above 0"):
         load_images("digits", max_images=count)
+
+
+@pytest.mark.parametrize("count", [26, 64, 130])
+def test_prefixes_of_the_spread_order_hold_groups_and_classes_in_proportion(count):
+    groups = np.repeat(np.arange(13), 20)  # as in the digits: all classes in each group
+    labels = np.tile(np.arange(10), 26)
+    images = from_arrays(np.zeros((260, 8, 8, 3), np.uint8), labels=labels, groups=groups)
+    order = images.spread_order()
+    assert sorted(order) == list(range(260))
+    for values, least in ((groups, 13), (labels, 10)):
+        shares = np.bincount(values[order[:count]], minlength=least) / count
+        assert abs(shares * least - 1).max() <= 0.62  # a plain prefix has whole groups missing: 1.0
+
+
+def test_spread_order_without_labels():
+    assert list(from_arrays(np.zeros((5, 8, 8, 3), np.uint8)).spread_order()) == [0, 2, 1, 3, 4]
+    assert list(from_arrays(np.zeros((1, 8, 8, 3), np.uint8)).spread_order()) == [0]

@@ -24,19 +24,20 @@ def some_maps(value=1.0, n=3):
     per_mode = np.full((n, 2, 2, 4), value, np.float32)
     return Maps(
         error=per_patch,
-        error_var=per_patch,
+        pixel_var=per_patch,
         error_half=np.full((n, 2, 2, 2), value, np.float32),
         S=per_mode,
         friction=per_mode,
         settle=per_mode,
         error_only=None,
         error_without=None,
+        ablated=None,
         input_mean=np.zeros((n, 2, 2, 3), np.float32),
         input_var=per_patch,
         gradient=per_patch,
         labels=np.arange(n),
         classes=tuple(map(str, range(n))),
-        patch_values=48,
+        patch_pixels=16,
     )
 
 
@@ -53,7 +54,7 @@ def test_what_was_computed_is_read(tmp_path):
     for name, array in some_maps().arrays().items():
         np.testing.assert_array_equal(again.arrays()[name], array)
     assert again.classes == ("0", "1", "2")
-    assert again.patch_values == 48
+    assert again.patch_pixels == 16
     assert again.error_only is None
 
 
@@ -77,16 +78,16 @@ def subject_with(**changes):
 )
 def test_everything_the_maps_depend_on_is_in_the_key(change):
     plain = subject_with()
-    key = cache_key(plain.maps_key(None))
+    key = cache_key(plain.maps_key(np.arange(5)))
     if change == {"weights": True}:
-        other = replace(plain, model=replace(plain.model, sha256="0" * 64)).maps_key(None)
+        other = replace(plain, model=replace(plain.model, sha256="0" * 64)).maps_key(np.arange(5))
     elif change == {"ablation": 3}:
-        other = plain.maps_key(3)
+        other = plain.maps_key(np.arange(3))
     else:
         options = replace(plain.options, **change)
-        other = open_subject(GOLDEN, "digits", options).maps_key(None)
+        other = open_subject(GOLDEN, "digits", options).maps_key(np.arange(5))
     assert cache_key(other) != key
-    assert cache_key(subject_with().maps_key(None)) == key
+    assert cache_key(subject_with().maps_key(np.arange(5))) == key
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "missing", "meta"])

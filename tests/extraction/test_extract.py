@@ -43,13 +43,14 @@ def test_every_map_is_there(maps):
     shapes = {name: array.shape for name, array in maps.arrays().items()}
     per_patch, per_mode = (19, *GRID), (19, *GRID, 4)
     assert shapes == {
-        **dict.fromkeys(("error", "error_var", "input_var", "gradient"), per_patch),
+        **dict.fromkeys(("error", "pixel_var", "input_var", "gradient"), per_patch),
         **dict.fromkeys(("S", "friction", "settle", "error_only", "error_without"), per_mode),
         "error_half": (*per_patch, 2),
         "input_mean": (*per_patch, 3),
+        "ablated": (19,),
         "labels": (19,),
     }
-    assert maps.patch_values == 48
+    assert maps.patch_pixels == 16
 
 
 def test_maps_are_those_of_a_plain_loop(model, images, maps):
@@ -63,9 +64,9 @@ def test_maps_are_those_of_a_plain_loop(model, images, maps):
                 squared = (x[block] - y[block]) ** 2
                 at = (i, row, column)
                 np.testing.assert_allclose(maps.error[at], squared.mean(), rtol=1e-4)
-                np.testing.assert_allclose(maps.error_var[at], squared.var(), rtol=1e-3)
-                odd = np.indices(squared.shape).sum(0) % 2
-                halves = [squared[odd == 0].mean(), squared[odd == 1].mean()]
+                np.testing.assert_allclose(maps.pixel_var[at], squared.mean(0).var(), rtol=1e-3)
+                odd = np.indices((4, 4)).sum(0) % 2
+                halves = [squared[:, odd == 0].mean(), squared[:, odd == 1].mean()]
                 np.testing.assert_allclose(maps.error_half[at], halves, rtol=1e-3)
                 np.testing.assert_allclose(maps.input_var[at], x[block].var(), rtol=1e-4)
                 np.testing.assert_allclose(maps.input_mean[at], x[block].mean((1, 2)), rtol=1e-4)
@@ -129,22 +130,24 @@ def test_other_images_give_other_maps(model, images, maps):
     assert not np.allclose(other.error, maps.error, rtol=1e-2)
 
 
-@pytest.mark.parametrize("ablated", [0, 5, 8, None])
-def test_ablations_are_of_the_first_images(model, images, maps, ablated):
-    found = extract(model, from_arrays(images), ablation_images=ablated)
-    if ablated == 0:
-        assert found.error_only is None
-        assert found.error_without is None
-    else:
-        count = 19 if ablated is None else ablated
-        np.testing.assert_array_equal(found.error_only, maps.error_only[:count])
+@pytest.mark.parametrize("ablated", [[], [0, 1], [3, 8, 9, 17], range(19)], ids=len)
+def test_ablations_are_of_the_chosen_images(model, images, maps, ablated):
+    ablated = np.array(ablated, np.int64)
+    found = extract(model, from_arrays(images), ablated=ablated)
+    if not len(ablated):
+        assert found.ablated is found.error_only is found.error_without is None
+        return
+    np.testing.assert_array_equal(found.ablated, ablated)
+    for name in ("error_only", "error_without"):
+        np.testing.assert_allclose(getattr(found, name), getattr(maps, name)[ablated], rtol=1e-4)
 
 
-def test_class_sums(maps):
-    sums, counts = maps.class_sums()
-    np.testing.assert_array_equal(counts, [7, 6, 6])
-    for c in range(3):
-        np.testing.assert_allclose(sums[c], maps.error[maps.labels == c].sum(0, dtype=np.float64))
+def test_a_part_of_the_maps_keeps_its_ablations(model, images):
+    found = extract(model, from_arrays(images), ablated=np.array([3, 8, 9, 17]))
+    part = found.take(np.array([0, 8, 10, 17]))
+    np.testing.assert_array_equal(part.error, found.error[[0, 8, 10, 17]])
+    np.testing.assert_array_equal(part.ablated, [1, 3])
+    np.testing.assert_array_equal(part.error_only, found.error_only[[1, 3]])
 
 
 def test_gradient_of_a_ramp_is_its_slope():
@@ -225,7 +228,7 @@ def test_unusable_outputs_are_named(images, kind, says):
     model = OtherArchitecture()
     model.forward = broken(kind)
     with pytest.raises(InputError, match=says):
-        extract(model, from_arrays(images), ablation_images=0)
+        extract(model, from_arrays(images), ablated=np.arange(0))
 
 
 def test_models_without_patches_are_refused(images):

@@ -8,7 +8,7 @@ import numpy as np
 
 FIELDS = [
     "error",
-    "error_var",
+    "pixel_var",
     "error_half",
     "S",
     "friction",
@@ -18,6 +18,7 @@ FIELDS = [
     "gradient",
     "error_only",
     "error_without",
+    "ablated",
     "labels",
     "groups",
     "classes",
@@ -27,7 +28,9 @@ FIELDS = [
 
 def maps(error, **fields):
     """An object with every field of the Maps contract; those not given are None."""
-    return SimpleNamespace(**{**dict.fromkeys(FIELDS), "error": np.asarray(error, np.float32), **fields})
+    return SimpleNamespace(
+        **{**dict.fromkeys(FIELDS), "error": np.asarray(error, np.float32), "patch_pixels": 16, **fields}
+    )
 
 
 def random_maps(n=60, gh=5, gw=7, D=3, n_classes=4, seed=0, absent=()):
@@ -38,7 +41,7 @@ def random_maps(n=60, gh=5, gw=7, D=3, n_classes=4, seed=0, absent=()):
     positive = lambda *shape: rng.gamma(3.0, 1.0, shape).astype(np.float32)  # noqa: E731
     return maps(
         positive(n, gh, gw),
-        error_var=positive(n, gh, gw),
+        pixel_var=positive(n, gh, gw),
         error_half=positive(n, gh, gw, 2),
         S=-np.sort(-positive(n, gh, gw, D), axis=-1),
         friction=positive(n, gh, gw, D) ** 4,
@@ -66,7 +69,7 @@ def residual_maps(scale, values=48, seed=0, labels=None, classes=None, **fields)
     half = values // 2
     return maps(
         squared.mean(-1),
-        error_var=squared.var(-1).astype(np.float32),
+        pixel_var=squared.var(-1).astype(np.float32),
         error_half=np.stack([squared[..., :half].mean(-1), squared[..., half:].mean(-1)], -1).astype(
             np.float32
         ),

@@ -11,6 +11,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from geolip_theorems import load_model
@@ -31,7 +32,7 @@ DIGITS = 600
 def maps_of(source, n=None):
     model, _ = load_model(str(DATA / "svae_d4.pt"))
     return extract(
-        model, load_images(str(source), image_size=64, max_images=n, offline=True), ablation_images=0
+        model, load_images(str(source), image_size=64, max_images=n, offline=True), ablated=np.arange(0)
     )
 
 

@@ -21,7 +21,7 @@ VALUES = 48
 
 def measured(subject, **options):
     return spatial_structure(
-        subject.error, subject.error_var, VALUES, error_half=subject.error_half, n_null=99, **options
+        subject.error, subject.pixel_var, VALUES, error_half=subject.error_half, n_null=99, **options
     )
 
 
@@ -105,7 +105,7 @@ def test_null_is_the_shuffle_of_the_residuals():
 @given(scale=st.floats(1e-3, 1e3), seed=st.integers(0, 99))
 def test_scale_and_order_of_images_do_not_matter(scale, seed):
     subject = residual_maps(np.ones((12, 4, 4)), VALUES, seed)
-    error, var = subject.error.astype(np.float64), subject.error_var.astype(np.float64)
+    error, var = subject.error.astype(np.float64), subject.pixel_var.astype(np.float64)
     base = corrected_squared_cv(error, var, VALUES)
     np.testing.assert_allclose(
         corrected_squared_cv(error * scale, var * scale**2, VALUES), base, rtol=1e-5, atol=1e-6

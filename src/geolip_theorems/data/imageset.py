@@ -101,6 +101,20 @@ class ImageSet:
             raise InputError(f"the number of images is {n!r}; expected a whole number above 0")
         return self if n >= len(self) else self._take(np.arange(n))
 
+    def spread_order(self) -> np.ndarray:
+        """(N,) int64, an order of the images whose every prefix is spread evenly over groups and classes.
+
+        The first 256 of it are among the first 512, so subsets of different sizes nest.
+        """
+        n = len(self)
+        keys = [key for key in (self.labels, self.groups) if key is not None]
+        home = np.lexsort(keys) if keys else np.arange(n)  # by group, within it by class
+        return home[van_der_corput(n)]
+
+    def take(self, images: np.ndarray) -> ImageSet:
+        """Some of the images, (M,) indices, in the order given."""
+        return self._take(np.asarray(images, np.int64))
+
     def interleaved(self) -> ImageSet:
         """The same images, one of each class in turn, if they come sorted by class; else unchanged.
 
@@ -127,6 +141,21 @@ def interleave(labels: np.ndarray) -> np.ndarray:
     turn = np.empty(len(labels), np.int64)
     turn[by_class] = np.arange(len(labels)) - starts
     return np.lexsort((labels, turn))
+
+
+def van_der_corput(n: int) -> np.ndarray:
+    """(n,) int64, 0 .. n-1 ordered so that every prefix is spread evenly over the range.
+
+    Van der Corput's sequence in base 2 (1935), scaled to n; a number is taken where it first occurs.
+    """
+    bits = max(n - 1, 0).bit_length()
+    numbers = np.arange(1 << bits)
+    reversed_ = np.zeros_like(numbers)
+    for bit in range(bits):
+        reversed_ |= ((numbers >> bit) & 1) << (bits - 1 - bit)
+    scaled = (reversed_ * n) >> bits
+    _, first = np.unique(scaled, return_index=True)
+    return scaled[np.sort(first)]
 
 
 def _sorted_by_class(labels: np.ndarray) -> bool:

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from ..errors import InputError
 from ..model.reading import file_sha256
 from ..model.writing import write_atomically
-from .maps import Maps
+from .maps import ABLATED, Maps
 
 CACHE_VERSION = "v1"
 DEFAULT_LIMIT_GB = 10.0
@@ -127,9 +127,9 @@ class MapsCache:
                 name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)
                 for name in meta["sha256"]
             }
-            absent = {"error_only": None, "error_without": None}
+            absent = dict.fromkeys(ABLATED)
             classes = tuple(meta["classes"]) if meta["classes"] is not None else None
-            return Maps(**{**absent, **arrays}, classes=classes, patch_values=meta["patch_values"])
+            return Maps(**{**absent, **arrays}, classes=classes, patch_pixels=meta["patch_pixels"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.say(f"cache entry {entry.name} is damaged ({error}); extracting again")
             shutil.rmtree(entry, ignore_errors=True)
@@ -145,7 +145,7 @@ class MapsCache:
             meta = {
                 "key": dict(parts),
                 "classes": maps.classes,
-                "patch_values": maps.patch_values,
+                "patch_pixels": maps.patch_pixels,
                 "sha256": {name: file_sha256(unfinished / f"{name}.npy") for name in maps.arrays()},
                 "written": time.time(),
                 "seconds": round(seconds, 3),

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from ..data import ImageSet
 from ..errors import InputError
-from .maps import Maps
+from .maps import ABLATED, Maps
 from .patch_maps import decoder_of, tile_maps
 
-EXTRACTION_VERSION = 1  # part of the cache key: raise it when a map's definition or arithmetic changes
+EXTRACTION_VERSION = 2  # part of the cache key: raise it when a map's definition or arithmetic changes
 TILES = {"cpu": 8, "cuda": 128, "mps": 32}  # images a forward pass; fixed, so that results are too
 
 Progress = Callable[[int, int], None]
@@ -30,7 +30,7 @@ def extract(
     images: ImageSet,
     *,
     device: str | torch.device = "cpu",
-    ablation_images: int | None = None,
+    ablated: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> Maps:
     """Every map of every image; the encoder runs once an image.
@@ -39,7 +39,7 @@ def extract(
         model: see :func:`~geolip_theorems.extraction.patch_maps.tile_maps`.
         images: the image set.
         device: where the model is.
-        ablation_images: how many of the first images get ablated errors; None for all.
+        ablated: (A,) which images get ablated errors, ascending; None for all.
         progress: called with (images done, images in all) after each tile.
 
     Returns:
@@ -57,26 +57,30 @@ def extract(
         raise InputError("the model has no patch_size; only patch models can be measured")
     device = torch.device(device)
     count, tile = len(images), tile_size(device)
-    ablate = count if ablation_images is None else min(ablation_images, count)
-    decoder = decoder_of(model, images.tensor(0, 1).to(device)) if ablate else None
+    ablated = np.arange(count) if ablated is None else np.asarray(ablated, np.int64)
+    decoder = decoder_of(model, images.tensor(0, 1).to(device)) if len(ablated) else None
     collected: dict[str, np.ndarray] = {}
     for start, batch in _tiles(images, tile):
         stop = min(start + tile, count)
-        found = tile_maps(model, batch.to(device), min(max(ablate - start, 0), tile), decoder)
+        first, last = np.searchsorted(ablated, (start, stop))
+        chosen = torch.zeros(tile, dtype=torch.bool, device=device)
+        chosen[torch.from_numpy(ablated[first:last] - start)] = True
+        found = tile_maps(model, batch.to(device), chosen, decoder)
         for name, value in found.items():
-            rows = ablate if name in ("error_only", "error_without") else count
+            rows, begin, end = (len(ablated), first, last) if name in ABLATED else (count, start, stop)
             if name not in collected:
                 collected[name] = np.empty((rows, *value.shape[1:]), np.float32)
-            collected[name][start : min(stop, rows)] = value[: min(stop, rows) - start].numpy()
+            collected[name][begin:end] = value[: end - begin].numpy()
         if progress is not None:
             progress(stop, count)
     return Maps(
         **{"error_only": None, "error_without": None, **collected},
+        ablated=ablated if "error_only" in collected else None,
         boundary=_boundary_shares(images, model.patch_size),
         labels=images.labels,
         groups=images.groups,
         classes=images.classes,
-        patch_values=3 * model.patch_size**2,
+        patch_pixels=model.patch_size**2,
     )
 
 

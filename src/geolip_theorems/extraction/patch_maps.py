@@ -20,17 +20,20 @@ DECODER_TOLERANCE = 1e-4
 
 
 @torch.inference_mode()
-def tile_maps(model: nn.Module, images: Tensor, ablate: int, decoder: Decoder | None) -> dict[str, Tensor]:
+def tile_maps(
+    model: nn.Module, images: Tensor, ablate: Tensor | None, decoder: Decoder | None
+) -> dict[str, Tensor]:
     """Every map of a tile.
 
     Args:
         model: maps images to ``recon`` and ``svd`` with U, S, Vt; has ``patch_size``. Run once.
         images: (B, 3, H, W) on the model's device.
-        ablate: how many of the first images get ablated errors.
+        ablate: (B,) bool, which images get ablated errors, or None.
         decoder: from :func:`decoder_of`, or None.
 
     Returns:
-        Tensors (B, gh, gw, ...) named as in :class:`Maps`, on the CPU.
+        Tensors (B, gh, gw, ...) named as in :class:`Maps`, on the CPU; ablated errors have a row an
+        ablated image.
 
     Raises:
         InputError: the model's output has a wrong shape or a non-finite value.
@@ -42,9 +45,9 @@ def tile_maps(model: nn.Module, images: Tensor, ablate: int, decoder: Decoder | 
     _check_output(images, recon, svd, grid)
     maps = {**_error_maps(images, recon, ps), **_input_maps(images, ps), "S": svd["S"]}
     maps["friction"], maps["settle"] = conduit_from_svd(svd["Vt"], svd["S"])
-    if decoder is not None and ablate:
-        U, S, Vt = (svd[key][:ablate] for key in ("U", "S", "Vt"))
-        maps["error_only"], maps["error_without"] = ablated_errors(decoder, images[:ablate], U, S, Vt, ps)
+    if decoder is not None and ablate is not None and ablate.any():
+        U, S, Vt = (svd[key][ablate] for key in ("U", "S", "Vt"))
+        maps["error_only"], maps["error_without"] = ablated_errors(decoder, images[ablate], U, S, Vt, ps)
     return {name: value.unflatten(1, grid).float().cpu() for name, value in maps.items()}
 
 
@@ -104,12 +107,15 @@ def gram_matrices(model: nn.Module, images: Tensor) -> np.ndarray:
 def _error_maps(images: Tensor, recon: Tensor, ps: int) -> dict[str, Tensor]:
     # Cut first, subtract after, as in the seed protocol: the last bit depends on the order of the sum.
     squared = (extract_patches(images, ps) - extract_patches(recon, ps)).pow(2)
-    axes = [torch.arange(size, device=images.device) for size in (images.shape[1], ps, ps)]
-    odd = sum(torch.meshgrid(*axes, indexing="ij")).reshape(-1) % 2 == 1
+    error = squared.mean(-1)
+    pixels = squared.unflatten(-1, (images.shape[1], ps * ps)).mean(-2)
+    side = torch.arange(ps, device=images.device)
+    odd = (side[:, None] + side).reshape(-1) % 2 == 1
+    halves = [pixels[..., ~odd].mean(-1), pixels[..., odd].mean(-1)] if ps > 1 else [error, error]
     return {
-        "error": squared.mean(-1),
-        "error_var": squared.var(-1, correction=0),
-        "error_half": torch.stack([squared[..., ~odd].mean(-1), squared[..., odd].mean(-1)], dim=-1),
+        "error": error,
+        "pixel_var": pixels.var(-1, correction=0),
+        "error_half": torch.stack(halves, dim=-1),
     }
 
 

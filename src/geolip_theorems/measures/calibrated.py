@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from .arrays import class_names, image_groups, image_labels
 from .boundaries import boundary_structure
 from .classes import class_structure
@@ -14,14 +13,13 @@ from .modes import mode_structure
 from .probes import probe_accuracies
 from .spatial import spatial_structure
 
-MEASURES_VERSION = 2  # raised whenever a figure changes: cached analyses of another version are not used
+MEASURES_VERSION = 3  # raised whenever a figure changes: cached analyses of another version are not used
 
 
 def calibrated(
     maps: Any,
     seed: int = 0,
     *,
-    values: int | None = None,
     n_permutations: int = 9999,
     probe: str = "ridge",
     device: str = "cpu",
@@ -31,7 +29,6 @@ def calibrated(
     Args:
         maps: see :class:`geolip_theorems.extraction.Maps`; parts that are None are left out.
         seed: of every random choice here.
-        values: residuals a patch, channels x patch size squared; default ``maps.patch_values``.
         n_permutations: shuffles of the labels.
         probe: ``"ridge"`` or ``"conv"``. device: of the probes' linear algebra, or the readout.
 
@@ -43,15 +40,12 @@ def calibrated(
         ``class_cosine``, ``probes`` and ``lifts`` are None.
 
     Raises:
-        InputError: labels or groups that do not fit, residuals a patch unknown.
+        InputError: labels or groups that do not fit.
 
     Cost: 2,000 images of 2,304 features: 9 s of one core without the probes; for these see
     :func:`geolip_theorems.measures.nested.cross_validated`.
     """
     labels, groups = image_labels(maps), image_groups(maps)
-    values = values or getattr(maps, "patch_values", 0)
-    if not values:
-        raise InputError("the number of residuals a patch is unknown; give values = channels x patch size^2")
     names = () if labels is None else class_names(maps, labels)
     many = labels is not None and len(np.unique(labels)) > 1
     probes = lifts = None
@@ -59,7 +53,12 @@ def calibrated(
         probes, lifts = probe_accuracies(maps, labels, groups=groups, seed=seed, probe=probe, device=device)
     return {
         "spatial_cv": spatial_structure(
-            maps.error, maps.error_var, values, error_half=maps.error_half, groups=groups, seed=seed
+            maps.error,
+            maps.pixel_var,
+            maps.patch_pixels,
+            error_half=maps.error_half,
+            groups=groups,
+            seed=seed,
         ),
         "class_cosine": class_structure(
             maps.error, labels, names, groups=groups, seed=seed, n_permutations=n_permutations
@@ -71,6 +70,7 @@ def calibrated(
             maps.error,
             maps.error_only,
             maps.error_without,
+            ablated=maps.ablated,
             labels=labels,
             names=names,
             groups=groups,

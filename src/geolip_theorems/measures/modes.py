@@ -22,6 +22,7 @@ def mode_structure(
     error_only: np.ndarray | None,
     error_without: np.ndarray | None,
     *,
+    ablated: np.ndarray | None = None,
     labels: np.ndarray | None = None,
     names: Sequence[str] = (),
     groups: np.ndarray | None = None,
@@ -32,8 +33,9 @@ def mode_structure(
 
     Args:
         S: (N, gh, gw, D). error: (N, gh, gw).
-        error_only, error_without: (A, gh, gw, D), the error of the first A images decoded with only mode
+        error_only, error_without: (A, gh, gw, D), the error of the ablated images decoded with only mode
             k and with all but mode k; None for a model without a separable decoder.
+        ablated: (A,) which images those are; the first A by default.
         labels, groups: (N,) or None. names: of the classes.
 
     Returns:
@@ -57,8 +59,9 @@ def mode_structure(
         reason = "the model's decoder does not take modes apart, so only energies are measured"
         return result | {"share": figure(None, None, 0, reason)}
     few = len(error_without)
-    labels, groups = (None if a is None else a[:few] for a in (labels, groups))
-    cost = np.asarray(error_without, np.float64) - np.asarray(error[:few], np.float64)[..., None]
+    rows = np.arange(few) if ablated is None else np.asarray(ablated)
+    labels, groups = (None if a is None else a[rows] for a in (labels, groups))
+    cost = np.asarray(error_without, np.float64) - np.asarray(error[rows], np.float64)[..., None]
     only = np.asarray(error_only, np.float64).mean((1, 2))
     overall = int(cost.mean((0, 1, 2)).argmax())
     dominant = cost.argmax(-1)
@@ -77,7 +80,7 @@ def mode_structure(
         "dominant_map": stats.mode(dominant, axis=0).mode.tolist(),
         "overall_mode": overall,
         "energy_rank": mean_figure(
-            rank_correlation(cost.reshape(few, -1), energy[:few].reshape(few, -1)), groups, bootstrap=False
+            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups, bootstrap=False
         ),
     }
     if labels is not None and len(np.unique(labels)) > 1:
