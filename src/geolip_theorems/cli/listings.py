@@ -1,0 +1,78 @@
+"""``models`` and ``datasets``: the names the suite knows."""
+
+from __future__ import annotations
+
+import argparse
+
+from .output import print_json, print_table
+from .parser import add_command, add_json
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add both commands."""
+    models = add_command(
+        commands,
+        "models",
+        show_models,
+        help="list the models --model knows by name",
+        description="The models that pytest's --model knows by name, and the other ways to give one. Nothing "
+        "is fetched.",
+        example="geolip-theorems models\ngeolip-theorems models --json | jq -r '.[].name'",
+    )
+    datasets = add_command(
+        commands,
+        "datasets",
+        show_datasets,
+        help="list the image sets --dataset knows by name",
+        description="The image sets that pytest's --dataset knows by name, and the other ways to give one. "
+        "Nothing is fetched.",
+        example="geolip-theorems datasets\npytest theorems/ --dataset photos",
+    )
+    add_json(models)
+    add_json(datasets)
+
+
+def model_rows() -> list[dict[str, str]]:
+    """``name``, ``kind`` (auto, embedded, published, form) and ``about`` of everything --model takes."""
+    from ..model.published import PUBLISHED
+    from ..model.sources import EMBEDDED
+
+    rows = [("auto", "auto", "v40_freckles_noise where the hub or its cache has it, else freckles_embedded")]
+    rows += [(name, "embedded", f"comes with the suite, {file}") for name, file in EMBEDDED.items()]
+    rows += [(name, "published", about) for name, about in PUBLISHED.items()]
+    rows += [
+        ("random:NAME", "form", "fresh weights in the shape of any of these"),
+        ("NAME@REVISION", "form", "a published one at a revision of its repository"),
+        ("hf://OWNER/REPO/FILE@REVISION", "form", "a file on the hub"),
+        ("FILE", "form", "a .pt checkpoint or .safetensors file"),
+    ]
+    return [dict(zip(("name", "kind", "about"), row, strict=True)) for row in rows]
+
+
+def dataset_rows() -> list[dict[str, str]]:
+    """``name``, ``kind`` (auto, known, form) and ``about`` of everything --dataset takes."""
+    from ..data import names
+
+    rows = [(name, "auto" if name == "auto" else "known", about) for name, about in names().items()]
+    rows += [
+        ("FOLDER", "form", "images in one folder a class, or in one folder without classes"),
+        ("FILE.npz", "form", "images uint8 (N, H, W, 3), optional labels, classes, groups"),
+    ]
+    return [dict(zip(("name", "kind", "about"), row, strict=True)) for row in rows]
+
+
+def show_models(options: argparse.Namespace) -> None:
+    """The ``models`` command."""
+    _show("--model", model_rows(), options.json)
+
+
+def show_datasets(options: argparse.Namespace) -> None:
+    """The ``datasets`` command."""
+    _show("--dataset", dataset_rows(), options.json)
+
+
+def _show(option: str, rows: list[dict[str, str]], as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        print_table((option, "kind", "is"), [tuple(row.values()) for row in rows])
