@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import InputError
-from .parser import add_command, add_json
+from .parser import add_command, add_json, gigabytes
 
 ACTIONS = ("list", "verify", "prune")
 
@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--cache-dir", type=Path, metavar="DIR", help="folder of the cache (default: the user's cache folder)"
     )
     parser.add_argument(
-        "--cache-limit", type=float, metavar="GB", help="prune: size in 10^9 bytes to come down to"
+        "--cache-limit", type=gigabytes, metavar="GB", help="prune: size in 10^9 bytes to come down to"
     )
     add_json(parser)
 

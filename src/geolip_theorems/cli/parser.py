@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -57,6 +58,17 @@ class Parser(argparse.ArgumentParser):
             return
         kind = "command" if isinstance(action, argparse._SubParsersAction) else action.dest.replace("_", "-")
         self.error(f"unknown {kind} {value!r}; {nearest(str(value), map(str, action.choices))}")
+
+
+def gigabytes(text: str) -> float:
+    """A size in 10^9 bytes, 0 or more and finite, for ``type=``."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError
+    return value
+
+
+gigabytes.__name__ = "number of gigabytes"  # what argparse calls it in its error
 
 
 def add_command(
