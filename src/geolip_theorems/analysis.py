@@ -19,6 +19,7 @@ from .claims import CLAIMS, Claim
 from .expectations import Expectation
 from .extraction import Maps, extract
 from .extraction.cache import MapsCache
+from .extraction.gallery import gallery_arrays
 from .measures import MEASURES_VERSION, calibrated, seed_accuracies, seed_protocol
 from .measures.decisions import Attribution, attribution, decide
 from .measures.per_image import per_image_arrays
@@ -58,7 +59,7 @@ class Analysis:
     @cached_property
     def companion(self) -> dict[str, np.ndarray]:
         """The arrays kept beside the record, see :mod:`geolip_theorems.companion`."""
-        return per_image_arrays(self.maps, self.hits)
+        return {**per_image_arrays(self.maps, self.hits), **gallery_arrays(self.subject, self.maps)}
 
 
 def analyse(

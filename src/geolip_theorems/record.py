@@ -68,7 +68,13 @@ class Verdict:
 
 @dataclass
 class SubjectRecord:
-    """One model on one image set; ``error`` says why a subject has no measurements."""
+    """One model on one image set.
+
+    Attributes:
+        companion: ``file`` and ``sha256`` of the arrays beside the record, see
+            :mod:`geolip_theorems.companion`; None where none were written.
+        error: why a subject has no measurements.
+    """
 
     id: str
     model: dict[str, Any]
@@ -78,6 +84,7 @@ class SubjectRecord:
     verdicts: list[Verdict] = field(default_factory=list)
     measurements: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
+    companion: dict[str, str] | None = None
     error: str | None = None
 
 

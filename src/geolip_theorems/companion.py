@@ -1,0 +1,116 @@
+"""The file beside ``results.json`` with the arrays of one subject: what reports draw and comparisons pair.
+
+A compressed ``.npz`` named ``<subject id>.maps.npz``. Keys are paths: ``per_image/..`` is what a paired
+comparison needs (see :mod:`geolip_theorems.measures.per_image`), ``gallery/..`` and ``picture/..`` what a
+report shows. The record holds its name and SHA-256, so that one never speaks for another.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .model.reading import file_sha256
+from .model.writing import write_atomically
+
+SUFFIX = ".maps.npz"
+LARGEST = 1 << 30  # bytes of all arrays together, unpacked
+KEY = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)+")
+KINDS = "biufU"  # bool, whole numbers, floats, text: nothing that needs a pickle
+
+
+def file_name(subject_id: str) -> str:
+    """The name of a subject's companion."""
+    return subject_id + SUFFIX
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Write arrays whole or not at all; equal arrays give equal bytes.
+
+    Returns:
+        The record's entry: ``file``, the name, and ``sha256``.
+
+    Raises:
+        InputError: the folder cannot be written.
+        ValueError: a key is no path of two or more words, or an array holds objects.
+    """
+    for key, array in arrays.items():
+        if not KEY.fullmatch(key) or np.asarray(array).dtype.kind not in KINDS:
+            raise ValueError(f"companion array {key!r} of dtype {np.asarray(array).dtype} cannot be kept")
+
+    def save(name: str) -> None:
+        with open(name, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    try:
+        write_atomically(path, save)
+    except OSError as error:
+        raise InputError(
+            f"report folder {str(path.parent)!r} cannot be written ({error.strerror}); "
+            "give another --report-dir"
+        ) from None
+    return describe(path)
+
+
+def describe(path: Path) -> dict[str, str]:
+    """The record's entry for a companion that is there."""
+    return {"file": path.name, "sha256": file_sha256(path)}
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """A companion's arrays.
+
+    Raises:
+        InputError: missing, damaged, too large unpacked, or not of this suite; nothing in it is run.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > LARGEST:
+                raise InputError(f"companion {path.name!r} unpacks to over 1 GiB; it is not of this suite")
+            return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
+    except FileNotFoundError:
+        raise InputError(f"companion {path.name!r} is missing; keep it beside its results file") from None
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy say "damaged" in many ways
+        reason = " ".join(str(error).split())
+        raise InputError(f"companion {path.name!r} is damaged ({reason}); run the suite again") from None
+
+
+def of_subject(subject: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray] | None:
+    """The companion of a record's subject, or None where the run wrote none.
+
+    Raises:
+        InputError: the file is missing, damaged, or not the one the record was written with.
+    """
+    entry = subject.get("companion")
+    if not entry:
+        return None
+    path = folder / Path(entry["file"]).name
+    arrays = read(path)
+    if file_sha256(path) != entry["sha256"]:
+        raise InputError(f"companion {path.name!r} is not the one its results file was written with")
+    return arrays
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    key = member.filename.removesuffix(".npy")
+    if not KEY.fullmatch(key):
+        raise ValueError(f"entry {member.filename!r}")
+    with archive.open(member) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{key}: another version of the array format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        # Memory is taken by what the header says, so it must say what is there.
+        if dtype.kind not in KINDS or math.prod(shape) * dtype.itemsize > member.file_size:
+            raise ValueError(f"{key}: {dtype} {shape} in {member.file_size} bytes")
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
