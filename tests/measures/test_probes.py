@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from geolip_theorems.errors import InputError
+from geolip_theorems.measures import probes as probes_module
 from geolip_theorems.measures.decisions import decide
 from geolip_theorems.measures.features import feature_groups, logarithm, standardised
 from geolip_theorems.measures.nested import (
@@ -26,6 +27,8 @@ from geolip_theorems.measures.probes import (
     LIFTS,
     accuracy_figure,
     lift_figures,
+    out_of_fold,
+    out_of_fold_hits,
     probe_accuracies,
 )
 from geolip_theorems.measures.readout import _fit_predict
@@ -229,6 +232,22 @@ def test_candidates_include_leaving_a_group_out():
     subsets = {frozenset(name for name, _ in weights) for weights, _ in candidates(parts)}
     assert len(subsets) == 7  # every way of taking some of three
     assert all(sum(w for _, w in weights) == pytest.approx(1) for weights, _ in candidates(parts))
+
+
+def test_single_images_come_from_the_same_computation(monkeypatch):
+    subject = signal_maps(60)
+    probes, _ = probe_accuracies(subject, subject.labels, seed=3)
+    monkeypatch.setattr(probes_module, "cross_validated", None)  # would raise: nothing is computed again
+    found = out_of_fold(subject, subject.labels, None, 3)
+    assert {name for name, p in probes.items() if isinstance(p, dict)} == set(found)
+    for name, accuracy in found.items():
+        assert accuracy.shape == (60,)
+        assert accuracy.mean() == pytest.approx(probes[name]["value"])
+    assert out_of_fold_hits(subject, subject.labels, None, 3)["release"].shape == (2, 60)
+    subject.error = subject.error + 1  # other maps are not taken for these
+    with pytest.raises(TypeError):
+        out_of_fold(subject, subject.labels, None, 3)
+    assert out_of_fold(subject, np.arange(60) % 30) == {}
 
 
 def test_too_few_images_are_said_not_measured():

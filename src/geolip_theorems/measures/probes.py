@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ LIFTS: dict[str, tuple[str, str]] = {
 # Folds share most of their training images, so a cross-validated accuracy varies more than its images'
 # hits say. The factor on the standard error was fitted to simulations, see docs/calibration.md.
 INFLATION = 1.15
+MOST_KEPT = 8  # results of predictions(), a few hundred kilobytes each
+_KEPT: dict[str, dict[str, Predictions]] = {}
 
 
 def probe_accuracies(
@@ -76,15 +79,11 @@ def probe_accuracies(
     if reason:
         none = figure(None, None, len(labels), reason)
         return dict.fromkeys((*SIGNALS, *COMBINATIONS), none), dict.fromkeys((*LIFTS, "release-chance"), none)
-    classes, y = np.unique(labels, return_inverse=True)
-    chance = float(np.bincount(y).max() / len(y))
-    options = {"n_folds": n_folds, "repeats": repeats, "seed": seed, "device": device}
-    if probe == "ridge":
-        results = cross_validated(
-            feature_groups(maps), y, groups, combinations=COMBINATIONS, best_of=SIGNALS, **options
-        )
-    else:
-        results = conv_cross_validated(maps, y, groups, combinations=COMBINATIONS, **options)
+    classes, counts = np.unique(labels, return_counts=True)
+    chance = float(counts.max() / len(labels))
+    results = predictions(
+        maps, labels, groups=groups, seed=seed, probe=probe, n_folds=n_folds, repeats=repeats, device=device
+    )
     folds = results["release"].n_folds
     method = (
         f"{repeats} x {folds}-fold {'group ' if groups is not None else ''}cross-validation, {probe} probe"
@@ -98,6 +97,87 @@ def probe_accuracies(
             "chosen": _chosen(found),
         }
     return probes, lift_figures({n: r.hits for n, r in results.items()}, chance, groups, method, seed)
+
+
+def predictions(
+    maps: Any,
+    labels: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    probe: str = "ridge",
+    n_folds: int = N_FOLDS,
+    repeats: int = REPEATS,
+    device: str = "cpu",
+) -> dict[str, Predictions]:
+    """Out-of-fold results of every feature group, combination and ``best_single``.
+
+    Arguments as :func:`probe_accuracies`. The last few results are kept: figures and what single images
+    add to them come from one computation.
+
+    Raises:
+        InputError: features that are not finite, too few images, an unknown probe.
+    """
+    if probe not in PROBES:
+        raise unknown("probe", probe, PROBES)
+    options = {"n_folds": n_folds, "repeats": repeats, "seed": seed, "device": device}
+    key = _digest(maps, labels, groups, {"probe": probe, **options})
+    if key not in _KEPT:
+        y = np.unique(labels, return_inverse=True)[1]
+        if probe == "ridge":
+            found = cross_validated(
+                feature_groups(maps), y, groups, combinations=COMBINATIONS, best_of=SIGNALS, **options
+            )
+        else:
+            found = conv_cross_validated(maps, y, groups, combinations=COMBINATIONS, **options)
+        while len(_KEPT) >= MOST_KEPT:
+            del _KEPT[next(iter(_KEPT))]
+        _KEPT[key] = found
+    return _KEPT[key]
+
+
+def out_of_fold_hits(
+    maps: Any,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    probe: str = "ridge",
+    device: str = "cpu",
+) -> dict[str, np.ndarray]:
+    """(R, N) bool a probe: the classifier not trained on an image named its class, in each repeat.
+
+    Empty where there are too few images for probes. Costs nothing after :func:`probe_accuracies` with the
+    same arguments.
+    """
+    if too_few(labels, groups):
+        return {}
+    found = predictions(maps, labels, groups=groups, seed=seed, probe=probe, device=device)
+    return {name: part.hits for name, part in found.items()}
+
+
+def out_of_fold(
+    maps: Any,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    probe: str = "ridge",
+    device: str = "cpu",
+) -> dict[str, np.ndarray]:
+    """(N,) float64 a probe, :func:`out_of_fold_hits` averaged over repeats: each image's accuracy."""
+    found = out_of_fold_hits(maps, labels, groups, seed, probe, device)
+    return {name: hits.mean(0) for name, hits in found.items()}
+
+
+def _digest(maps: Any, labels: np.ndarray, groups: np.ndarray | None, options: Mapping[str, Any]) -> str:
+    read = [
+        getattr(maps, name, None) for name in ("error", "S", "friction", "settle", "input_mean", "input_var")
+    ]
+    hashed = hashlib.sha256(repr(sorted(options.items())).encode())
+    for array in (*read, labels, groups):
+        hashed.update(b"-" if array is None else repr((np.shape(array), np.asarray(array).dtype)).encode())
+        if array is not None:
+            hashed.update(np.ascontiguousarray(array).data)
+    return hashed.hexdigest()
 
 
 def accuracy_figure(hits: np.ndarray, groups: np.ndarray | None, method: str) -> dict[str, Any]:
