@@ -17,7 +17,7 @@ import numpy as np
 
 from .claims import CLAIMS, Claim
 from .expectations import Expectation
-from .extraction import Maps, extract
+from .extraction import Extraction, Maps
 from .extraction.cache import MapsCache
 from .extraction.gallery import gallery_arrays
 from .measures import MEASURES_VERSION, calibrated, seed_accuracies, seed_protocol
@@ -107,6 +107,7 @@ def analyse(
         dataset=subject.describe_dataset(),
         seed=options.seed,
         device=options.device,
+        protocol=subject.describe_protocol(),
         measurements={**seed, "calibrated": _with_twins(figures, controls), "controls": _summary(controls)},
         timings=timings,
     )
@@ -184,22 +185,24 @@ def look_up(tree: Mapping[str, Any], path: str) -> Any:
 def _maps(
     subject: Subject, ablated: np.ndarray, cache: MapsCache, watch: Watch, timings: dict[str, Any]
 ) -> tuple[Maps, Path]:
-    options = subject.options
     begun = time.monotonic()
-
-    def compute() -> Maps:
-        with watch(f"extracting {subject.id}", len(subject.images)) as done:
-            return extract(
-                subject.model.model,
-                subject.images,
-                device=options.device,
-                ablated=ablated,
-                progress=lambda count, _: done(count),
-            )
-
-    maps, entry, fresh = cache.maps(subject.maps_key(ablated), compute)
+    extraction = Extraction(
+        subject.model.model,
+        subject.images,
+        device=subject.options.device,
+        ablated=ablated,
+        batch=subject.options.batch_size,
+        watch=lambda: watch(f"extracting {subject.id}", len(subject.images)),
+        say=cache.say,
+    )
+    about = {"model": subject.model.name, "dataset": subject.images.name}
+    maps, entry, shards, computed = cache.maps(subject.maps_key(ablated), extraction, about)
     timings.update(
-        extraction_s=round(time.monotonic() - begun, 3), from_cache=not fresh, images=len(subject.images)
+        extraction_s=round(time.monotonic() - begun, 3),
+        from_cache=not computed,
+        images=len(subject.images),
+        shards_total=shards,
+        shards_computed=computed,
     )
     return maps, entry
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -17,7 +18,7 @@ from .errors import InputError
 from .model.writing import write_atomically
 
 FORMAT = "geolip-theorems results"
-VERSION = 1
+VERSION = 2  # raised whenever results.schema.json changes
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "numba", "geolip-svae", "geolip-core")
 
 
@@ -71,6 +72,8 @@ class SubjectRecord:
     """One model on one image set.
 
     Attributes:
+        protocol: what figures depend on besides model, images, seed and device: versions of extraction and
+            measures, probe, numbers of ablated images and of random-weight twins.
         companion: ``file`` and ``sha256`` of the arrays beside the record, see
             :mod:`geolip_theorems.companion`; None where none were written.
         error: why a subject has no measurements.
@@ -82,6 +85,7 @@ class SubjectRecord:
     seed: int
     device: str
     verdicts: list[Verdict] = field(default_factory=list)
+    protocol: dict[str, Any] = field(default_factory=dict)
     measurements: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
     companion: dict[str, str] | None = None
@@ -90,12 +94,18 @@ class SubjectRecord:
 
 @dataclass
 class Results:
-    """A run."""
+    """A run.
+
+    Attributes:
+        comparisons: of its subjects with a baseline or with each other, see
+            :class:`geolip_theorems.comparison.Comparison`.
+    """
 
     subjects: list[SubjectRecord]
     command: list[str]
     environment: dict[str, Any]
     created: str
+    comparisons: list[dict[str, Any]] = field(default_factory=list)
     format: str = FORMAT
     version: int = VERSION
 
@@ -124,11 +134,26 @@ def environment(device: str = "cpu") -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": found,
+        "cpu": cpu_model(),
         "cpu_count": os.cpu_count(),
+        "cpus_allowed": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "gpu": gpu,
         "executable": Path(sys.executable).name,
     }
+
+
+def cpu_model() -> str | None:
+    """The processor's name as its maker gives it, or None where the system does not tell."""
+    try:
+        if sys.platform == "darwin":
+            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or None
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return next(filter(None, names), None)
 
 
 def write_results(results: Results, path: Path) -> None:

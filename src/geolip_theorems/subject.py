@@ -17,6 +17,7 @@ from .data import ImageSet, check_labels, load_images
 from .errors import InputError
 from .extraction import EXTRACTION_VERSION
 from .extraction.extract import tile_size
+from .measures import MEASURES_VERSION
 from .model.patch_svae import grid_shape
 from .model.sources import LoadedModel, open_model, weights_sha256
 
@@ -57,6 +58,7 @@ class RunOptions:
     probe: str = "ridge"
     controls: int = DEFAULT_CONTROLS
     control_images: int = 512
+    batch_size: int | None = None
 
 
 def check_seed(seed: int) -> None:
@@ -109,6 +111,18 @@ class Subject:
             "implementation": model.implementation,
             "substitute_for": model.substitute_for,
             "config": model.config,
+        }
+
+    def describe_protocol(self) -> dict[str, Any]:
+        """The record's ``protocol`` entry: what figures depend on besides model, images, seed and device."""
+        options = self.options
+        return {
+            "extraction": EXTRACTION_VERSION,
+            "measures": MEASURES_VERSION,
+            "probe": options.probe,
+            "ablation_images": options.ablation_images,
+            "controls": options.controls,
+            "control_images": options.control_images,
         }
 
     def describe_dataset(self) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def test_results_are_read_as_they_were_written(tmp_path):
     content = read_results(tmp_path / "results.json")
     assert content["subjects"][0]["measurements"] == {"x": [None, [1, 2]]}
     assert content["subjects"][0]["verdicts"][0]["value"] == 0.3
-    assert content["version"] == 1
+    assert content["version"] == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 
 from .arrays import image_groups, image_labels
 from .boundaries import brightness, partial_rank_correlation, rank_correlation
-from .seed import mode_energy, spatial_cv
+from .seed import spatial_cv
 from .spatial import corrected_squared_cv, raw_mean
 
 PREFIX = "per_image/"
@@ -30,8 +30,8 @@ def per_image_arrays(maps: Any, hits: Mapping[str, np.ndarray] | None = None) ->
         Under ``per_image/``, for N images, A of them ablated: ``position`` (N,) in the image set;
         ``label``, ``group`` (N,) where there are any; ``error`` mean release error; ``squared_cv``,
         ``raw_cv`` (question 1); ``error_map`` (N, gh, gw) float16 in units of ``error_map_scale`` (its
-        largest value, so rounding is 0.05 %); ``energy`` (N, D) float32; ``ablated`` (A,) positions,
-        ``other_mode`` (A,) share of the patches whose costliest mode is not the overall one;
+        largest value, so rounding is 0.05 %); ``ablated`` (A,) positions, ``other_mode`` (A,) share of the
+        patches whose costliest mode is not the overall one;
         ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,) rank correlations with the error
         (question 6); ``hits/PROBE``. float64 unless said; NaN where an image has no figure.
 
@@ -49,7 +49,6 @@ def per_image_arrays(maps: Any, hits: Mapping[str, np.ndarray] | None = None) ->
         "raw_cv": np.asarray(spatial_cv(maps.error), np.float64),
         "error_map": (error / scale).astype(np.float16),
         "error_map_scale": np.array(scale),
-        "energy": mode_energy(np.asarray(maps.S, np.float64)).mean((1, 2)).astype(np.float32),
         **_correlations(maps, error.reshape(n, -1)),
     }
     if maps.error_without is not None:
