@@ -57,6 +57,24 @@ def per_image_arrays(maps: Any, hits: Mapping[str, np.ndarray] | None = None) ->
     return {PREFIX + name: array for name, array in found.items() if array is not None}
 
 
+def packed(hits: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Hits (R, N) as JSON values: bits in hexadecimal."""
+    return {
+        name: {"shape": list(rows.shape), "bits": np.packbits(rows).tobytes().hex()}
+        for name, rows in hits.items()
+    }
+
+
+def unpacked(stored: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What :func:`packed` was given."""
+    found = {}
+    for name, entry in stored.items():
+        repeats, n = entry["shape"]
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(entry["bits"]), np.uint8), count=repeats * n)
+        found[name] = bits.reshape(repeats, n).astype(bool)
+    return found
+
+
 def _correlations(maps: Any, error: np.ndarray) -> dict[str, np.ndarray]:
     gradient = np.asarray(maps.gradient, np.float64).reshape(error.shape)
     bright = brightness(maps.input_mean).reshape(error.shape)
