@@ -11,7 +11,8 @@ from .boundaries import boundary_structure
 from .classes import class_structure
 from .modes import mode_structure
 from .probes import probe_accuracies
-from .spatial import spatial_structure
+from .resampling import mean_figure
+from .spatial import raw_mean, spatial_structure
 
 MEASURES_VERSION = 3  # raised whenever a figure changes: cached analyses of another version are not used
 
@@ -33,7 +34,7 @@ def calibrated(
         probe: ``"ridge"`` or ``"conv"``. device: of the probes' linear algebra, or the readout.
 
     Returns:
-        ``spatial_cv``, ``class_cosine``, ``modes``, ``probes``, ``lifts``, ``boundaries``; for what each
+        ``error``, the mean release error; ``spatial_cv``, ``class_cosine``, ``modes``, ``probes``, ``lifts``, ``boundaries``; for what each
         holds see :func:`spatial_structure`, :func:`class_structure`, :func:`mode_structure`,
         :func:`probe_accuracies` and :func:`boundary_structure`. Every figure is a dict with ``value``,
         ``ci95``, ``n``, ``method`` and, where there is one, ``p`` and ``null``. Without labels
@@ -52,6 +53,7 @@ def calibrated(
     if many:
         probes, lifts = probe_accuracies(maps, labels, groups=groups, seed=seed, probe=probe, device=device)
     return {
+        "error": mean_figure(raw_mean(maps.error), groups, bootstrap=False),
         "spatial_cv": spatial_structure(
             maps.error,
             maps.pixel_var,

@@ -13,6 +13,7 @@ import numpy as np
 
 from .arrays import image_groups, image_labels
 from .boundaries import brightness, partial_rank_correlation, rank_correlation
+from .modes import costliest_modes, share_elsewhere
 from .seed import spatial_cv
 from .spatial import corrected_squared_cv, raw_mean
 
@@ -51,7 +52,7 @@ def per_image_arrays(maps: Any, hits: Mapping[str, np.ndarray] | None = None) ->
         "error_map_scale": np.array(scale),
         **_correlations(maps, error.reshape(n, -1)),
     }
-    if maps.error_without is not None:
+    if maps.error_without is not None and len(maps.error_without):
         found |= _ablations(maps, error)
     found |= {f"hits/{name}": np.asarray(values, bool) for name, values in (hits or {}).items()}
     return {PREFIX + name: array for name, array in found.items() if array is not None}
@@ -87,9 +88,8 @@ def _correlations(maps: Any, error: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _ablations(maps: Any, error: np.ndarray) -> dict[str, np.ndarray]:
-    cost = np.asarray(maps.error_without, np.float64) - error[maps.ablated][..., None]
-    overall = int(cost.mean((0, 1, 2)).argmax())
+    dominant, overall = costliest_modes(error[maps.ablated], maps.error_without)
     return {
         "ablated": np.asarray(maps.ablated, np.int64),
-        "other_mode": (cost.argmax(-1) != overall).mean((1, 2)),
+        "other_mode": share_elsewhere(dominant, overall),
     }
