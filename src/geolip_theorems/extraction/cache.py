@@ -1,8 +1,9 @@
 """The cache of maps: computed once for a model, an image set and a way of running, then read.
 
-An entry is a folder with one ``.npy`` file an array and ``meta.json``, written under another name and
-moved into place, so an entry is whole or absent. A lock file beside it lets one process extract while
-others wait. Analyses of the maps are kept in the same folder under keys of their own.
+An entry is a folder of arrays that are filled shard by shard (see shards.py) and ``meta.json``, which says
+what they are of. A lock file beside it lets one process extract while others wait; the system takes the
+lock from a process that dies, and the next one goes on from its last finished shard. Analyses of the maps
+are kept in the same folder under keys of their own.
 """
 
 from __future__ import annotations
@@ -12,23 +13,24 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
-from ..model.reading import file_sha256
 from ..model.writing import write_atomically
-from .maps import ABLATED, Maps
+from .maps import Maps
+from .shards import FORMAT, LEDGER, META, SHARD_IMAGES, Layout, Shard, ShardStore
 
-CACHE_VERSION = "v1"
+CACHE_VERSION = f"v{FORMAT}"
 DEFAULT_LIMIT_GB = 10.0
-META = "meta.json"
+PATIENCE = 0.5  # seconds before a process says that it waits for another
 
 
 def default_folder() -> Path:
@@ -38,8 +40,29 @@ def default_folder() -> Path:
 
 def cache_key(parts: Mapping[str, Any]) -> str:
     """A short hash of everything a result depends on: 32 hex digits over the sorted JSON of ``parts``."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:32]
+
+
+class Source(Protocol):
+    """What fills an entry: an extraction, see extract.py."""
+
+    def layout(self) -> Layout:
+        """The shape of the arrays."""
+
+    def run(self, shards: Sequence[Shard]) -> Iterator[tuple[Shard, dict[str, np.ndarray]]]:
+        """The rows of each shard, in any order."""
+
+    def maps(self, arrays: Mapping[str, np.ndarray]) -> Maps:
+        """The maps that whole arrays are of."""
+
+
+class Reading(NamedTuple):
+    """Maps from the cache, arrays memory-mapped; the entry's folder; how many shards were computed now."""
+
+    maps: Maps
+    entry: Path
+    shards: int
+    computed: int
 
 
 @dataclass(frozen=True)
@@ -50,128 +73,193 @@ class MapsCache:
         folder: where it is; made when first needed.
         limit_gb: entries used longest ago are removed after a write takes it above this size (10^9 bytes).
         fresh_after: compute again what was written before this time (seconds since the epoch).
-        say: called with one line of news (waiting, redoing a damaged entry).
+        say: called with one line of news (waiting, redoing a damaged shard).
+        shard_images: images a shard of new entries; no figure depends on it.
     """
 
     folder: Path
     limit_gb: float = DEFAULT_LIMIT_GB
     fresh_after: float = 0.0
     say: Callable[[str], None] = lambda line: None
+    shard_images: int = SHARD_IMAGES
 
-    def maps(self, parts: Mapping[str, Any], compute: Callable[[], Maps]) -> tuple[Maps, Path, bool]:
-        """The maps under a key, computed if they are not there.
+    def maps(
+        self, parts: Mapping[str, Any], source: Source, about: Mapping[str, str] | None = None
+    ) -> Reading:
+        """The maps under a key; what of them is not there, or damaged, is computed.
 
         Args:
             parts: everything the maps depend on.
-            compute: makes them.
-
-        Returns:
-            The maps (arrays memory-mapped), the entry's folder and whether they were computed now.
+            source: computes shards.
+            about: for people: what ``geolip-theorems cache`` shows of the entry.
 
         Raises:
-            InputError: the folder cannot be written.
+            InputError: the folder cannot be written, or the disk is full.
         """
         entry = self.folder / CACHE_VERSION / cache_key(parts)
-        with self._lock(entry):
-            found = self._read(entry)
-            if found is not None:
-                os.utime(entry / META)
-                return found, entry, False
-            begun = time.monotonic()
-            maps = compute()
-            self._write(entry, maps, parts, time.monotonic() - begun)
-        self._prune(keep=entry)
-        return self._read(entry) or maps, entry, True
+        with self._locked(entry):
+            store = self._open(entry)
+            if store is None:
+                store = self._create(entry, parts, source, about or {})
+            todo = self._unfinished(store)
+            if todo:
+                self._fill(store, source, todo)
+            os.utime(entry / META)
+        if todo:
+            self._make_room(entry)
+        return Reading(source.maps(store.arrays()), entry, len(store.shards), len(todo))
 
     def analysis(self, entry: Path, parts: Mapping[str, Any], compute: Callable[[], dict]) -> dict:
         """A JSON-able result computed from an entry's maps, kept beside them under a key of its own."""
         path = entry / f"analysis-{cache_key(parts)}.json"
-        with self._lock(path):
+        with self._locked(path):
             if path.exists() and path.stat().st_mtime >= self.fresh_after:
-                try:
-                    return json.loads(path.read_text())
-                except ValueError:
-                    self.say(f"analysis {path.name} in the cache is damaged; doing it again")
-            text = json.dumps(compute(), indent=1)
+                found = _read_signed(path)
+                if found is not None:
+                    return found["result"]
+                self.say(f"analysis {path.name} in the cache is damaged; doing it again")
+            result = json.loads(json.dumps(compute()))  # what a later reading gives, to the last type
             try:
-                write_atomically(path, lambda name: Path(name).write_text(text))
+                _write_signed(path, {"result": result})
             except OSError as error:
-                raise _unwritable(self.folder, error) from None
-            return json.loads(text)
+                raise unwritable(self.folder, error) from None
+            return result
 
-    def _lock(self, path: Path) -> FileLock:
+    def _unfinished(self, store: ShardStore) -> list[Shard]:
+        done, damaged = store.finished(self.fresh_after)
+        count = len(store.shards)
+        for number, fault in sorted(damaged.items()):
+            self.say(f"cache: shard {number + 1} of {count} is damaged ({fault}); extracting it again")
+        if done and len(done) + len(damaged) < count:
+            self.say(f"cache: {len(done)} of {count} shards are there; going on with the others")
+        return [shard for shard in store.shards if shard.number not in done]
+
+    def _fill(self, store: ShardStore, source: Source, todo: Sequence[Shard]) -> None:
+        try:
+            store.allocate()
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+        count, left = len(store.shards), len(todo)
+        try:
+            with closing(source.run(todo)) as flow:
+                for shard, arrays in flow:
+                    self._write(store, shard, arrays)
+                    left -= 1
+        except KeyboardInterrupt:
+            self.say(
+                f"interrupted; {count - left} of {count} shards are kept: the same command goes on there"
+            )
+            raise
+
+    def _write(self, store: ShardStore, shard: Shard, arrays: Mapping[str, np.ndarray]) -> None:
+        try:
+            store.write(shard, arrays)
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        """Hold the lock of an entry or a file; the system releases it when the process dies."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(str(path) + ".lock")
+            lock = FileLock(f"{path}.lock")
             try:
-                lock.acquire(timeout=0.5)
+                lock.acquire(timeout=PATIENCE)
             except Timeout:
                 self.say("another process is computing the same; waiting for it")
                 lock.acquire()
-            return lock
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
-    def _read(self, entry: Path) -> Maps | None:
-        """The entry's maps, or None where it is absent or damaged (then it is removed)."""
+    def _open(self, entry: Path) -> ShardStore | None:
+        """The entry's files; None where it is absent or nobody can say any more what it holds."""
         if not (entry / META).exists():
             return None
-        try:
-            meta = json.loads((entry / META).read_text())
-            if meta["written"] < self.fresh_after:
-                return None
-            for name, digest in meta["sha256"].items():
-                if file_sha256(entry / f"{name}.npy") != digest:
-                    raise ValueError(f"{name}.npy has another checksum")
-            arrays = {
-                name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in meta["sha256"]
-            }
-            absent = dict.fromkeys(ABLATED)
-            classes = tuple(meta["classes"]) if meta["classes"] is not None else None
-            return Maps(**{**absent, **arrays}, classes=classes, patch_pixels=meta["patch_pixels"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self.say(f"cache entry {entry.name} is damaged ({error}); extracting again")
-            shutil.rmtree(entry, ignore_errors=True)
-            return None
+        store = open_store(entry)
+        if store is None:
+            self.say(f"cache entry {entry.name} is damaged ({META}); extracting again")
+        return store
 
-    def _write(self, entry: Path, maps: Maps, parts: Mapping[str, Any], seconds: float) -> None:
-        unfinished = entry.with_name(f".{entry.name}.{os.getpid()}")
+    def _create(
+        self, entry: Path, parts: Mapping[str, Any], source: Source, about: Mapping[str, str]
+    ) -> ShardStore:
+        layout = source.layout()
+        store = ShardStore(entry, layout, self.shard_images)
+        meta = {
+            "format": FORMAT,
+            "key": json.loads(_canonical(parts)),
+            "about": dict(about),
+            "created": time.time(),
+            "shard_images": self.shard_images,
+            "images": layout.images,
+            "per_image": layout.per_image,
+            "per_ablated": layout.per_ablated,
+            "ablated": layout.ablated.tolist(),
+        }
         try:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            for name, array in maps.arrays().items():
-                np.save(unfinished / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
-            meta = {
-                "key": dict(parts),
-                "classes": maps.classes,
-                "patch_pixels": maps.patch_pixels,
-                "sha256": {name: file_sha256(unfinished / f"{name}.npy") for name in maps.arrays()},
-                "written": time.time(),
-                "seconds": round(seconds, 3),
-            }
-            (unfinished / META).write_text(json.dumps(meta, indent=1, default=str))
             shutil.rmtree(entry, ignore_errors=True)
-            unfinished.rename(entry)
+            store.allocate()
+            _write_signed(entry / META, meta)
         except OSError as error:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise _unwritable(self.folder, error) from None
+            shutil.rmtree(entry, ignore_errors=True)
+            raise unwritable(self.folder, error) from None
+        return store
 
-    def _prune(self, keep: Path) -> None:
-        """Remove the entries used longest ago until the folder is below its limit; never ``keep``."""
-        entries = [meta.parent for meta in (self.folder / CACHE_VERSION).glob(f"*/{META}")]
-        entries.sort(key=lambda entry: (entry / META).stat().st_mtime)
-        sizes = {entry: sum(f.stat().st_size for f in entry.iterdir()) for entry in entries}
-        total = sum(sizes.values())
-        for entry in entries:
-            if total <= self.limit_gb * 1e9:
-                return
-            if entry != keep:
-                shutil.rmtree(entry, ignore_errors=True)
-                total -= sizes[entry]
+    def _make_room(self, keep: Path) -> None:
+        from .housekeeping import prune  # it needs this module
+
+        prune(self, keep=keep)
 
 
-def _unwritable(folder: Path, error: OSError) -> InputError:
+def open_store(entry: Path) -> ShardStore | None:
+    """The files of an entry's folder, or None where its ``meta.json`` is absent, old or damaged."""
+    meta = _read_signed(entry / META)
+    try:
+        if meta is None or meta["format"] != FORMAT:
+            return None
+        shapes = [{k: tuple(v) for k, v in meta[part].items()} for part in ("per_image", "per_ablated")]
+        layout = Layout(meta["images"], shapes[0], np.array(meta["ablated"], np.int64), shapes[1])
+        return ShardStore(entry, layout, meta["shard_images"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_meta(entry: Path) -> dict[str, Any] | None:
+    """What an entry's ``meta.json`` says, or None where it cannot be read."""
+    return _read_signed(entry / META)
+
+
+def ledger_length(entry: Path) -> int:
+    """Shards an entry has on its ledger, unverified."""
+    return sum(1 for _ in (entry / LEDGER).glob("*.json"))
+
+
+def _canonical(parts: Mapping[str, Any]) -> str:
+    return json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _write_signed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON with a checksum of itself, atomically."""
+    signed = {"sha256": hashlib.sha256(_canonical(content).encode()).hexdigest(), **content}
+    write_atomically(path, lambda name: Path(name).write_text(json.dumps(signed, indent=1)))
+
+
+def _read_signed(path: Path) -> dict[str, Any] | None:
+    """The JSON, or None where it is absent, damaged or not ours."""
+    try:
+        content = json.loads(path.read_text())
+        digest = content.pop("sha256")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return content if digest == hashlib.sha256(_canonical(content).encode()).hexdigest() else None
+
+
+def unwritable(folder: Path, error: OSError) -> InputError:
+    """The one line for a cache that cannot be written."""
     return InputError(
         f"cache folder {str(folder)!r} cannot be written ({error.strerror}); "
         "give another --cache-dir, make room, or use --no-cache"

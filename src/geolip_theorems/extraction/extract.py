@@ -1,28 +1,139 @@
-"""One pass of a model over an image set."""
+"""One pass of a model over an image set, cut into shards and tiles.
+
+A tile is the images of one forward pass, always the same ones, the last tile filled up; on a CPU it runs
+on one thread, so that an image's maps depend neither on how many images are measured, nor on the number of
+threads, processes or machines. A shard is a range of whole tiles: what is written, and resumed, at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..data import ImageSet
 from ..errors import InputError
 from .maps import ABLATED, Maps
-from .patch_maps import decoder_of, tile_maps
+from .patch_maps import decoder_of
+from .shards import SHARD_IMAGES, Layout, Shard, cut
+from .tiles import Arrays, Most, ThreadRunners, TileRunner, replicable, tile_size
 
-EXTRACTION_VERSION = 2  # part of the cache key: raise it when a map's definition or arithmetic changes
-TILES = {"cpu": 8, "cuda": 128, "mps": 32}  # images a forward pass; fixed, so that results are too
+EXTRACTION_VERSION = 3  # part of the cache key: raise it when a map's definition or arithmetic changes
 
-Progress = Callable[[int, int], None]
+# Gives a function that is told how many images are done.
+Watch = Callable[[], AbstractContextManager[Callable[[int], None]]]
 
 
-def tile_size(device: torch.device) -> int:
-    """Images a forward pass on a device."""
-    return TILES.get(device.type, 8)
+class Extraction:
+    """The pass over an image set, computed shard by shard.
+
+    Args:
+        model: see :func:`~geolip_theorems.extraction.patch_maps.tile_maps`.
+        images: the image set.
+        device: where the model is.
+        ablated: (A,) which images get ablated errors, ascending; None for all.
+        batch: images in the works at once; None for as many as there are threads and memory for.
+        watch: entered when images are computed; shows progress.
+        say: called with one line of news.
+
+    Raises:
+        InputError: no images, or no patch size.
+
+    Cost: one forward pass an image; each ablated image adds 2 D decoder passes; the rest is under 5 %.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: ImageSet,
+        *,
+        device: str | torch.device = "cpu",
+        ablated: np.ndarray | None = None,
+        batch: int | None = None,
+        watch: Watch = lambda: nullcontext(lambda done: None),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        if not len(images):
+            raise InputError(f"data set {images.name!r} has no images")
+        if not hasattr(model, "patch_size"):
+            raise InputError("the model has no patch_size; only patch models can be measured")
+        self.model = model
+        self.images = images
+        self.device = torch.device(device)
+        self.tile = tile_size(self.device)
+        self.ablated = np.arange(len(images)) if ablated is None else np.asarray(ablated, np.int64)
+        self.batch = batch
+        self.watch = watch
+        self.say = say
+
+    def layout(self) -> Layout:
+        """The shape of the arrays, from the first tile."""
+        with _threads(1) as pool:
+            first = pool.submit(self._runner(), 0, min(self.tile, len(self.images))).result()
+        rows = {name: array.shape[1:] for name, array in first.items() if name not in ABLATED}
+        if not self._decodes:
+            return Layout(len(self.images), rows, np.arange(0), {})
+        per_ablated = dict.fromkeys(("error_only", "error_without"), rows["S"])
+        return Layout(len(self.images), rows, self.ablated, per_ablated)
+
+    def maps(self, arrays: Mapping[str, np.ndarray]) -> Maps:
+        """The maps that whole arrays are of."""
+        return Maps(
+            **{"error_only": None, "error_without": None, **arrays},
+            ablated=self.ablated if "error_only" in arrays else None,
+            labels=self.images.labels,
+            groups=self.images.groups,
+            classes=self.images.classes,
+            patch_pixels=self.model.patch_size**2,
+        )
+
+    def run(self, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Arrays]]:
+        """The rows of each shard, in order; a shard without ablated images has none of their arrays.
+
+        Raises:
+            InputError: what :func:`tile_maps` raises.
+        """
+        done = len(self.images) - sum(shard.stop - shard.start for shard in shards)
+        tiles = [(shard, self._tiles(shard)) for shard in shards]
+        threads = self._thread_count()
+        with _threads(threads) as pool, self.watch() as tell:
+            spans = (span for _, spans in tiles for span in spans)
+            flow = _in_order(pool, threads, ThreadRunners(self._runner()), spans)
+            for shard, spans in tiles:
+                parts = []
+                for (start, stop), found in zip(spans, flow, strict=False):
+                    parts.append(found)
+                    done += stop - start
+                    tell(done)
+                yield shard, _joined(parts)
+
+    def _tiles(self, shard: Shard) -> list[tuple[int, int]]:
+        starts = range(shard.start, shard.stop, self.tile)
+        return [(start, min(start + self.tile, shard.stop)) for start in starts]
+
+    def _thread_count(self) -> int:
+        if not replicable(self.model):
+            return 1
+        if self.device.type != "cpu":
+            return 2  # one loads and copies while the other's tile is on the device
+        at_once = max(1, self.batch // self.tile) if self.batch else torch.get_num_threads()
+        return min(at_once, torch.get_num_threads())
+
+    def _runner(self) -> TileRunner:
+        most = Most(min(self.tile, self.batch or self.tile), self.say)
+        return TileRunner(self.model, self.images, self.device, self.ablated, self._decodes, self.tile, most)
+
+    @cached_property
+    def _decodes(self) -> bool:
+        """Whether modes are ablated: some are to be, and the decoder can be run apart."""
+        first = self.images.tensor(0, 1).to(self.device)
+        return bool(len(self.ablated)) and decoder_of(self.model, first) is not None
 
 
 def extract(
@@ -31,84 +142,39 @@ def extract(
     *,
     device: str | torch.device = "cpu",
     ablated: np.ndarray | None = None,
-    progress: Progress | None = None,
+    batch: int | None = None,
 ) -> Maps:
-    """Every map of every image; the encoder runs once an image.
-
-    Args:
-        model: see :func:`~geolip_theorems.extraction.patch_maps.tile_maps`.
-        images: the image set.
-        device: where the model is.
-        ablated: (A,) which images get ablated errors, ascending; None for all.
-        progress: called with (images done, images in all) after each tile.
-
-    Returns:
-        The maps, in memory. The forward pass runs in tiles of a fixed size, the last one filled up, so
-        an image's values do not depend on how many images are measured.
-
-    Raises:
-        InputError: no images, no patch size, or what :func:`tile_maps` raises.
-
-    Cost: one forward pass an image; each ablated image adds 2 D decoder passes; the rest is under 5 %.
-    """
-    if not len(images):
-        raise InputError(f"data set {images.name!r} has no images")
-    if not hasattr(model, "patch_size"):
-        raise InputError("the model has no patch_size; only patch models can be measured")
-    device = torch.device(device)
-    count, tile = len(images), tile_size(device)
-    ablated = np.arange(count) if ablated is None else np.asarray(ablated, np.int64)
-    decoder = decoder_of(model, images.tensor(0, 1).to(device)) if len(ablated) else None
-    collected: dict[str, np.ndarray] = {}
-    for start, batch in _tiles(images, tile):
-        stop = min(start + tile, count)
-        first, last = np.searchsorted(ablated, (start, stop))
-        chosen = torch.zeros(tile, dtype=torch.bool, device=device)
-        chosen[torch.from_numpy(ablated[first:last] - start)] = True
-        found = tile_maps(model, batch.to(device), chosen, decoder)
-        for name, value in found.items():
-            rows, begin, end = (len(ablated), first, last) if name in ABLATED else (count, start, stop)
-            if name not in collected:
-                collected[name] = np.empty((rows, *value.shape[1:]), np.float32)
-            collected[name][begin:end] = value[: end - begin].numpy()
-        if progress is not None:
-            progress(stop, count)
-    return Maps(
-        **{"error_only": None, "error_without": None, **collected},
-        ablated=ablated if "error_only" in collected else None,
-        boundary=_boundary_shares(images, model.patch_size),
-        labels=images.labels,
-        groups=images.groups,
-        classes=images.classes,
-        patch_pixels=model.patch_size**2,
-    )
+    """Every map of every image, in memory; the arguments are those of :class:`Extraction`."""
+    extraction = Extraction(model, images, device=device, ablated=ablated, batch=batch)
+    return extraction.maps(_joined([arrays for _, arrays in extraction.run(cut(len(images), SHARD_IMAGES))]))
 
 
-def _tiles(images: ImageSet, tile: int) -> Iterator[tuple[int, Tensor]]:
-    """(start, batch) of full tiles, each loaded while the one before is measured."""
-    count = len(images)
-
-    def load(start: int) -> Tensor:
-        batch = images.tensor(start, min(start + tile, count))
-        missing = tile - len(batch)
-        return torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)]) if missing else batch
-
-    with ThreadPoolExecutor(1) as loader:
-        ahead = loader.submit(load, 0)
-        for start in range(0, count, tile):
-            batch = ahead.result()
-            if start + tile < count:
-                ahead = loader.submit(load, start + tile)
-            yield start, batch
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool whose threads run torch's operations on themselves alone; given up at once on an exception."""
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)
 
 
-def _boundary_shares(images: ImageSet, ps: int) -> np.ndarray | None:
-    """(N, gh, gw) share of each patch's pixels in the true boundary mask."""
-    if images.masks(0, 1) is None:
-        return None
-    shares = []
-    for start in range(0, len(images), 256):
-        mask = images.masks(start, start + 256)
-        n, h, w = mask.shape
-        shares.append(mask.reshape(n, h // ps, ps, w // ps, ps).mean((2, 4), dtype=np.float32))
-    return np.concatenate(shares)
+def _in_order(
+    pool: ThreadPoolExecutor, threads: int, run: Callable, spans: Iterable[tuple[int, int]]
+) -> Iterator[Arrays]:
+    """The results in the order of the spans, with as many under way that no thread waits."""
+    waiting: deque = deque()
+    for span in spans:
+        waiting.append(pool.submit(run, *span))
+        if len(waiting) > 2 * threads:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _joined(parts: Sequence[Arrays]) -> Arrays:
+    """Rows put together, of arrays that some parts may have no rows of."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: np.concatenate([part[name] for part in parts if name in part]) for name in names}

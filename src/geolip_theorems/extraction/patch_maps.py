@@ -21,15 +21,16 @@ DECODER_TOLERANCE = 1e-4
 
 @torch.inference_mode()
 def tile_maps(
-    model: nn.Module, images: Tensor, ablate: Tensor | None, decoder: Decoder | None
+    model: nn.Module, images: Tensor, ablate: Tensor, decoder: Decoder | None, number: int = 0
 ) -> dict[str, Tensor]:
     """Every map of a tile.
 
     Args:
         model: maps images to ``recon`` and ``svd`` with U, S, Vt; has ``patch_size``. Run once.
         images: (B, 3, H, W) on the model's device.
-        ablate: (B,) bool, which images get ablated errors, or None.
-        decoder: from :func:`decoder_of`, or None.
+        ablate: (B,) bool on the CPU, which images get ablated errors.
+        decoder: from :func:`make_decoder`, or None.
+        number: of the first image, for messages.
 
     Returns:
         Tensors (B, gh, gw, ...) named as in :class:`Maps`, on the CPU; ablated errors have a row an
@@ -42,12 +43,16 @@ def tile_maps(
     grid = grid_shape(*images.shape[-2:], ps)
     out = model(images)
     recon, svd = out["recon"], out["svd"]
-    _check_output(images, recon, svd, grid)
+    _check_output(images, recon, svd, grid, number)
     maps = {**_error_maps(images, recon, ps), **_input_maps(images, ps), "S": svd["S"]}
     maps["friction"], maps["settle"] = conduit_from_svd(svd["Vt"], svd["S"])
-    if decoder is not None and ablate is not None and ablate.any():
-        U, S, Vt = (svd[key][ablate] for key in ("U", "S", "Vt"))
-        maps["error_only"], maps["error_without"] = ablated_errors(decoder, images[ablate], U, S, Vt, ps)
+    if decoder is not None and ablate.any():
+        # Image by image, so that an ablated error does not depend on which others of the tile are ablated.
+        errors = [
+            ablated_errors(decoder, images[i], *(svd[key][i] for key in ("U", "S", "Vt")), ps)
+            for i in ablate.nonzero().flatten().split(1)
+        ]
+        maps["error_only"], maps["error_without"] = (torch.cat(part) for part in zip(*errors, strict=True))
     return {name: value.unflatten(1, grid).float().cpu() for name, value in maps.items()}
 
 
@@ -75,16 +80,9 @@ def decoder_of(model: nn.Module, images: Tensor) -> Decoder | None:
 
     A decoder is taken only if on ``images`` it repeats the model's own reconstruction.
     """
-    grid = grid_shape(*images.shape[-2:], model.patch_size)
-    if isinstance(model, PatchSVAE):
-        return lambda U, S, Vt: model.decode(U, S, Vt, grid)
-    if not hasattr(model, "decode_patches"):
-        return None
-
-    def decode(U: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
-        image = stitch_patches(model.decode_patches(U, S, Vt), grid, model.patch_size)
-        return model.boundary_smooth(image) if hasattr(model, "boundary_smooth") else image
-
+    decode = make_decoder(model, grid_shape(*images.shape[-2:], model.patch_size))
+    if decode is None or isinstance(model, PatchSVAE):
+        return decode
     out = model(images)
     try:
         again = decode(*(out["svd"][key] for key in ("U", "S", "Vt")))
@@ -94,6 +92,20 @@ def decoder_of(model: nn.Module, images: Tensor) -> Decoder | None:
         again, out["recon"], rtol=DECODER_TOLERANCE, atol=DECODER_TOLERANCE
     )
     return decode if same else None
+
+
+def make_decoder(model: nn.Module, grid: tuple[int, int]) -> Decoder | None:
+    """The decoder that a model seems to have, not yet tried."""
+    if isinstance(model, PatchSVAE):
+        return lambda U, S, Vt: model.decode(U, S, Vt, grid)
+    if not hasattr(model, "decode_patches"):
+        return None
+
+    def decode(U: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
+        image = stitch_patches(model.decode_patches(U, S, Vt), grid, model.patch_size)
+        return model.boundary_smooth(image) if hasattr(model, "boundary_smooth") else image
+
+    return decode
 
 
 @torch.inference_mode()
@@ -144,7 +156,9 @@ def gradient_magnitude(images: Tensor) -> Tensor:
     return torch.hypot(gx, gy).unsqueeze(1)
 
 
-def _check_output(images: Tensor, recon: Tensor, svd: dict[str, Any], grid: tuple[int, int]) -> None:
+def _check_output(
+    images: Tensor, recon: Tensor, svd: dict[str, Any], grid: tuple[int, int], number: int
+) -> None:
     wanted = (images.shape[0], grid[0] * grid[1])
     if recon.shape != images.shape:
         raise InputError(
@@ -160,5 +174,5 @@ def _check_output(images: Tensor, recon: Tensor, svd: dict[str, Any], grid: tupl
         if not torch.isfinite(value).all():
             bad = int((~torch.isfinite(value)).flatten(1).any(1).nonzero()[0])
             raise InputError(
-                f"the model's {name} is not finite for image {bad} of the tile; the subject is unusable"
+                f"the model's {name} is not finite for image {number + bad}; the subject is unusable"
             )

@@ -1,0 +1,287 @@
+"""An entry of the cache on disk: one ``.npy`` file an array, and a ledger of the shards that are in them.
+
+A shard is a fixed range of images. Its rows are written into files that already have their full size, and
+then its line of the ledger, a small file of its own with a checksum of each array's rows, is moved into
+place. Killed at any moment, an entry holds its finished shards and nothing that looks like one: rows
+without a ledger file are not read, and rows that do not fit their checksum are done again.
+
+Nothing is flushed to the platter on the way: rows that a loss of power took have another checksum.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..model.writing import write_atomically
+
+FORMAT = 2
+META, VERIFIED, LEDGER = "meta.json", "verified.json", "shards"
+SHARD_IMAGES = 256
+TRUSTED_BYTES = 4_000_000_000
+READ_AT_ONCE = 1 << 22
+DTYPE = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape of an entry's arrays, all float32.
+
+    Attributes:
+        images: rows of an array with one row an image.
+        per_image: name -> shape of a row.
+        ablated: (A,) int64 ascending, the images that have a row in the arrays below.
+        per_ablated: name -> shape of a row.
+    """
+
+    images: int
+    per_image: Mapping[str, tuple[int, ...]]
+    ablated: np.ndarray
+    per_ablated: Mapping[str, tuple[int, ...]]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Whole arrays, by name."""
+        shapes = {name: (self.images, *row) for name, row in self.per_image.items()}
+        return shapes | {name: (len(self.ablated), *row) for name, row in self.per_ablated.items()}
+
+    def rows(self, shard: Shard) -> dict[str, tuple[int, int]]:
+        """First row of a shard and the one after its last, by name."""
+        first, last = np.searchsorted(self.ablated, (shard.start, shard.stop))
+        rows = dict.fromkeys(self.per_image, (shard.start, shard.stop))
+        return rows | dict.fromkeys(self.per_ablated, (int(first), int(last)))
+
+
+@dataclass(frozen=True, order=True)
+class Shard:
+    """Images start..stop-1."""
+
+    number: int
+    start: int
+    stop: int
+
+
+def cut(images: int, shard_images: int) -> list[Shard]:
+    """All shards of so many images, the last one perhaps short."""
+    starts = range(0, images, shard_images)
+    return [Shard(k, start, min(start + shard_images, images)) for k, start in enumerate(starts)]
+
+
+class ShardStore:
+    """The files of one entry.
+
+    Args:
+        folder: the entry's.
+        layout: of its arrays.
+        shard_images: images a shard.
+    """
+
+    def __init__(self, folder: Path, layout: Layout, shard_images: int = SHARD_IMAGES) -> None:
+        self.folder = folder
+        self.layout = layout
+        self.shards = cut(layout.images, shard_images)
+        self._shapes = layout.shapes()
+        self._headers = {name: _header(shape) for name, shape in self._shapes.items()}
+
+    @property
+    def bytes(self) -> int:
+        """Size of the arrays."""
+        return sum(self._size(name) for name in self._shapes)
+
+    def allocate(self) -> None:
+        """Give every array's file its header and its full size, on the disk and not only on paper.
+
+        Files that have both already are left alone.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written.
+        """
+        (self.folder / LEDGER).mkdir(parents=True, exist_ok=True)
+        for name, header in self._headers.items():
+            handle = os.open(self._path(name), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            with os.fdopen(handle, "r+b") as file:
+                if file.read(len(header)) != header:
+                    file.seek(0)
+                    file.write(header)
+                    file.flush()
+                _reserve(file.fileno(), self._size(name))
+
+    def finished(self, fresh_after: float = 0.0, trust: bool = True) -> tuple[set[int], dict[int, str]]:
+        """The shards that are in the files, and those that ought to be but are damaged, with what is wrong.
+
+        Args:
+            fresh_after: shards written before this time (seconds since the epoch) do not count.
+            trust: allow what the next sentences allow.
+
+        Every row is hashed (SHA-256, 1-2 GB/s a core). Above 4 GB that is done once for each time the files
+        were written: their sizes, times and inode numbers of the last whole reading are kept.
+        """
+        recorded, damaged = self._ledger(fresh_after)
+        if not (trust and self._already_verified()):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                checked = pool.map(self._check, recorded.values(), recorded)
+                faults = {number: fault for number, fault in zip(recorded, checked, strict=True) if fault}
+            damaged |= faults
+            if not damaged and len(recorded) == len(self.shards):
+                self._remember_verified()
+        return set(recorded) - set(damaged), damaged
+
+    def write(self, shard: Shard, arrays: Mapping[str, np.ndarray]) -> None:
+        """Put a shard's rows into the files, then its line into the ledger.
+
+        Args:
+            arrays: for each of the layout's arrays the shard's rows; where it has none, nothing.
+
+        Raises:
+            OSError: there is no room, or the folder cannot be written.
+            ValueError: an array has another shape than the layout says.
+        """
+        self._line(shard.number).unlink(missing_ok=True)
+        digests = {}
+        for name, (first, last) in self.layout.rows(shard).items():
+            shape = (last - first, *self._shapes[name][1:])
+            rows = np.ascontiguousarray(arrays[name] if last > first else np.empty(shape), DTYPE)
+            if rows.shape != shape:
+                raise ValueError(f"{name} of shard {shard.number} has shape {rows.shape}")
+            data = memoryview(rows).cast("B") if rows.size else memoryview(b"")
+            with open(self._path(name), "r+b", buffering=0) as file:
+                file.seek(self._offset(name, first))
+                while data:
+                    data = data[file.write(data) :]
+            digests[name] = hashlib.sha256(rows).hexdigest()
+        line = {"start": shard.start, "stop": shard.stop, "written": time.time(), "sha256": digests}
+        text = json.dumps(line, indent=1)
+        write_atomically(self._line(shard.number), lambda path: Path(path).write_text(text))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every array whole, memory-mapped for reading."""
+        return {name: np.load(self._path(name), mmap_mode="r", allow_pickle=False) for name in self._shapes}
+
+    def _ledger(self, fresh_after: float) -> tuple[dict[int, dict], dict[int, str]]:
+        recorded: dict[int, dict] = {}
+        damaged: dict[int, str] = {}
+        for shard in self.shards:
+            path = self._line(shard.number)
+            try:
+                line = json.loads(path.read_text())
+                if (line["start"], line["stop"]) != (shard.start, shard.stop):
+                    raise ValueError("is of other images")
+                if set(line["sha256"]) != set(self._shapes):
+                    raise ValueError("is of other arrays")
+                if line["written"] >= fresh_after:
+                    recorded[shard.number] = line
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                damaged[shard.number] = f"{path.name} cannot be read ({error})"
+        return recorded, damaged
+
+    def _check(self, line: Mapping[str, Any], number: int) -> str | None:
+        """What is wrong with a shard's rows, or None."""
+        for name, (first, last) in self.layout.rows(self.shards[number]).items():
+            try:
+                digest = self._digest(name, first, last)
+            except OSError as error:
+                return f"{name}.npy cannot be read ({error.strerror})"
+            if digest is None:
+                return f"{name}.npy is too short or has another header"
+            if digest != line["sha256"][name]:
+                return f"{name}.npy has another checksum"
+        return None
+
+    def _digest(self, name: str, first: int, last: int) -> str | None:
+        """SHA-256 of an array's rows; None where the file has not all of them or is of another shape."""
+        digest = hashlib.sha256()
+        with open(self._path(name), "rb", buffering=0) as file:
+            if file.read(len(self._headers[name])) != self._headers[name]:
+                return None
+            left = self._offset(name, last) - self._offset(name, first)
+            file.seek(self._offset(name, first))
+            while left:
+                block = file.read(min(left, READ_AT_ONCE))
+                if not block:
+                    return None
+                digest.update(block)
+                left -= len(block)
+        return digest.hexdigest()
+
+    def _already_verified(self) -> bool:
+        if self.bytes <= TRUSTED_BYTES:
+            return False
+        try:
+            return json.loads((self.folder / VERIFIED).read_text()) == self._signature()
+        except (OSError, ValueError):
+            return False
+
+    def _remember_verified(self) -> None:
+        if self.bytes > TRUSTED_BYTES:
+            text = json.dumps(self._signature())
+            write_atomically(self.folder / VERIFIED, lambda path: Path(path).write_text(text))
+
+    def _signature(self) -> dict[str, list[int]]:
+        """What changes when a file is written: size, time of change, inode number."""
+        status = {name: self._path(name).stat() for name in self._shapes}
+        return {name: [s.st_size, s.st_mtime_ns, s.st_ino] for name, s in status.items()}
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
+
+    def _line(self, number: int) -> Path:
+        return self.folder / LEDGER / f"{number:06d}.json"
+
+    def _offset(self, name: str, row: int) -> int:
+        return len(self._headers[name]) + row * math.prod(self._shapes[name][1:]) * DTYPE.itemsize
+
+    def _size(self, name: str) -> int:
+        return self._offset(name, self._shapes[name][0])
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    stream = io.BytesIO()
+    description = {"descr": DTYPE.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, description)
+    return stream.getvalue()
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Make a file exactly ``size`` bytes long and see to it that the disk has them.
+
+    Raises:
+        OSError: ENOSPC where it has not.
+    """
+    there = os.fstat(handle).st_size
+    if there > size:
+        os.ftruncate(handle, size)
+    if there >= size:
+        return
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(handle, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+    # No way to reserve room here: a full disk is found when the rows are written.
+    os.ftruncate(handle, size)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Size of all files below a folder; files that go away meanwhile count as none."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size
+        except OSError:
+            continue
+    return total
