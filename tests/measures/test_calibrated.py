@@ -12,7 +12,7 @@ from geolip_theorems.measures import calibrated
 
 from .make import random_maps
 
-KEYS = ["spatial_cv", "class_cosine", "modes", "probes", "lifts", "boundaries"]
+KEYS = ["error", "spatial_cv", "class_cosine", "modes", "probes", "lifts", "boundaries"]
 QUICK = {"n_permutations": 99}
 CLAIMS = ["spatial_cv.corrected", "class_cosine.min", "modes.share", "lifts.release-chance",
           "lifts.release-friction", "lifts.all-eigenvalues", "boundaries.gradient"]  # fmt: skip
