@@ -5,14 +5,35 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_NAME = 100  # characters of a name that are compared and shown
+
 
 class InputError(ValueError):
     """Something a user gave cannot be used. The message is a single line, shown without a traceback."""
 
 
+def printable(text: object, longest: int | None = None) -> str:
+    """A text with control characters and undecodable bytes escaped, fit for terminals and JSON.
+
+    What comes out of a file goes through here before it is shown; ``longest`` clips it to so many characters.
+    """
+    text = str(text)
+    if longest is not None and len(text) > longest:
+        text = text[:longest] + ".."
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def reason(error: BaseException, longest: int = 160) -> str:
+    """The first line of an error's text, printable and short; its type where the text is no sentence."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return printable(text, longest) if " " in text else type(error).__name__
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint naming the closest known name, or the known names when none is close."""
     known = list(known)
+    name = name[:LONGEST_NAME]  # the comparison takes the square of its length
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(repr(candidate) for candidate in close) + "?"
@@ -21,4 +42,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not in a registry, with the nearest names suggested."""
-    return InputError(f"unknown {kind} {name!r}; {nearest(name, known)}")
+    return InputError(f"unknown {kind} {printable(name, LONGEST_NAME)!r}; {nearest(name, known)}")

@@ -226,7 +226,7 @@ HOSTILE = {
     _code_in_header: "cannot be read",
     _long_header: "cannot be read",
     _path_trick: r"unknown array '\.\./\.\./outside'",
-    _twice: "two arrays named 'images'",
+    _twice: "two members named 'images.npy'",
     _truncated: "cannot be read",
     _flipped: "cannot be read .*CRC",
     _wrong_magic: "cannot be read .*not a zip file",

@@ -30,7 +30,9 @@ import platformdirs
 from filelock import FileLock
 from torchvision.datasets import CIFAR10
 
-from ..errors import InputError
+from ..errors import InputError, printable, reason
+from ..files import read_small
+from ..pickles import check_pickle
 from .imageset import ImageSet, from_arrays
 from .transforms import Normalize
 
@@ -94,22 +96,29 @@ def read_folder(
     md5 = MD5 if md5 is None else md5
     batch, meta = (_load(folder / name, md5[name]) for name in (TEST, META))
     try:
-        data, labels = batch["data"].uint8(3 * 32 * 32), [int(label) for label in batch["labels"]]
-        names = [str(name) for name in meta[CIFAR10.meta["key"]]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        data, labels = batch["data"].uint8(3 * 32 * 32), np.asarray(_all(int, batch["labels"]), np.int64)
+        names = _all(str, meta[CIFAR10.meta["key"]])
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(
-            f"{TEST} or {META} is not in CIFAR-10's format ({error!r}); fetch it again"
+            f"{TEST} or {META} is not in CIFAR-10's format ({type(error).__name__}: "
+            f"{printable(error, 160)}); remove it and fetch it again"
         ) from None
     images = np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
     return from_arrays(
         images,
-        np.asarray(labels, np.int64),
+        labels,
         names,
         name="cifar10",
         source=f"CIFAR-10, {len(images):,} test images, 32x32 pixels",
         image_size=image_size,
         normalize=normalize,
     )
+
+
+def _all(kind: type, values: Any) -> list:
+    if not isinstance(values, list) or not all(type(value) is kind for value in values):
+        raise ValueError(f"labels or their names are no list of {kind.__name__}")
+    return values
 
 
 def _complete(folder: Path) -> bool:
@@ -133,8 +142,9 @@ class _PickledArray:
         content = content.encode("latin1") if isinstance(content, str) else content
         if dtype.name not in ("u1", "|u1") or fortran or not isinstance(content, bytes):
             raise ValueError("the images are not plain 8-bit numbers")
-        if len(shape) != 2 or shape[1] != columns or math.prod(shape) != len(content) or not content:
-            raise ValueError(f"the images have shape {shape}")
+        whole = isinstance(shape, tuple) and all(type(side) is int for side in shape)
+        if not whole or len(shape) != 2 or shape[1] != columns or math.prod(shape) != len(content):
+            raise ValueError(f"the images have shape {printable(shape, 80)}")
         return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -160,17 +170,12 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("numpy", "dtype"):
             return lambda code, *_: _PickledDtype(code)
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in protocol 2
-            return lambda text, _="latin1": str(text).encode("latin1")
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            return lambda text, _="latin1": str.encode(text, "latin1")
+        raise pickle.UnpicklingError(f"it asks for {printable(f'{module}.{name}', 100)}")
 
 
 def _load(path: Path, md5: str) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"{path.name} is larger than CIFAR-10's; remove it and fetch it again")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read ({error.strerror}); fetch it again") from None
+    content = read_small(path, "CIFAR-10's file", LARGEST_FILE)
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
         raise InputError(
@@ -187,10 +192,13 @@ def unpickle(content: bytes, name: str) -> dict[str, Any]:
         InputError: damaged, or it asks for anything but plain data.
     """
     try:
-        found = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        stream = io.BytesIO(content)
+        check_pickle(stream)
+        stream.seek(0)
+        found = _Unpickler(stream, encoding="latin1").load()
         return {key: value for key, value in found.items() if isinstance(key, str)}
     except Exception as error:  # a hostile pickle can make the reader raise anything
-        detail = f"{type(error).__name__}: {error}"[:160].replace("\n", " ")
+        detail = f"{type(error).__name__}: {reason(error)}"
         raise InputError(f"{name} is not one of CIFAR-10's files ({detail}); it was not executed") from None
 
 
@@ -213,10 +221,10 @@ def _fill(root: Path, offline: bool, patience: float | None) -> None:
                 _download(root, patience)
     except CifarUnavailableError:
         raise
-    except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
+    except (OSError, EOFError, LookupError, RuntimeError, tarfile.TarError, zlib.error) as error:
         raise InputError(
-            f"cifar10: {root} cannot be filled ({type(error).__name__}: {error}); remove what is in it, or "
-            "choose another --data-root"
+            f"cifar10: {root} cannot be filled ({type(error).__name__}: {printable(error, 160)}); remove what "
+            "is in it, or choose another --data-root"
         ) from None
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import InputError
-from .imageset import ImageSet, printable
+from ..errors import InputError, printable
+from .imageset import ImageSet
 from .transforms import Normalize, Transform, check_picture
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -20,6 +20,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 LARGEST_FILE = 256 << 20  # bytes
+DEEPEST = 64  # folders within folders
 LAYOUT = "expected images in one folder for each class, or images without class folders"
 
 
@@ -147,22 +148,34 @@ def _scan(root: Path) -> tuple[list[str], dict[str, list[str]]]:
     except OSError as error:
         raise InputError(f"folder {printable(root.name)} cannot be read ({error.strerror})") from None
     folders = [name for name in entries if os.path.isdir(root / name)]
-    loose = [name for name in entries if _is_image(name) and name not in folders]
+    known = set(folders)
+    loose = [name for name in entries if _is_image(name) and name not in known]
     seen = {os.path.realpath(root)}
     return loose, {name: _below(root, name, seen) for name in folders}
 
 
 def _below(root: Path, name: str, seen: set[str]) -> list[str]:
-    found = []
-    for directory, subdirectories, files in os.walk(root / name, followlinks=True):
-        real = os.path.realpath(directory)
+    """The images at any depth below a class folder; links to folders are followed, but never twice."""
+    found, open_ = [], [(name, 1)]
+    while open_:
+        inside, depth = open_.pop()
+        where = printable(f"{root.name}/{inside}", 200)
+        real = os.path.realpath(root / inside)
         if real in seen:
-            where = printable(os.path.relpath(directory, root.parent))
             raise InputError(f"folder {where} is reached twice through symbolic links; remove the link")
+        if depth > DEEPEST:
+            raise InputError(f"folder {where} is over {DEEPEST} folders deep; {LAYOUT}")
         seen.add(real)
-        subdirectories[:] = [entry for entry in subdirectories if not _hidden(entry)]
-        inside = os.path.relpath(directory, root)
-        found += [(inside, file) for file in files if _is_image(file) and not _hidden(file)]
+        try:
+            with os.scandir(root / inside) as entries:
+                shown = [entry for entry in entries if not _hidden(entry.name)]
+        except OSError as error:
+            raise InputError(
+                f"folder {where} cannot be read ({error.strerror}); make it readable or take it out"
+            ) from None
+        folders = [entry.name for entry in shown if entry.is_dir()]
+        open_ += [(os.path.join(inside, folder), depth + 1) for folder in folders]
+        found += [(inside, entry.name) for entry in shown if _is_image(entry.name) and not entry.is_dir()]
     return [os.path.join(*pair) for pair in sorted(found)]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from .stores import ArrayStore, Store, TensorStore
 from .transforms import Normalize, Transform, check_image_size, check_picture
 
@@ -216,12 +216,6 @@ def from_arrays(
     groups = _integers(groups, "groups", n, name)
     labels, classes = _name_classes(labels, classes, name)
     return ImageSet(name, source, store, preprocessing, labels, classes, groups)
-
-
-def printable(text: str) -> str:
-    """The text with control characters and undecodable bytes escaped, fit for terminals and JSON."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _store(images: Any, name: str, image_size: int | None, normalize: Normalize | None) -> tuple[Store, str]:

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
 
-from ..errors import InputError, nearest
-from .imageset import LARGEST_CLASSES, ImageSet, from_arrays, printable
+from ..archives import DamagedArchiveError, open_archive
+from ..errors import InputError, nearest, printable, reason
+from ..files import open_regular
+from .imageset import LARGEST_CLASSES, ImageSet, from_arrays
 from .transforms import Normalize, check_picture
 
 KEYS = ("images", "labels", "classes", "groups")
 LARGEST = 8 << 30  # bytes of all arrays; larger sets belong in a folder, which is read batch by batch
+LARGEST_FILE = LARGEST + (1 << 20)
 BOMB_BYTES, BOMB_RATIO = 256 << 20, 100  # images hardly shrink; this much from so little is no image set
 LONGEST_CLASS_NAME = 1024
 LONGEST_HEADER = 16_384  # bytes; numpy itself refuses headers above 10,000
 WANTED = "expected images uint8 (N, H, W, 3) and optionally labels (N,), classes (C,), groups (N,)"
-# What zipfile and numpy raise on damaged files, NotImplementedError and RuntimeError for encryption.
-DAMAGE = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) -> ImageSet:
@@ -36,16 +36,16 @@ def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) ->
         InputError: the file cannot be read; wrong keys, shapes or dtypes; more than 8 GiB.
     """
     name = printable(path.stem)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = _read(archive, name)
-    except InputError:
-        raise
-    except DAMAGE as error:
-        detail = printable(f"{type(error).__name__}: {error}")[:200]
-        raise InputError(
-            f"{printable(path.name)} cannot be read as an .npz file ({detail}); {WANTED}"
-        ) from None
+    shown = f"{printable(path.name)} cannot be read as an .npz file"
+    with open_regular(path, "image file", LARGEST_FILE) as file:
+        try:
+            arrays = _read(open_archive(file), name)
+        except InputError:
+            raise
+        except DamagedArchiveError as error:
+            raise InputError(f"{shown} ({error}); {WANTED}") from None
+        except Exception as error:  # zipfile, zlib and numpy say "damaged" in a dozen ways
+            raise InputError(f"{shown} ({type(error).__name__}: {reason(error)}); {WANTED}") from None
     classes = arrays.get("classes")
     return from_arrays(
         arrays["images"],
@@ -66,7 +66,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
         header = member.file_size - math.prod(shape) * dtype.itemsize
         if not 0 < header <= LONGEST_HEADER:
             raise InputError(
-                f"{name}: {key} claims {shape} {dtype}, which its {member.file_size} bytes do not hold"
+                f"{name}: {key} claims {_shown(dtype, shape)}, which its {member.file_size} bytes do not "
+                f"hold; {WANTED}"
             )
     arrays = {}
     for key, (member, _, _) in members.items():
@@ -84,8 +85,6 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, tuple]:
         if key not in KEYS or key == member.filename:
             hint = nearest(key, KEYS)
             raise InputError(f"{name}: unknown array {printable(key)[:80]!r}, {hint}; {WANTED}")
-        if key in members:
-            raise InputError(f"{name}: two arrays named {key!r}; {WANTED}")
         total += member.file_size
         shrunk = member.file_size / max(1, member.compress_size)
         if total > LARGEST or (member.file_size > BOMB_BYTES and shrunk > BOMB_RATIO):
@@ -122,4 +121,8 @@ def _check_header(key: str, shape: tuple, dtype: np.dtype, images: tuple, name: 
     else:
         right = dtype.kind in "iu" and shape == images[:1]
     if not right:
-        raise InputError(f"{name}: {key} are {dtype} {shape}; {WANTED}")
+        raise InputError(f"{name}: {key} are {_shown(dtype, shape)}; {WANTED}")
+
+
+def _shown(dtype: np.dtype, shape: tuple) -> str:
+    return printable(f"{dtype} {shape}", 160)

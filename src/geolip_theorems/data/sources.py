@@ -6,13 +6,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError, unknown
+from ..errors import InputError, printable, unknown
 from . import noises
 from . import scenes as scenes_module
 from .bundled import digits, photos
 from .cifar import CifarUnavailableError, cifar10
 from .folder import load_folder
-from .imageset import ImageSet, printable
+from .imageset import ImageSet
 from .npz import load_npz
 from .transforms import Normalize, check_image_size, parse_normalize
 

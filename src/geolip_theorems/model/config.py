@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, printable
 
 LARGEST = 1 << 16  # no layer of a published model comes near; a larger number is a damaged file
+MOST_LAYERS = 256
+LARGEST_MODEL = 1 << 28  # weights, 1 GiB; the largest published checkpoint has 0.3 GB
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,28 @@ class SVAEConfig:
             object.__setattr__(self, "smooth_mid", 16 if self.patch_size >= 16 else 8)
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in ("depth", "n_cross_layers") else 1
-            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
-                raise InputError(f"model config has {field.name}={value!r}; expected {least} to {LARGEST}")
+            least, most = (0, MOST_LAYERS) if field.name in ("depth", "n_cross_layers") else (1, LARGEST)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                shown = printable(repr(value), 60)
+                raise InputError(f"model config has {field.name}={shown}; expected {least} to {most}")
         if self.n_cross_layers and self.D % self.n_heads:
             raise InputError(
                 f"model config has D={self.D} and n_heads={self.n_heads}; D must be a multiple of n_heads"
             )
         if self.V < self.D:
             raise InputError(f"model config has V={self.V} rows for D={self.D} modes; expected V >= D")
+
+        if self.parameters > LARGEST_MODEL:
+            raise InputError(
+                f"model config describes {self.parameters:,} weights; expected at most {LARGEST_MODEL:,}"
+            )
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the linear layers, biases and norms apart: what decides a model's size."""
+        ends = self.hidden * (3 * self.patch_size**2 + self.V * self.D)
+        attention = 4 * self.n_cross_layers * self.D**2
+        return 2 * (ends + 2 * self.depth * self.hidden**2) + attention + 54 * self.smooth_mid
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> SVAEConfig:
@@ -59,17 +74,18 @@ class SVAEConfig:
         model_type = config.get("model_type", "v1")
         if model_type != "v1":
             raise InputError(
-                f"the checkpoint's model_type is {model_type!r}, and the built-in model reads 'v1' only; "
-                "install geolip-svae (pip install -e '.[geolip]') and use --implementation geolip"
+                f"the checkpoint's model_type is {printable(repr(model_type), 60)}, and the built-in model "
+                "reads 'v1' only; install geolip-svae (pip install -e '.[geolip]') and use --implementation "
+                "geolip"
             )
         values = {}
         for name in ("V", "D", "patch_size", "hidden", "depth", "n_cross_layers"):
             if name not in config:
                 raise InputError(f"the checkpoint's config has no {name!r}; it is not a PatchSVAE checkpoint")
-            values[name] = _whole(config[name])
+            values[name] = whole(config[name])
         for name in ("n_heads", "smooth_mid"):
             if config.get(name) is not None:
-                values[name] = _whole(config[name])
+                values[name] = whole(config[name])
         return cls(**values)
 
     def as_dict(self) -> dict[str, int]:
@@ -77,8 +93,8 @@ class SVAEConfig:
         return asdict(self)
 
 
-def _whole(value: Any) -> Any:
-    """NumPy and float integers as int; anything else unchanged, for ``SVAEConfig`` to refuse."""
+def whole(value: Any) -> Any:
+    """NumPy and float integers as int; anything else unchanged, for others to refuse."""
     if isinstance(value, bool):
         return value
     try:

@@ -1,31 +1,34 @@
-"""Reading model files without running anything in them.
+"""Reading model files without running anything in them, and without trusting what they claim.
 
-A ``.pt`` file is a pickle, which can name any function for the reader to call. Here it is read by
-torch's restricted unpickler (``weights_only=True``); the NumPy scalars that such files hold are
-decoded by a few lines of our own instead of by NumPy's, so no further library code can be reached.
+Two formats: ``torch.save``'s, whose pickle :mod:`.pickled` reads, and safetensors.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import struct
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
-from ..errors import InputError
-from .config import SVAEConfig
+from ..errors import InputError, printable, reason
+from ..files import open_regular
+from .config import SVAEConfig, whole
 from .patch_svae import PatchSVAE
+from .pickled import ForbiddenError, StoredTensor, UnreadableError, read_pickled
 from .writing import CONFIG_KEY
 
 LARGEST_FILE = 8 << 30  # bytes; the largest published checkpoint is under 0.3 GB
+LARGEST_HEADER = 16 << 20  # bytes of a safetensors header; a PatchSVAE's has some 10 kB
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+OTHERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+LARGEST_IMAGE = 4096  # pixels a side
+DEEPEST_CONFIG, LARGEST_CONFIG, LONGEST_TEXT = 8, 10_000, 4_000
 FOREIGN = "expected a PatchSVAE checkpoint: a dictionary with model_state_dict and config"
 
 
@@ -42,10 +45,18 @@ class Checkpoint:
 def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
+        return _sha256(file)
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
+
+
+def _shown(path: Path) -> str:
+    return repr(printable(path.name, 200))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -56,21 +67,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
             be read, or is not a PatchSVAE checkpoint. One line.
     """
     path = Path(path)
-    try:
-        if not path.is_file():
-            raise InputError(f"model file {path.name!r} is not a file; give a .pt or .safetensors file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(
-                f"model file {path.name!r} has {path.stat().st_size:,} bytes; at most {LARGEST_FILE:,}"
-            )
-        sha256 = file_sha256(path)
-    except OSError as error:
-        raise InputError(f"model file {path.name!r} cannot be read: {error.strerror}") from None
-    if path.suffix == ".safetensors":
-        weights, config, facts = _read_safetensors(path)
-    else:
-        weights, config, facts = _read_pickle(path)
-    return Checkpoint(_checked_weights(path.name, weights), config, sha256, facts)
+    with open_regular(path, "model file", LARGEST_FILE) as file:
+        try:
+            sha256 = _sha256(file)
+        except OSError as error:
+            raise InputError(f"model file {_shown(path)} cannot be read: {error.strerror}") from None
+        if path.suffix == ".safetensors":
+            weights, config, facts = _read_safetensors(path, file)
+        else:
+            weights, config, facts = _read_pickle(_shown(path), file)
+    checked = _checked_weights(_shown(path), weights)
+    return Checkpoint(
+        checked, _plain_config(_shown(path), config), sha256, _plain_config(_shown(path), facts)
+    )
 
 
 def build_model(checkpoint: Checkpoint, name: str) -> PatchSVAE:
@@ -88,36 +97,43 @@ def build_model(checkpoint: Checkpoint, name: str) -> PatchSVAE:
     for key in [*wanted, *found]:
         if wanted.get(key) != found.get(key):
             raise InputError(
-                f"model {name!r}: config and weights disagree at {key}: the config wants "
+                f"model {name!r}: config and weights disagree at {printable(key, 80)}: the config wants "
                 f"{wanted.get(key, 'no such parameter')}, the file has {found.get(key, 'no such parameter')}"
             )
     for key, value in checkpoint.weights.items():
         if not value.is_floating_point():
             raise InputError(f"model {name!r}: {key} is {value.dtype}; expected floating-point weights")
     weights = {key: value.float() for key, value in checkpoint.weights.items()}
+    for key, value in weights.items():  # a float64 may be too large for a float32
+        if not torch.isfinite(value).all():
+            raise InputError(f"model {name!r}: {key} has values beyond float32; the weights are unusable")
     model.load_state_dict(weights, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 
 
-def _read_safetensors(path: Path) -> tuple[dict, dict, dict]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+def _read_safetensors(path: Path, file: BinaryIO) -> tuple[dict, dict, dict]:
+    name = _shown(path)
+    file.seek(0)
+    header = int.from_bytes(file.read(8), "little")
+    if header > LARGEST_HEADER:
         raise InputError(
-            f"model file {path.name!r} is not a readable safetensors file: {_line(error)}"
-        ) from None
+            f"model file {name} is not a readable safetensors file: it claims a header of {header:,} bytes; "
+            f"expected at most {LARGEST_HEADER:,}"
+        )
+    try:
+        with safe_open(path, framework="pt") as opened:
+            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            metadata = opened.metadata() or {}
+    except Exception as error:  # besides SafetensorError whatever torch says of a type it does not know
+        raise InputError(f"model file {name} is not a readable safetensors file: {reason(error)}") from None
     if CONFIG_KEY not in metadata:
-        return weights, _infer_config(path.name, weights), {}
+        return weights, _infer_config(name, weights), {}
     try:
         config = json.loads(metadata[CONFIG_KEY])
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"model file {path.name!r} has a damaged {CONFIG_KEY} entry: {_line(error)}"
-        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"model file {name} has a damaged {CONFIG_KEY} entry: {reason(error)}") from None
     if not isinstance(config, dict):
-        raise InputError(f"model file {path.name!r} has a {CONFIG_KEY} entry that is not a dictionary")
+        raise InputError(f"model file {name} has a {CONFIG_KEY} entry that is not a dictionary")
     return weights, config, {}
 
 
@@ -141,109 +157,88 @@ def _infer_config(name: str, weights: Mapping[str, Tensor]) -> dict[str, int]:
         }
     except (KeyError, ValueError, IndexError, ZeroDivisionError):
         raise InputError(
-            f"model file {name!r} has no {CONFIG_KEY} entry and its weights are not a PatchSVAE's"
+            f"model file {name} has no {CONFIG_KEY} entry and its weights are not a PatchSVAE's"
         ) from None
 
 
-def _read_pickle(path: Path) -> tuple[dict, dict, dict]:
-    _check_container(path)
+def _read_pickle(name: str, file: BinaryIO) -> tuple[dict, dict, dict]:
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # The restricted unpickler meets damaged bytes with errors of every type, none of them documented.
-        if "Unsupported global" in str(error) or "weights_only" in str(error):
-            reason = "it holds more than weights and numbers, and reading it would run code"
-            raise InputError(
-                f"model file {path.name!r} is refused: {reason} ({_global_name(error)})"
-            ) from None
-        raise InputError(
-            f"model file {path.name!r} is truncated, damaged or no checkpoint: {_line(error)}"
-        ) from None
-    return _split_content(path.name, content)
+        content, tensor = read_pickled(file)
+        weights, config, facts = _split_content(name, content)
+        made = {
+            key: tensor(value) if isinstance(value, StoredTensor) else value for key, value in weights.items()
+        }
+    except ForbiddenError as error:
+        why = "it holds more than weights and numbers, and reading it would run code"
+        raise InputError(f"model file {name} is refused: {why} ({error})") from None
+    except UnreadableError as error:
+        raise InputError(f"model file {name} is truncated, damaged or no checkpoint: {error}") from None
+    return made, config, facts
 
 
 def _split_content(name: str, content: Any) -> tuple[dict, dict, dict]:
     if not isinstance(content, dict):
-        raise InputError(f"model file {name!r} holds a {type(content).__name__}; {FOREIGN}")
+        kind = "Tensor" if isinstance(content, StoredTensor) else type(content).__name__
+        raise InputError(f"model file {name} holds a {kind}; {FOREIGN}")
     missing = [key for key in ("model_state_dict", "config") if not isinstance(content.get(key), dict)]
     if missing:
-        keys = ", ".join(map(repr, list(content)[:5]))
-        raise InputError(
-            f"model file {name!r} has no {' and no '.join(missing)} (its keys: {keys}); {FOREIGN}"
-        )
+        keys = ", ".join(printable(repr(key), 40) for key in list(content)[:5])
+        raise InputError(f"model file {name} has no {' and no '.join(missing)} (its keys: {keys}); {FOREIGN}")
     facts = {key: content[key] for key in ("epoch", "test_mse") if isinstance(content.get(key), (int, float))}
     return content["model_state_dict"], content["config"], facts
 
 
-def _check_container(path: Path) -> None:
-    """Refuse archives that would unpack to more than they weigh: torch writes its entries uncompressed."""
-    if not zipfile.is_zipfile(path):
-        return  # the format before torch 1.6, a bare pickle, is for the unpickler to judge
-    try:
-        entries = zipfile.ZipFile(path).infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise InputError(f"model file {path.name!r} is a damaged archive: {_line(error)}") from None
-    packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
-    if packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise InputError(
-            f"model file {path.name!r} is a compressed archive; torch.save writes uncompressed ones"
-        )
-
-
-class _NumpyDtype:
-    """Stands for a pickled ``numpy.dtype`` of a plain number: a type code and a byte order."""
-
-    def __init__(self, code: Any, *_: Any) -> None:
-        self.code, self.order = str(code), "<"
-
-    def __setstate__(self, state: Any) -> None:
-        if state[1] in ("<", ">"):
-            self.order = state[1]
-
-
-_STRUCT_CODES = {
-    "f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b",
-    "u8": "Q", "u4": "I", "u2": "H", "u1": "B", "b1": "?",
-}  # fmt: skip
-
-
-def _numpy_scalar(dtype: _NumpyDtype, data: Any) -> float | int | bool:
-    raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
-    return struct.unpack(dtype.order + _STRUCT_CODES[dtype.code], raw)[0]
-
-
-def _numpy_scalars() -> list:
-    return [
-        (_numpy_scalar, "numpy.core.multiarray.scalar"),
-        (_numpy_scalar, "numpy._core.multiarray.scalar"),
-        (_NumpyDtype, "numpy.dtype"),
-    ]
-
-
 def _checked_weights(name: str, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The state dict, if it holds dense tensors and nothing else, all of them finite."""
+    """The state dict, if it holds dense tensors of ordinary numbers and nothing else, all of them finite."""
     for key, value in weights.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise InputError(f"model file {name!r} has a state dict entry {key!r} that is no tensor")
-        if value.layout is not torch.strided or value.is_quantized:
+            shown = printable(repr(key), 80)
+            raise InputError(f"model file {name} has a state dict entry {shown} that is no tensor; {FOREIGN}")
+        if value.dtype not in FLOATS + OTHERS:
             raise InputError(
-                f"model file {name!r}: {key} is a {value.dtype} {value.layout} tensor; expected dense"
+                f"model file {name}: {printable(key, 80)} is {value.dtype}; expected floating-point weights "
+                "of 16, 32 or 64 bits"
             )
-        if not torch.isfinite(value).all():
+        if value.dtype in FLOATS and not torch.isfinite(value).all():
             count = int((~torch.isfinite(value)).sum())
             raise InputError(
-                f"model file {name!r}: {key} has {count} non-finite values; the weights are unusable"
+                f"model file {name}: {printable(key, 80)} has {count} non-finite values; the weights are "
+                "unusable"
             )
     return dict(weights)
 
 
-def _line(error: BaseException) -> str:
-    """The first line of an error's text, short; its type where the text is no sentence."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return text[:160] if " " in text else type(error).__name__
+def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
+    """A config as JSON can hold it; what is no number, text, list or dictionary becomes its type's name.
 
+    Raises:
+        InputError: it is nested or long beyond reason, or its ``img_size`` is no image size.
+    """
+    left = LARGEST_CONFIG
 
-def _global_name(error: BaseException) -> str:
-    words = str(error).split()
-    return "it names " + words[words.index("GLOBAL") + 1] if "GLOBAL" in words else "blocked by weights_only"
+    def plain(value: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > DEEPEST_CONFIG:
+            raise InputError(
+                f"model file {name} has a config of over {LARGEST_CONFIG:,} entries, or nested over "
+                f"{DEEPEST_CONFIG} deep; {FOREIGN}"
+            )
+        if isinstance(value, dict):
+            return {printable(key, 200): plain(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(item, depth + 1) for item in value]
+        if isinstance(value, str):
+            return printable(value, LONGEST_TEXT)
+        if isinstance(value, int) and abs(value) >= 1 << 63:
+            return f"(a number of {value.bit_length()} bits)"
+        return value if value is None or isinstance(value, (int, float)) else f"({type(value).__name__})"
+
+    found = plain(dict(config), 0)
+    size = whole(found.get("img_size"))
+    if size is not None and (type(size) is not int or not 1 <= size <= LARGEST_IMAGE):
+        shown = printable(repr(size), 60)
+        raise InputError(
+            f"model file {name} has a config with img_size={shown}; expected 1 to {LARGEST_IMAGE} pixels"
+        )
+    return {**found, "img_size": size} if "img_size" in found else found

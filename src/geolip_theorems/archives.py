@@ -1,0 +1,57 @@
+"""Zip archives that are looked at before anything in them is unpacked."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from typing import BinaryIO
+
+from .errors import printable
+
+LARGEST_DIRECTORY = 16 << 20  # bytes; an entry takes 46 and its name, so some 200,000 members
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # NumPy and torch write no others; LZMA takes gigabytes
+
+
+class DamagedArchiveError(ValueError):
+    """A file is no zip archive, or one that no writer of ours makes; the message says why."""
+
+
+def open_archive(file: BinaryIO) -> zipfile.ZipFile:
+    """The archive in a file, its directory read: bounded in size, names distinct, nothing encrypted.
+
+    Raises:
+        DamagedArchiveError: anything else.
+    """
+    bounded = _Bounded(file)
+    try:
+        archive = zipfile.ZipFile(bounded)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+        raise DamagedArchiveError(f"it is not a zip archive: {printable(error, 100)}") from None
+    bounded.largest = None
+    if sum(member.compress_size for member in archive.infolist()) > file.seek(0, 2):
+        raise DamagedArchiveError("its members claim more bytes than it has")
+    seen = set()
+    for member in archive.infolist():
+        shown = repr(printable(member.filename, 80))
+        # Readers differ on which of two equal names they take, and whether A and a are equal.
+        if member.filename.casefold() in seen:
+            raise DamagedArchiveError(f"it holds two members named {shown}")
+        seen.add(member.filename.casefold())
+        if member.compress_type not in METHODS:
+            raise DamagedArchiveError(f"{shown} is compressed in an unusual way; expected stored or deflated")
+        if member.flag_bits & 1:
+            raise DamagedArchiveError(f"{shown} is encrypted")
+    return archive
+
+
+class _Bounded:
+    """A file that gives no more at once than an archive's directory may have, while ``largest`` is set."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.largest: int | None = LARGEST_DIRECTORY
+        self.seek, self.tell, self.seekable, self._read = file.seek, file.tell, file.seekable, file.read
+
+    def read(self, size: int = -1) -> bytes:
+        if self.largest is not None and size > self.largest:
+            raise zipfile.BadZipFile(f"its directory is larger than {self.largest >> 20} MiB")
+        return self._read(size)

@@ -1,0 +1,75 @@
+"""Opening what a user names: regular files of bounded size, no pipe that blocks, no device without an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .errors import InputError, printable, reason
+
+
+def open_regular(path: Path, what: str, largest: int) -> BinaryIO:
+    """A regular file, opened for reading.
+
+    Args:
+        path: where it is; a symbolic link is followed.
+        what: what the user calls it, such as ``model file``.
+        largest: bytes it may have.
+
+    Raises:
+        InputError: missing, not a regular file, unreadable or too large.
+    """
+    name = f"{what} {printable(path.name, 200)!r}"
+    try:
+        # Opening a pipe waits for a writer unless told not to; what was opened is looked at, not the name.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = os.fdopen(handle, "rb") if not stat.S_ISDIR(os.fstat(handle).st_mode) else os.close(handle)
+    except (OSError, ValueError) as error:
+        detail = getattr(error, "strerror", None) or reason(error)
+        raise InputError(f"{name} cannot be read: {detail}; give the path of a readable file") from None
+    status = os.fstat(file.fileno()) if file else None
+    if status is None or not stat.S_ISREG(status.st_mode):
+        if file:
+            file.close()
+        raise InputError(f"{name} is not a file but a folder, pipe or device; give the path of a file")
+    if status.st_size > largest:
+        file.close()
+        raise InputError(f"{name} has {status.st_size:,} bytes; expected at most {largest:,}")
+    return file
+
+
+def read_small(path: Path, what: str, largest: int) -> bytes:
+    """The bytes of a regular file that is read whole.
+
+    Raises:
+        InputError: see :func:`open_regular`.
+    """
+    with open_regular(path, what, largest) as file:
+        try:
+            return file.read(largest)  # a file that grows meanwhile stays bounded too
+        except OSError as error:
+            raise InputError(
+                f"{what} {printable(path.name, 200)!r} cannot be read: {error.strerror}"
+            ) from None
+
+
+def read_json(path: Path, what: str, largest: int) -> Any:
+    """The content of a JSON file: numbers of any size JSON allows, but no ``NaN`` or ``Infinity``.
+
+    Raises:
+        InputError: see :func:`open_regular`; or not JSON, or nested beyond reason.
+    """
+    content = read_small(path, what, largest)
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{what} {printable(path.name, 200)!r} is not JSON: {reason(error)}; write it again"
+        ) from None
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
