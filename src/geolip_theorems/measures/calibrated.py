@@ -36,9 +36,9 @@ def calibrated(
     Returns:
         ``error``, the mean release error; ``spatial_cv``, ``class_cosine``, ``modes``, ``probes``, ``lifts``,
         ``boundaries``; for what each holds see :func:`spatial_structure`, :func:`class_structure`,
-        :func:`mode_structure`, :func:`probe_accuracies` and :func:`boundary_structure`. Every figure is a dict with ``value``,
-        ``ci95``, ``n``, ``method`` and, where there is one, ``p`` and ``null``. Without labels
-        ``class_cosine``, ``probes`` and ``lifts`` are None.
+        :func:`mode_structure`, :func:`probe_accuracies` and :func:`boundary_structure`. Every figure is a
+        dict with ``value``, ``ci95``, ``n``, ``method`` and, where there is one, ``p`` and ``null``. Without
+        labels ``class_cosine``, ``probes`` and ``lifts`` are None.
 
     Raises:
         InputError: labels or groups that do not fit.
