@@ -19,8 +19,14 @@ lint: $(STAMP)
 train: $(STAMP)  ## train a model like the embedded one (about 40 minutes on two cores)
 	$(BIN)/geolip-theorems train --out reports/train --steps 5300 $(ARGS)
 
+# make bench MODEL=a.pt SAVE=a                          times of one version, kept as "a"
+# make bench MODEL=b.pt COMPARE=a FAIL=median:10%       another against them; slower by more than that fails
+# make bench MODEL=a.pt MODEL2=b.pt FAIL=median:10%     old and new in turn, which noise disturbs least
 bench: $(STAMP)  ## time the conduit, the model's steps and the probes beside their peers
-	$(BIN)/pytest theorems/benchmarks --benchmark-only $(ARGS)
+	$(BIN)/pytest theorems/benchmarks --benchmark-only --junitxml reports/bench/junit.xml \
+	    $(if $(MODEL),--model $(MODEL)) $(if $(MODEL2),--model $(MODEL2)) \
+	    $(if $(SAVE),--benchmark-save=$(SAVE)) $(if $(COMPARE),--benchmark-compare=$(COMPARE)) \
+	    $(if $(FAIL),--benchmark-compare-fail=$(FAIL)) $(ARGS)
 
 calibrate: $(STAMP)  ## simulate subjects with known truth and tabulate what the verdicts say (hours)
 	$(BIN)/python -m geolip_theorems.calibrate --simulations 2000 --out reports/calibration.md $(ARGS)

@@ -7,4 +7,5 @@ pytest_plugins = [
     "fixtures.analyses",
     "fixtures.verdicts",
     "fixtures.results",
+    "fixtures.benchmarks",
 ]

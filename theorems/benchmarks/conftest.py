@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import platform
+import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from fixtures.benchmarks import CONTESTANTS_KEY, OLD_ROUNDS_KEY, WORKLOAD, YARDSTICK, Contestants
+from fixtures.options import suite_options
+from geolip_theorems.model.sources import LoadedModel
+
 HERE = Path(__file__).parent
+YARDSTICK_SIDE = 192  # a matrix product of this side and a sort of its entries: about a millisecond
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -19,33 +26,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in mine]
     if mine:
         config.hook.pytest_deselected(items=mine)
-
-
-def cpu_flags() -> list[str]:
-    """The vector extensions of the processor, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return []
-    flags = next((line.split(":")[1].split() for line in lines if line.startswith("flags")), [])
-    return [flag for flag in flags if flag.startswith(("avx", "fma", "sse4"))]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict) -> None:
-    machine_info["torch"] = torch.__version__
-    machine_info["torch_threads"] = torch.get_num_threads()
-    machine_info["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
-    machine_info["cpu_flags"] = cpu_flags()
-    machine_info["processor_architecture"] = platform.machine()
-    if torch.cuda.is_available():
-        machine_info["gpu"] = torch.cuda.get_device_name()
-        machine_info["cuda"] = torch.version.cuda
-        machine_info["gpu_capability"] = ".".join(map(str, torch.cuda.get_device_capability()))
-        try:
-            machine_info["driver"] = torch.cuda.driver_version()
-        except (AttributeError, RuntimeError):
-            machine_info["driver"] = "unknown"
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
@@ -63,18 +43,97 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
             terminalreporter.line(f"{info['solver']:>24} {microseconds:12.4f} {ratio:10.2f}{rescued}")
 
 
+def synchronised(call: Callable[[], Any]) -> Callable[[], Any]:
+    """A call that ends when its work on the GPU does."""
+
+    def run() -> Any:
+        result = call()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return result
+
+    return run
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> str:
+    """What is after ``--device``."""
+    return suite_options(request.config).run.device
+
+
+@pytest.fixture(scope="session")
+def contestants(request: pytest.FixtureRequest) -> Contestants:
+    """The models after ``--model``: one, or the old and the new one."""
+    return request.config.stash[CONTESTANTS_KEY]
+
+
+@pytest.fixture(scope="session")
+def yardstick() -> Callable[[], Any]:
+    """A fixed piece of work, whose time tells how fast the machine is just now."""
+    side = YARDSTICK_SIDE
+    matrix = torch.linspace(-1, 1, side * side).reshape(side, side)
+    if torch.cuda.is_available():
+        matrix = matrix.cuda()
+    return synchronised(lambda: torch.sort((matrix @ matrix @ matrix).flatten()))
+
+
 @pytest.fixture
-def timed(benchmark):
+def timed(benchmark, request: pytest.FixtureRequest, yardstick):
     """timed(solver, count, call): time call() on this device, CUDA synchronised, for the table."""
+    least = request.config.getoption("--bench-rounds") or 1
 
     def run(solver: str, count: int, call, rounds: int = 10, **info):
-        def synchronised():
-            result = call()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            return result
-
+        rounds, ticks = max(rounds, least), []
         benchmark.extra_info.update(solver=solver, count=count, **info)
-        return benchmark.pedantic(synchronised, rounds=rounds, warmup_rounds=1)
+        result = benchmark.pedantic(
+            synchronised(call), setup=lambda: ticks.append(seconds(yardstick)), rounds=rounds, warmup_rounds=1
+        )
+        benchmark.extra_info[YARDSTICK] = ticks[-rounds:]
+        return result
+
+    return run
+
+
+@pytest.fixture
+def timed_models(benchmark, request: pytest.FixtureRequest, yardstick, contestants: Contestants):
+    """timed_models(solver, count, make): time make(model)() of one model; or of two, in turn.
+
+    Two are timed A B, B A, A B, ...: what slows the machine for a while slows both, and neither always
+    comes first. The benchmark's own times are then the new model's.
+    """
+    least = request.config.getoption("--bench-rounds") or 1
+
+    def run(solver: str, count: int, make: Callable[[LoadedModel], Callable], rounds: int = 15, **workload):
+        rounds, ticks, old = max(rounds, least), [], []
+        *before, new = contestants.models
+        calls = [synchronised(make(loaded)) for loaded in before]
+
+        def ahead() -> None:
+            ticks.append(seconds(yardstick))
+            if len(ticks) % 2:
+                old.extend(map(seconds, calls))
+
+        def behind() -> None:
+            if not len(ticks) % 2:
+                old.extend(map(seconds, calls))
+
+        info = {"model": f"{new.name} {new.sha256[:12]}", "solver": solver, "count": count}
+        if before:
+            info["old_model"] = f"{before[0].name} {before[0].sha256[:12]}"
+        benchmark.extra_info.update(info)
+        benchmark.extra_info[WORKLOAD] = {"count": count, "image_size": contestants.image_size, **workload}
+        result = benchmark.pedantic(
+            synchronised(make(new)), setup=ahead, teardown=behind, rounds=rounds, warmup_rounds=2
+        )
+        benchmark.extra_info[YARDSTICK] = ticks[-rounds:]
+        if before and benchmark.stats:
+            request.node.stash[OLD_ROUNDS_KEY] = old[-rounds:]
+        return result
 
     return run

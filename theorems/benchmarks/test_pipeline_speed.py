@@ -1,65 +1,135 @@
-"""What surrounds the conduit: the model's SVD step, encode, decode, a batch's extraction, and a probe."""
+"""The model's part: its SVD step, Gram assembly, encode, decode, a batch's extraction, and the probes.
+
+Each takes the models after ``--model``; which one is not in a test's id, so that versions can be compared.
+"""
 
 from __future__ import annotations
+
+import functools
+import itertools
 
 import numpy as np
 import pytest
 import torch
 
-from geolip_theorems import PatchSVAE
-from geolip_theorems.conduit import conduit_from_svd
-from geolip_theorems.extraction.patch_maps import decoder_of, tile_maps
-from geolip_theorems.model.patch_svae import gram_svd
+from geolip_theorems.conduit import conduit, conduit_from_svd
+from geolip_theorems.data import ImageSet, load_images
+from geolip_theorems.extraction import Maps, extract
+from geolip_theorems.measures.probes import probe_accuracies
+from geolip_theorems.model.patch_svae import PatchSVAE, gram_svd, grid_shape
+from geolip_theorems.model.sources import LoadedModel
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-IMAGES = 8
+BATCH = 8  # images: the tile of the extraction on a CPU
+PROBED = 100
+
+
+@functools.cache
+def scenes(count: int, image_size: int) -> ImageSet:
+    return load_images("scenes", image_size=image_size, max_images=count, offline=True)
 
 
 @pytest.fixture(scope="module")
-def model() -> PatchSVAE:
-    torch.manual_seed(0)
-    return PatchSVAE().to(DEVICE).eval()
+def images(contestants, device) -> torch.Tensor:
+    """(B, 3, H, W) generated scenes, the same for every model."""
+    return scenes(BATCH, contestants.image_size).tensor().to(device)
 
 
-@pytest.fixture(scope="module")
-def images() -> torch.Tensor:
-    return torch.rand(IMAGES, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+def builtin(loaded: LoadedModel) -> PatchSVAE:
+    """The model, or a skip where its parts cannot be run apart."""
+    if not isinstance(loaded.model, PatchSVAE):
+        pytest.skip(f"{loaded.name} is not of the built-in architecture; only its extraction can be timed")
+    return loaded.model
 
 
-@pytest.mark.parametrize("name", ["gram_svd", "conduit from its result", "geolip-core gram_eigh_svd"])
-def test_svd_step(benchmark, timed, name):
-    benchmark.group = "SVD of 4096 matrices 48x4"
-    M = torch.randn(4096, 48, 4, generator=torch.Generator().manual_seed(0)).to(DEVICE)
-    _, S, Vt = gram_svd(M)
-    if name == "gram_svd":
-        call = lambda: gram_svd(M)  # noqa: E731
-    elif name == "conduit from its result":
-        call = lambda: conduit_from_svd(Vt, S)  # noqa: E731
-    else:
-        svd = pytest.importorskip("geolip_core.linalg.svd", exc_type=ImportError)
-        call = lambda: svd.gram_eigh_svd(M)  # noqa: E731
-    timed(name, len(M), call)
-
-
-@pytest.mark.parametrize("name", ["encode", "decode", "extraction"])
 @torch.no_grad()
-def test_model(benchmark, timed, model, images, name):
-    benchmark.group = f"{IMAGES} images of 64x64"
-    svd = model.encode(images)
-    grid = (images.shape[-2] // model.patch_size, images.shape[-1] // model.patch_size)
-    decoder = decoder_of(model, images)
-    calls = {
-        "encode": lambda: model.encode(images),
-        "decode": lambda: model.decode(svd["U"], svd["S"], svd["Vt"], grid),
-        "extraction": lambda: tile_maps(model, images, 0, decoder),
-    }
-    timed(name, IMAGES, calls[name], rounds=5)
+def svd_of(loaded: LoadedModel, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """U, S, Vt, M of every patch, (B * N, ...)."""
+    return {key: value.flatten(0, 1) for key, value in builtin(loaded).encode(images).items()}
 
 
-def test_probe(benchmark, timed):
-    from sklearn.linear_model import RidgeClassifier
+def no_grad(call):
+    return torch.no_grad()(call)
 
-    benchmark.group = "probe of 1000 images, 1024 features"
-    rng = np.random.default_rng(0)
-    features, labels = rng.standard_normal((1000, 1024)), rng.integers(0, 10, 1000)
-    timed("ridge", 1000, lambda: RidgeClassifier().fit(features, labels), rounds=5)
+
+@pytest.mark.parametrize("name", ["gram_svd", "torch.linalg.svd", "geolip-core gram_eigh_svd"])
+def test_svd_step(benchmark, timed_models, images, name):
+    benchmark.group = "the model's SVD step, matrices of its own"
+    calls = {"gram_svd": gram_svd, "torch.linalg.svd": lambda M: torch.linalg.svd(M, full_matrices=False)}
+    if name not in calls:
+        calls[name] = pytest.importorskip("geolip_core.linalg.svd", exc_type=ImportError).gram_eigh_svd
+
+    def make(loaded: LoadedModel):
+        M = svd_of(loaded, images)["M"]
+        return no_grad(lambda: calls[name](M))
+
+    timed_models(name, BATCH, make)
+
+
+@pytest.mark.parametrize("name", ["fused", "einsum then conduit", "einsum alone"])
+def test_gram_assembly(benchmark, timed_models, images, name):
+    benchmark.group = "telemetry of the model's own (Vt, S)"
+
+    def make(loaded: LoadedModel):
+        svd = svd_of(loaded, images)
+        Vt, S = svd["Vt"], svd["S"]
+
+        def gram():
+            return torch.einsum("bki,bk,bkj->bij", Vt, S * S, Vt)
+
+        calls = {
+            "fused": lambda: conduit_from_svd(Vt, S),
+            "einsum then conduit": lambda: conduit(gram()),
+            "einsum alone": gram,
+        }
+        return no_grad(calls[name])
+
+    timed_models(name, BATCH, make)
+
+
+@pytest.mark.parametrize("name", ["encode", "decode", "round trip"])
+def test_model(benchmark, timed_models, images, name):
+    benchmark.group = "images through the model"
+
+    def make(loaded: LoadedModel):
+        model = builtin(loaded)
+        with torch.no_grad():
+            svd = model.encode(images)
+        grid = grid_shape(*images.shape[-2:], model.patch_size)
+        calls = {
+            "encode": lambda: model.encode(images),
+            "decode": lambda: model.decode(svd["U"], svd["S"], svd["Vt"], grid),
+            "round trip": lambda: model(images),
+        }
+        return no_grad(calls[name])
+
+    timed_models(name, BATCH, make)
+
+
+@pytest.mark.parametrize("name", ["maps", "maps and ablations"])
+def test_extraction(benchmark, timed_models, contestants, device, name):
+    benchmark.group = "extraction of a batch, end to end"
+    images = scenes(BATCH, contestants.image_size)
+    ablated = np.arange(0) if name == "maps" else None  # None: all of them
+
+    def make(loaded: LoadedModel):
+        return lambda: extract(loaded.model, images, device=device, ablated=ablated)
+
+    timed_models(name, BATCH, make, rounds=11)
+
+
+@functools.cache
+def maps_of(model: torch.nn.Module, image_size: int, device: str) -> Maps:
+    return extract(model, scenes(PROBED, image_size), device=device, ablated=np.arange(0))
+
+
+def test_probes(benchmark, timed_models, contestants, device):
+    benchmark.group = f"probes of questions 4 and 5, {PROBED} images"
+
+    def make(loaded: LoadedModel):
+        maps = maps_of(loaded.model, contestants.image_size, device)
+        seeds = itertools.count()  # results are kept by seed: each round takes another
+        return lambda: probe_accuracies(
+            maps, maps.labels, groups=maps.groups, seed=next(seeds), device=device
+        )
+
+    timed_models("ridge", PROBED, make, rounds=8)
