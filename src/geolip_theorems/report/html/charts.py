@@ -1,0 +1,195 @@
+"""The kinds of charts that several questions share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from .style import ACCENT, MUTED, PAPER, SEQUENTIAL, WARM, WIDTH, drawing, ink_on, power, short, svg
+
+ROW = 0.21  # inches a row of a chart with a name a row
+MOST_ROWS = 20  # classes in a figure; more are counted, not drawn
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A row of a dot plot: a value, its interval, another protocol's value and its spread."""
+
+    name: str
+    value: float | None
+    ci95: Sequence[float] | None = None
+    other: float | None = None
+    other_range: Sequence[float] | None = None
+    strong: bool = False
+
+
+def dot_plot(
+    rows: Sequence[Dot],
+    *,
+    key: str,
+    alt: str,
+    unit: str,
+    line: float | None = None,
+    line_text: str = "",
+    scale: float = 1.0,
+) -> Markup:
+    """Values with intervals, a row each from the top; ``line`` is a reference value."""
+    rows = [row for row in rows if row.value is not None or row.other is not None]
+    names = [fold(row.name) for row in rows]
+    tall = max((name.count("\n") for name in names), default=0)
+    with drawing(0.8 + (ROW + 0.12 * tall) * max(len(rows), 2)) as (figure, axes):
+        for place, row in enumerate(rows):
+            if row.other_range:
+                axes.plot(np.multiply(row.other_range, scale), [place + 0.28] * 2, color=MUTED, lw=1)
+            if row.other is not None:
+                axes.plot(row.other * scale, place + 0.28, "D", ms=4, mfc=PAPER, mec=MUTED, mew=1)
+            if row.ci95:
+                axes.plot(
+                    np.multiply(row.ci95, scale), [place] * 2, color=ACCENT, lw=2.4, solid_capstyle="butt"
+                )
+            if row.value is not None:
+                axes.plot(row.value * scale, place, "o", ms=5 if row.strong else 4, color=ACCENT)
+        if line is not None:
+            axes.axvline(line * scale, color=WARM, lw=1.1, ls=(0, (4, 2)))
+            _above(axes, line * scale, line_text)
+        axes.set_yticks(range(len(rows)), names)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="y")
+        figure.supxlabel(unit)
+        axes.margins(x=0.06)
+        axes.locator_params(axis="x", nbins=5)
+        return svg(figure, key, alt)
+
+
+def heat_map(
+    values: np.ndarray,
+    *,
+    key: str,
+    alt: str,
+    unit: str,
+    limits: tuple[float, float],
+    cmap: str = SEQUENTIAL,
+    boxes: np.ndarray | None = None,
+    axis_names: tuple[str, str] = ("patch column", "patch row"),
+) -> Markup:
+    """A map (gh, gw) with axes and a colour bar; ``boxes`` (gh, gw) bool are outlined.
+
+    ``unit`` may have a place ``{power}`` for a power of ten, which values are then divided by.
+    """
+    gh, gw = values.shape
+    height = float(np.clip(2.75 * gh / gw, 1.0, 4.5)) + 0.4
+    factor, text = power(limits)
+    with drawing(height, layout="compressed") as (figure, axes):
+        low, high = (factor * limit for limit in limits)
+        image = axes.imshow(factor * values, cmap=cmap, vmin=low, vmax=high, interpolation="none")
+        _bar(figure, image, axes, unit.format(power=text))
+        for r, c in np.argwhere(boxes) if boxes is not None else []:
+            for colour, width in (("#000000", 2.6), ("#ffffff", 1.3)):
+                axes.add_patch(Rectangle((c - 0.5, r - 0.5), 1, 1, fill=False, ec=colour, lw=width))
+        axes.set_xlabel(axis_names[0])
+        axes.set_ylabel(axis_names[1])
+        axes.spines[:].set_visible(False)
+        axes.locator_params(nbins=6, integer=True)
+        return svg(figure, key, alt)
+
+
+def matrix(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    key: str,
+    alt: str,
+    unit: str,
+    limits: tuple[float, float],
+    text: Any,
+    axis_names: tuple[str, str] = ("", ""),
+    cmap: str = SEQUENTIAL,
+) -> Markup:
+    """A matrix with a name a row and a column, its entries written in where there are few."""
+    n, m = values.shape
+    side = WIDTH if m <= 12 else 1.4 * WIDTH
+    height = float(np.clip(0.8 + 0.72 * side * n / m, 1.5, 1.2 * side))
+    with drawing(height, width=side) as (figure, axes):
+        image = axes.imshow(
+            values, cmap=cmap, vmin=limits[0], vmax=limits[1], interpolation="none", aspect="auto"
+        )
+        _bar(figure, image, axes, unit)
+        if m <= 12:
+            for (r, c), value in np.ndenumerate(values):
+                if np.isfinite(value):
+                    axes.text(
+                        c,
+                        r,
+                        text(value),
+                        ha="center",
+                        va="center",
+                        fontsize=6.5,
+                        color=ink_on(value, *limits, cmap),
+                    )
+        upright = max(len(short(name)) for name in columns) <= 3
+        axes.set_xticks(range(m), [short(name) for name in columns], rotation=0 if upright else 90)
+        axes.set_yticks(range(n), [short(name, 28) for name in rows])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        if axis_names[0]:
+            figure.supxlabel(axis_names[0])
+        axes.set_ylabel(axis_names[1])
+        return svg(figure, key, alt)
+
+
+def _bar(figure: Any, image: Any, axes: Axes, unit: str) -> None:
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, aspect=25)
+    bar.outline.set_visible(False)
+    bar.set_label(unit)
+    bar.ax.tick_params(length=2)
+
+
+def fold(name: str, length: int = 22) -> str:
+    """A name in two lines where it is long, broken after a sign; cut where that is not enough."""
+    places = [i for i in range(1, len(name) - 1) if name[i] in " +" and i <= length]
+    if len(name) <= length or not places:
+        return short(name, length)
+    at = places[-1]
+    return name[: at + 1].rstrip() + "\n" + short(name[at + 1 :], length)
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """A legend above the axes, flush left."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=options.pop("ncols", 3),
+        borderaxespad=0.2,
+        handlelength=1.4,
+        columnspacing=1.2,
+        **options,
+    )
+
+
+def claim_line(axes: Axes, threshold: float, text: str) -> None:
+    """A vertical line at a threshold, named above the axes."""
+    axes.axvline(threshold, color=WARM, lw=1.2, ls=(0, (4, 2)))
+    _above(axes, threshold, text)
+
+
+def _above(axes: Axes, x: float, text: str) -> None:
+    """A word above the axes at a value."""
+    axes.annotate(
+        text,
+        (x, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+        fontsize=8,
+        color=WARM,
+    )

@@ -1,0 +1,205 @@
+"""Questions 4 and 5: what do the maps tell about the class?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .blocks import Figure, Note, ends, p_text, points, share, table
+from .charts import MOST_ROWS, Dot, dot_plot, matrix
+from .shown import Shown
+
+NO_LABELS = "The images have no labels, so there is no class to tell."
+TRIVIAL = ("patch_means", "input_variance")
+
+
+def _figures(shown: Shown) -> dict[str, Mapping[str, Any]]:
+    probes = shown.get("calibrated.probes") or {}
+    return {name: f for name, f in probes.items() if isinstance(f, Mapping) and "value" in f}
+
+
+def _measured(shown: Shown) -> str | None:
+    """Why there are no accuracies, or None where there are some."""
+    figures = _figures(shown)
+    if not figures:
+        return NO_LABELS if not shown.classes else "Probe accuracies were not measured."
+    if all(f["value"] is None for f in figures.values()):
+        return f"Probe accuracies were not measured: {next(iter(figures.values())).get('method')}."
+    return None
+
+
+def accuracies(shown: Shown) -> Any:
+    """Accuracy of every probe with interval, chance and the seed protocol's value."""
+    absent = _measured(shown)
+    if absent:
+        return Note(absent)
+    figures, chance = _figures(shown), shown.get("calibrated.probes.chance")
+    script, splits = shown.get("seed_protocol.probes") or {}, shown.get("seed_accuracies") or {}
+    rows = []
+    for name in [*figures, *(name for name in script if name not in figures)]:
+        f, spread = figures.get(name) or {}, splits.get(name) or {}
+        other = spread.get("mean", (script.get(name) or {}).get("test"))
+        across = (spread["min"], spread["max"]) if "min" in spread else None
+        label = name.replace("_", " ") + (" *" if name in TRIVIAL else "")
+        rows.append(Dot(label, f.get("value"), f.get("ci95"), other, across))
+    best = max((r for r in rows if r.value is not None), key=lambda r: r.value)
+    alt = f"Accuracy of {len(rows)} probes; best {best.name} with {100 * best.value:.1f} %"
+    alt += "" if chance is None else f"; chance {100 * chance:.1f} %"
+    picture = dot_plot(
+        rows,
+        key=shown.key("q4-accuracy"),
+        alt=alt,
+        unit="accuracy, per cent",
+        line=chance,
+        line_text="chance",
+        scale=100,
+    )
+    method = next((f["method"] for f in figures.values() if f["value"] is not None), "")
+    n = max((f.get("n") or 0) for f in figures.values())
+    caption = (
+        f"n = {n:,} images. Dot and bar: held-out accuracy and 95 % interval ({method}). Diamond and "
+        "line: the seed "
+        "protocol's mean and range over split seeds. Chance is the majority class's share. * what the "
+        "images tell without "
+        "any model."
+    )
+    return Figure("Accuracy of the probes", picture, alt, caption)
+
+
+def lifts(shown: Shown) -> Any:
+    """What one set of features adds to another."""
+    found = {k: f for k, f in (shown.get("calibrated.lifts") or {}).items() if f.get("value") is not None}
+    if not found:
+        return None
+    script = shown.get("seed_protocol.probes") or {}
+    rows = []
+    for name, f in found.items():
+        a, b = _sides(name)
+        other = script[a]["test"] - script[b]["test"] if a in script and b in script else None
+        rows.append(Dot(name.replace("_", " ").replace("-", " − "), f["value"], f["ci95"], other))
+    alt = "Lifts in percentage points: " + "; ".join(f"{r.name} {100 * r.value:+.1f}" for r in rows)
+    near = [r for r in rows if "chance" not in r.name] or rows
+    picture = dot_plot(
+        near,
+        key=shown.key("q4-lifts"),
+        alt=alt,
+        unit="difference of accuracies, percentage points",
+        line=0.0,
+        line_text="no lift",
+        scale=100,
+    )
+    first = next(iter(found.values()))
+    caption = (
+        f"n = {first['n']:,} images, paired. Bar: 95 % interval ({first['method']}). Diamond: the seed "
+        "protocol's "
+        "difference on its single split, without an interval. The lift over chance is in the table."
+    )
+    return Figure("Lifts", picture, alt, caption)
+
+
+def _sides(name: str) -> tuple[str, str]:
+    a, _, b = name.partition("-")
+    return {"all": "release+eigenvalues+friction"}.get(a, a), b
+
+
+def by_class(shown: Shown) -> Any:
+    """How well each class is told, and what it is taken for where that was measured."""
+    confusion = _confusion(shown)
+    script = shown.get("seed_protocol.probes") or {}
+    classes = list((next(iter(script.values())).get("per_class") or {}) if script else {})[:MOST_ROWS]
+    made: list[Any] = [] if confusion is None else [confusion]
+    if not classes:
+        return made
+    values = np.array(
+        [[_number((probe.get("per_class") or {}).get(name)) for name in classes] for probe in script.values()]
+    )
+    low = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
+    alt = f"Test accuracy of each class for {len(script)} probes, from {100 * low:.0f} %"
+    picture = matrix(
+        100 * values,
+        ["+".join(part[0].upper() for part in name.split("+")) for name in script],
+        classes,
+        key=shown.key("q4-classes"),
+        alt=alt,
+        unit="test accuracy, per cent",
+        limits=(100 * low, 100.0),
+        text=lambda v: f"{v:.0f}",
+        axis_names=("class", ""),
+    )
+    counts = shown.get("seed_protocol.counts.maps") or 0
+    caption = (
+        f"n = {counts - int(0.8 * counts):,} test images. The seed protocol's single split: point values "
+        "without "
+        "intervals, to see where classes differ, not by how much. R: release, E: eigenvalues, F: friction."
+    )
+    made.append(Figure("Accuracy of each class", picture, alt, caption))
+    return made
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _confusion(shown: Shown) -> Any:
+    """The confusion matrix of the richest probe that has one: rows true, columns predicted, in per cent."""
+    having = {name: f for name, f in _figures(shown).items() if f.get("confusion")}
+    if not having:
+        return None
+    name = (
+        list(having)[-1] if "release+eigenvalues+friction" not in having else "release+eigenvalues+friction"
+    )
+    counts = np.array(having[name]["confusion"], float)
+    names = shown.classes[: len(counts)]
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(names) != len(counts):
+        return None
+    total = counts.sum(1, keepdims=True)
+    rates = 100 * np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+    few = min(len(rates), MOST_ROWS)
+    hit = np.nanmean(np.diag(rates))
+    alt = f"Confusion of classes by the probe on {name}; mean of the diagonal {hit:.0f} %"
+    picture = matrix(
+        rates[:few, :few],
+        names[:few],
+        names[:few],
+        key=shown.key("q4-confusion"),
+        alt=alt,
+        unit="per cent of the true class",
+        limits=(0.0, 100.0),
+        text=lambda v: f"{v:.0f}",
+        axis_names=("taken for", "true class"),
+    )
+    repeats = shown.get("calibrated.probes.repeats") or 1
+    caption = f"n = {counts.sum() / repeats:,.0f} images, each held out; probe on {name}. No intervals."
+    return Figure("Which classes are taken for which", picture, alt, caption)
+
+
+def readout_numbers(shown: Shown) -> Any:
+    """Accuracies and lifts as tables."""
+    figures, script = _figures(shown), shown.get("seed_protocol.probes") or {}
+    splits = shown.get("seed_accuracies") or {}
+    if _measured(shown):
+        return None
+    rows = []
+    for name in [*figures, *(name for name in script if name not in figures)]:
+        f, old, spread = figures.get(name) or {}, script.get(name) or {}, splits.get(name) or {}
+        row = [name, share(f.get("value")), ends(f.get("ci95"), "share"), share(old.get("train"))]
+        rows.append([*row, share(old.get("test")), share(spread.get("mean")), share(spread.get("std"))])
+    columns = ("features", "accuracy", "95 % interval", "seed train", "seed test", "over split seeds", "std")
+    made = [table("Numbers of the probes", columns, rows)]
+    found = shown.get("calibrated.lifts") or {}
+    body = [
+        [
+            name,
+            points(f["value"]),
+            ends(f["ci95"], "points"),
+            ends(f.get("ci95_alone"), "points"),
+            p_text(f.get("p")),
+            points(f.get("smallest_detectable")),
+        ]
+        for name, f in found.items()
+    ]
+    columns = ("lift", "value", "95 %, all at once", "95 %, alone", "p, Bonferroni", "detectable from")
+    caption = "Detectable from: the lift whose interval would be above 0 four times in five."
+    return [*made, table("Numbers of the lifts", columns, body, caption)] if body else made
