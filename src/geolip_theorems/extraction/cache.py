@@ -146,9 +146,8 @@ class MapsCache:
                     self._write(store, shard, arrays)
                     left -= 1
         except KeyboardInterrupt:
-            self.say(
-                f"interrupted; {count - left} of {count} shards are kept: the same command goes on there"
-            )
+            kept = count - left
+            self.say(f"interrupted; {kept} of {count} shards are kept: the same command goes on from there")
             raise
 
     def _write(self, store: ShardStore, shard: Shard, arrays: Mapping[str, np.ndarray]) -> None:
