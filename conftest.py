@@ -6,6 +6,7 @@ pytest_plugins = [
     "fixtures.subjects",
     "fixtures.analyses",
     "fixtures.verdicts",
+    "fixtures.baseline",
     "fixtures.results",
     "fixtures.benchmarks",
 ]

@@ -159,6 +159,11 @@ def compare(reference: Side, candidate: Side, *, kind: str = "files", comparison
     )
 
 
+def refused(reference: Side, candidate: Side, *, kind: str, reason: str) -> Comparison:
+    """A comparison that could not be made, and why."""
+    return Comparison(kind, _about(reference), _about(candidate), 0, refused=reason)
+
+
 def _about(side: Side) -> dict[str, Any]:
     subject = side.subject
     return {
@@ -292,7 +297,7 @@ def _outcome(metric: Metric, part: _Part, joint: list[float] | None) -> tuple[st
             return "differs", moved
         word = "better" if low > 0 else "worse"
         if min(abs(low), abs(high)) > metric.smallest:
-            return word, f"{word} by more than the smallest change of interest: {moved}"
+            return word, f"certainly {word}, by enough to matter: {moved}"
         if max(abs(low), abs(high)) <= metric.smallest:
             return f"slightly {word}", f"certainly {word}, and by too little to matter: {moved}"
         return f"slightly {word}", f"certainly {word}, not certainly by enough to matter: {moved}"
@@ -357,9 +362,7 @@ def _timings(
         return {
             key: value
             for key, value in timings.items()
-            if key.endswith("_s")
-            and isinstance(value, (int, float))
-            and not (key == "extraction_s" and timings.get("from_cache"))
+            if key.endswith("_s") and isinstance(value, (int, float)) and not timings.get("from_cache")
         }
 
     a, b = measured(reference), measured(candidate)

@@ -1,0 +1,68 @@
+"""Runs on disk as sides of a comparison: a results file, its companions, and which subject answers which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import companion
+from .comparison import Side
+from .errors import InputError
+from .record import read_results
+
+
+def open_run(path: Path, label: str = "") -> list[Side]:
+    """The measured subjects of a results file with their companions' arrays.
+
+    Args:
+        path: a ``results.json``. label: what the terminal calls the run; by default its folder and name.
+
+    Raises:
+        InputError: the file cannot be read, holds no measured subject, or a companion is damaged or belongs
+            to another record. A missing companion is no error: the side says that it cannot be paired.
+    """
+    subjects = [subject for subject in read_results(path)["subjects"] if not subject["error"]]
+    if not subjects:
+        raise InputError(f"results file {path.name!r} holds no measured subject; run the suite again")
+    label = label or "/".join(path.absolute().parts[-2:])
+    return [_side(subject, path.parent, label) for subject in subjects]
+
+
+def _side(subject: Mapping[str, Any], folder: Path, label: str) -> Side:
+    label = f"{subject['id']} ({label})"
+    entry = subject.get("companion")
+    if not entry:
+        note = f"{label} was written without its per-image arrays; its differences are not paired"
+        return Side(subject, None, label, note)
+    if not (folder / Path(entry["file"]).name).exists():
+        note = f"{Path(entry['file']).name} is missing beside {label}; its differences are not paired"
+        return Side(subject, None, label, note)
+    return Side(subject, companion.of_subject(subject, folder), label)
+
+
+def counterpart(sides: Sequence[Side], subject: Mapping[str, Any], run: str) -> Side:
+    """The side of a run that a subject is compared with: the same data set, by content or name.
+
+    Of several models on it the one of the same name, else the only one.
+
+    Raises:
+        InputError: none, or more than one that could be meant.
+    """
+    data = subject["dataset"]
+    fits = [s for s in sides if s.subject["dataset"]["sha256"] == data["sha256"]]
+    fits = fits or [s for s in sides if s.subject["dataset"]["name"] == data["name"]]
+    if not fits:
+        known = ", ".join(sorted({side.subject["dataset"]["name"] for side in sides}))
+        raise InputError(
+            f"{run} has nothing on the images {data['name']!r} of {subject['id']}; it has {known}"
+        )
+    name = subject["model"]["name"]
+    same = [side for side in fits if side.subject["model"]["name"] == name]
+    if len(same) == 1 or len(fits) == 1:
+        return (same or fits)[0]
+    models = ", ".join(side.subject["model"]["name"] for side in fits)
+    raise InputError(
+        f"{run} has {len(fits)} models on {data['name']!r} ({models}) and not one named {name!r}; "
+        "compare with a run of a single model, or of a model of that name"
+    )
