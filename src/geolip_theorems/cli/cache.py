@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from .output import print_json, print_table
 from .parser import add_command, add_json, gigabytes
+
+if TYPE_CHECKING:  # reading the help must not load torch
+    from ..extraction.housekeeping import Entry
 
 ACTIONS = ("list", "verify", "prune")
 
@@ -39,4 +45,74 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int | None:
     """The ``cache`` command."""
-    raise InputError("cache: not there yet")
+    from ..extraction.cache import DEFAULT_LIMIT_GB, MapsCache, default_folder
+    from ..extraction.housekeeping import entries, prune
+
+    limit = DEFAULT_LIMIT_GB if options.cache_limit is None else options.cache_limit
+    cache = MapsCache(options.cache_dir or default_folder(), limit_gb=limit)
+    if options.action == "verify":
+        return _verify(entries(cache), options.json)
+    removed = prune(cache) if options.action == "prune" else None
+    found = entries(cache)
+    if options.json:
+        gone = {} if removed is None else {"removed": [asdict(entry) for entry in removed]}
+        print_json({"entries": [asdict(entry) for entry in found], **gone})
+        return 0
+    _table(found)
+    total = sum(entry.bytes for entry in found)
+    print(f"{len(found)} entries, {total / 1e6:,.1f} MB in {cache.folder}")
+    if removed is not None:
+        freed = sum(entry.bytes for entry in removed)
+        print(f"removed {len(removed)} entries, {freed / 1e6:,.1f} MB")
+        busy = sum(entry.busy for entry in found)
+        if busy:
+            print(f"left {busy} that another process is using")
+    return 0
+
+
+def _verify(found: list[Entry], as_json: bool) -> int:
+    from ..extraction.housekeeping import verify
+
+    results = [(entry, verify(entry)) for entry in found]
+    rows = []
+    for entry, faults in results:
+        state = "in use" if faults is None else "damaged" if faults else "whole"
+        if state == "whole" and entry.finished < entry.shards:
+            state = f"{entry.finished} of {entry.shards} shards, these whole"
+        what = "; ".join(
+            fault if number < 0 else f"shard {number + 1} of {entry.shards}: {fault}"
+            for number, fault in sorted((faults or {}).items())
+        )
+        rows.append((entry.key[:8], entry.format, _name(entry), state, what))
+    if as_json:
+        names = ("key", "format", "subject", "state", "damage")
+        print_json({"entries": [dict(zip(names, row, strict=True)) for row in rows]})
+    else:
+        print_table(("key", "format", "subject", "state", "damage"), rows, styles={"damaged": "bold red"})
+    damaged = [row for row in rows if row[3] == "damaged"]
+    if damaged and not as_json:
+        print(f"{len(damaged)} damaged: the next run that needs them extracts what is damaged again")
+    return 1 if damaged else 0
+
+
+def _table(found: list[Entry]) -> None:
+    rows = [
+        (
+            entry.key[:8],
+            _name(entry),
+            entry.images or None,
+            f"{entry.finished}/{entry.shards}",
+            f"{entry.bytes / 1e6:,.1f}",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used)) if entry.used else None,
+            "in use" if entry.busy else None if entry.current else entry.format,
+        )
+        for entry in found
+    ]
+    columns = ("key", "subject", "images", "shards", "MB", "last used", "")
+    print_table(columns, rows, right=("images", "shards", "MB"))
+
+
+def _name(entry: Entry) -> str:
+    if entry.about:
+        return f"{entry.about.get('model')} on {entry.about.get('dataset')}"
+    return "(no name)" if entry.current else f"(format {entry.format}, not read any more)"

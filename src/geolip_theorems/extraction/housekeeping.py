@@ -45,11 +45,16 @@ class Entry:
     used: float
     busy: bool
 
+    @property
+    def current(self) -> bool:
+        """Whether this version of the package reads it."""
+        return self.format == CACHE_VERSION
+
 
 def entries(cache: MapsCache) -> list[Entry]:
     """All entries, the one used last first, those of older formats at the end."""
     found = [_entry(folder) for folder in _folders(cache)]
-    return sorted(found, key=lambda entry: (entry.format != CACHE_VERSION, -entry.used))
+    return sorted(found, key=lambda entry: (not entry.current, -entry.used))
 
 
 def verify(entry: Entry) -> dict[int, str] | None:
@@ -81,7 +86,7 @@ def prune(cache: MapsCache, keep: Path | None = None) -> list[Entry]:
     total = sum(entry.bytes for entry in found)
     removed = []
     for entry in reversed(found):
-        useless = entry.format != CACHE_VERSION and keep is None
+        useless = not entry.current and keep is None
         if entry.folder == keep or not (useless or total > cache.limit_gb * 1e9):
             continue
         with ExitStack() as stack:
