@@ -56,23 +56,28 @@ def random_maps(n=60, gh=5, gw=7, D=3, n_classes=4, seed=0, absent=()):
     )
 
 
-def residual_maps(scale, values=48, seed=0, labels=None, classes=None, **fields):
-    """Maps of independent Gaussian residuals.
+def residual_maps(scale, pixels=16, seed=0, alike=0.0, labels=None, classes=None, **fields):
+    """Maps of Gaussian residuals of independent pixels in three channels.
 
     Args:
         scale: (N, gh, gw) standard deviation of the residual in each patch: its square is the true map.
-        values: residuals a patch.
+        pixels: a patch. alike: correlation of a pixel's channels; 1 for grey residuals.
     """
     rng = np.random.default_rng(seed)
     scale = np.asarray(scale, np.float64)
-    squared = (rng.standard_normal((*scale.shape, values)) * scale[..., None]) ** 2
-    half = values // 2
+    residual = np.sqrt(1 - alike) * rng.standard_normal((*scale.shape, pixels, 3))
+    residual += np.sqrt(alike) * rng.standard_normal((*scale.shape, pixels, 1))
+    values = (residual * scale[..., None, None]) ** 2
+    squared = values.mean(-1)
+    half = pixels // 2
     return maps(
         squared.mean(-1),
         pixel_var=squared.var(-1).astype(np.float32),
+        value_var=values.var((-1, -2)).astype(np.float32),
         error_half=np.stack([squared[..., :half].mean(-1), squared[..., half:].mean(-1)], -1).astype(
             np.float32
         ),
+        patch_pixels=pixels,
         labels=labels,
         classes=classes,
         **fields,

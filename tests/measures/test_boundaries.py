@@ -14,6 +14,7 @@ from geolip_theorems.measures.boundaries import (
     band_contrast,
     boundary_structure,
     hot_patches,
+    map_spread,
     partial_rank_correlation,
     rank_correlation,
     region_contrasts,
@@ -156,3 +157,76 @@ def test_soft_masks_weigh_patches_like_regression():
     assert result["difference"]["value"] == pytest.approx(fit.coef_[0])
     fitted = np.where(band.ravel() > 0, result["inside"]["value"], result["outside"]["value"])
     assert r2_score(error.ravel(), fitted) == pytest.approx(fit.score(band.reshape(-1, 1), error.ravel()))
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(150) % 30])
+def test_hot_patches_have_an_interval(groups):
+    """It holds the number of truly hot positions, and narrows to it."""
+    error = RNG.gamma(2.0, 1.0, (150, 12, 12))
+    error[:, 3, 4:9] += 4.0
+    figure = hot_patches(error, groups, n=19)
+    assert figure["ci95"] == [5, 5]
+    faint = hot_patches(RNG.gamma(2.0, 1.0, (150, 12, 12)), groups, n=19)
+    assert faint["ci95"][0] == 0
+    assert faint["ci95"][0] <= faint["value"] <= faint["ci95"][1]
+    assert hot_patches(error[:4], n=19)["ci95"] is None
+
+
+def test_the_spread_of_the_mean_map_is_freed_of_noise():
+    """Over 200 samples its square is unbiased and its interval holds the truth; without spread too."""
+    for height in (0.0, 0.5):
+        truth = np.zeros((6, 6))
+        truth[2, 1:4] = height
+        values, held = [], 0
+        for seed in range(200):
+            rng = np.random.default_rng(seed)
+            groups = np.arange(60) // 2
+            e = truth + rng.gamma(2.0, 1.0, (60, 6, 6)) + rng.standard_normal((30, 6, 6))[groups]
+            figure = map_spread(e.reshape(60, -1), groups)
+            values.append(np.sign(figure["value"]) * figure["value"] ** 2)
+            held += figure["ci95"][0] <= truth.std(ddof=1) <= figure["ci95"][1]
+        error = np.std(values) / np.sqrt(200)
+        assert np.mean(values) == pytest.approx(truth.var(ddof=1), abs=4 * error)
+        assert stats.binomtest(held, 200, 0.95, alternative="less").pvalue > 1e-3
+
+
+def test_what_a_group_has_in_common_is_no_hot_patch():
+    """Ten groups, each with a place of its own: shuffled image by image they would look like a pattern."""
+    ps = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        groups = np.arange(100) % 10
+        error = rng.gamma(2.0, 1.0, (100, 6, 6)) + rng.gamma(1.0, 2.0, (10, 6, 6))[groups]
+        ps.append([hot_patches(error, g, n=99)["spread"]["p"] for g in (groups, None)])
+    kept, ignored = np.array(ps).T
+    assert stats.kstest(kept, "uniform").pvalue > 1e-3
+    assert (ignored <= 0.01).mean() > 0.7
+
+
+def test_every_figure_of_question_6_has_an_interval_and_a_method():
+    n, groups = 60, np.arange(60) % 12
+    rng = np.random.default_rng(1)
+    result = boundary_structure(
+        rng.random((n, 8, 8)),
+        gradient=rng.random((n, 8, 8)),
+        input_var=rng.random((n, 8, 8)),
+        input_mean=rng.random((n, 8, 8, 3)),
+        boundary=(rng.random((n, 8, 8)) < 0.3).astype(float),
+        labels=np.arange(n) // 20,
+        names="abc",
+        groups=groups,
+        n_permutations=9,
+    )
+
+    def walk(tree):
+        if isinstance(tree, dict):
+            if "value" in tree:
+                yield tree
+            for branch in tree.values():
+                yield from walk(branch)
+
+    found = list(walk(result))
+    assert len(found) == 19
+    for figure in found:
+        assert figure["ci95"] is not None
+        assert "groups" in figure["method"]

@@ -96,7 +96,7 @@ def test_groups_are_used_everywhere():
     found = dict(figures(result))
     for path in CLAIMS:
         assert "group" in found[path]["method"], path
-    assert result["class_cosine"]["min"]["null"]["shuffled"] == "images within groups"
+    assert result["class_cosine"]["min"]["null"]["shuffled"] == "signs of groups"
 
 
 def test_order_of_images_does_not_matter_to_what_is_not_drawn():

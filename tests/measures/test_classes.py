@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,7 +13,8 @@ from geolip_theorems.measures.classes import (
     class_structure,
     corrected_cosines,
     held_out_minimum,
-    permuted_cosines,
+    linearised_interval,
+    shuffled_cosines,
 )
 from geolip_theorems.measures.decisions import decide
 
@@ -99,16 +102,110 @@ def test_raw_minimum_is_the_cosine_of_the_class_means():
     assert measured(x, y)["raw_min"]["value"] == pytest.approx(expected)
 
 
-def test_permuted_cosines_are_those_of_shuffled_labels():
+def test_shuffled_cosines_are_those_of_shuffled_labels():
     """The matrix product of indicators against class means taken one shuffle at a time."""
     x, y = drawn(bumps(3, 0.2), 10)
     flat = x.reshape(len(x), -1)
-    low, against = permuted_cosines(flat, y, None, 5, 4)
+    found = shuffled_cosines(flat, y, None, 5, 4)
     rng = np.random.default_rng(5)
-    for row, a, b in zip(rng.permuted(np.tile(y, (4, 1)), axis=1), low, against, strict=True):
+    shuffles = rng.permuted(np.tile(y, (4, 1)), axis=1)
+    for row, a, b in zip(shuffles, found["minima"], found["shuffled_medians"], strict=True):
         means = np.stack([flat[row == c].mean(0) for c in range(3)])
         assert a == pytest.approx(cosine_similarity(means)[np.triu_indices(3, 1)].min(), abs=1e-6)
         assert b[1] == pytest.approx(cosine_similarity(means)[1, [0, 2]].max(), abs=1e-6)
+
+
+def test_whole_groups_of_unequal_size_are_divided_by_their_own_number():
+    """Every shuffled cosine is one of the 126 that a choice of four of nine groups can have."""
+    groups = np.repeat(np.arange(9), np.arange(1, 10))
+    y = (np.arange(9) < 4).astype(int)[groups]
+    x = np.random.default_rng(0).gamma(2.0, 1.0, (len(y), 5))
+    found = shuffled_cosines(x, y, groups, 0, 200)
+    assert found["described"]["shuffled"] == "labels of groups"
+    chosen = [np.isin(groups, four) for four in itertools.combinations(range(9), 4)]
+    possible = [cosine_similarity([x[of].mean(0)], [x[~of].mean(0)])[0, 0] for of in chosen]
+    away = np.abs(found["minima"][:, None] - possible).min(1)
+    np.testing.assert_allclose(away, 0, atol=1e-6)
+
+
+def crossed(seed, effect=0.0, groups=12, n_classes=3, per_cell=4):
+    """Images whose map depends on class x group, by chance, and on class by ``effect``."""
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(groups), n_classes * per_cell)
+    y = np.tile(np.repeat(np.arange(n_classes), per_cell), groups)
+    x = bumps(n_classes, effect).reshape(n_classes, -1)[y]
+    x = x + 0.5 * rng.standard_normal((groups, n_classes, 64))[g, y] + 0.3 * rng.standard_normal(x.shape)
+    return x.reshape(-1, 8, 8), y, g
+
+
+def test_an_effect_of_class_that_changes_from_group_to_group_is_chance():
+    results = [measured(x, y, groups=g, n_permutations=199) for x, y, g in map(crossed, range(40))]
+    ps = np.array([result["min"]["p"] for result in results])
+    assert stats.binomtest(int((ps < 0.01).sum()), 40, 0.01, alternative="greater").pvalue > 1e-3
+    assert stats.kstest(ps, "uniform").pvalue > 1e-3
+    assert not any(verdict(result) == "holds" for result in results)
+    for x, y, g in map(crossed, range(5)):
+        assert shuffled_images_p(x, y, g) < 0.01
+
+
+def shuffled_images_p(x, y, g, n=199):
+    """The rule that was: labels shuffled within groups, image by image."""
+    rng, flat = np.random.default_rng(0), x.reshape(len(x), -1)
+
+    def least(labels):
+        means = np.stack([flat[labels == c].mean(0) for c in range(3)])
+        return cosine_similarity(means)[np.triu_indices(3, 1)].min()
+
+    home, null = np.argsort(g, kind="stable"), []
+    for _ in range(n):
+        row = np.empty_like(y)
+        row[home] = y[np.lexsort((rng.random(len(y)), g))]
+        null.append(least(row))
+    return (1 + sum(value <= least(y) for value in null)) / (1 + n)
+
+
+def test_a_class_effect_in_every_group_is_found():
+    found = [measured(x, y, groups=g) for x, y, g in (crossed(seed, effect=1.5) for seed in range(10))]
+    assert sum(verdict(result) == "holds" for result in found) >= 9
+
+
+def test_fewer_than_six_groups_have_no_interval():
+    x, y, g = crossed(0, effect=1.5, groups=5)
+    result = measured(x, y, groups=g)
+    assert result["min"]["value"] < 0.95
+    assert result["min"]["ci95"] is None
+    assert "no interval from 5 groups" in result["min"]["method"]
+    assert verdict(result) == "inconclusive"
+
+
+def test_each_class_has_an_interval():
+    """Over 200 samples it holds the class's true mean cosine with the others."""
+    means = bumps(3, 0.7)
+    true = cosine_similarity(means.reshape(3, -1))[0, 1:].mean()
+    held = 0
+    for seed in range(200):
+        x, y = drawn(means, 16, seed=seed)
+        ci = class_structure(x, y, NAMES, n_permutations=1, n_splits=1)["per_class"]["a"]["ci95"]
+        held += ci[0] <= true <= ci[1]
+    assert stats.binomtest(held, 200, 0.95).pvalue > 1e-3
+
+
+def test_a_small_class_that_carries_the_pair_leaves_few_degrees_of_freedom():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [4, 300, 300])
+    x = bumps(3, 0.7).reshape(3, -1)[y] + 0.3 * rng.standard_normal((604, 64))
+    weights = np.zeros((3, 3))
+    weights[0, 1] = 1
+    method = linearised_interval(x, y, None, weights, 0.9)[1]
+    assert "3 degrees of freedom" in method
+    weights[0, 1], weights[1, 2] = 0, 1
+    assert int(linearised_interval(x, y, None, weights, 0.9)[1].split()[-4]) > 400
+
+
+def test_the_raw_minimum_says_why_it_has_no_interval():
+    result = measured(*drawn(bumps(3, 0.5), 20))["raw_min"]
+    assert result["ci95"] is None
+    assert "no interval" in result["method"]
 
 
 @pytest.mark.parametrize("size", [1, 4])
@@ -163,6 +260,6 @@ def test_whole_groups_are_shuffled_where_groups_are_of_one_class():
     x, y = drawn(bumps(2, 1.0), 40)
     groups = np.arange(80) // 10  # four groups a class
     result = measured(x, y, groups=groups)
-    assert result["min"]["null"]["shuffled"] == "whole groups"
+    assert result["min"]["null"]["shuffled"] == "labels of groups"
     assert result["min"]["p"] >= 1 / 70  # 70 ways of choosing 4 of 8 blocks
     assert verdict(result) != "holds"

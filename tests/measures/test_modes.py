@@ -9,7 +9,14 @@ from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder
 
 from geolip_theorems.measures.decisions import decide
-from geolip_theorems.measures.modes import class_dependence, mode_structure, share_figure
+from geolip_theorems.measures.modes import (
+    MARGIN,
+    class_dependence,
+    costliest_modes,
+    mode_structure,
+    share_elsewhere,
+)
+from geolip_theorems.measures.resampling import share_figure
 
 from .make import random_maps
 
@@ -95,14 +102,18 @@ def test_costs_are_the_differences_of_the_errors():
     cost = planted(np.random.default_rng(3))
     result = measured(cost)["ablation"]
     assert [f["value"] for f in result["cost"]] == pytest.approx(cost.mean((0, 1, 2)))
-    assert result["cost_per_class"]["b"] == pytest.approx(cost[LABELS == 1].mean((0, 1, 2)))
+    of_class, region = result["cost_per_class"]["b"], result["cost_per_region"]
+    assert [f["value"] for f in of_class] == pytest.approx(cost[LABELS == 1].mean((0, 1, 2)))
+    expected = stats.ttest_1samp(cost[LABELS == 1].mean((1, 2))[:, 2], 0).confidence_interval()
+    assert of_class[2]["ci95"] == pytest.approx([expected.low, expected.high])
+    assert of_class[2]["n"] == (LABELS == 1).sum()
     a = SIDE // 4
-    assert result["cost_per_region"]["center"] == pytest.approx(
+    assert [f["value"] for f in region["center"]] == pytest.approx(
         cost[:, a : SIDE - a, a : SIDE - a].mean((0, 1, 2))
     )
     sizes = {"center": (SIDE - 2 * a) ** 2}
     sizes["edge"] = SIDE**2 - sizes["center"]
-    whole = sum(np.array(result["cost_per_region"][r]) * size for r, size in sizes.items()) / SIDE**2
+    whole = sum(np.array([f["value"] for f in region[r]]) * size for r, size in sizes.items()) / SIDE**2
     assert whole == pytest.approx(cost.mean((0, 1, 2)))
 
 
@@ -123,12 +134,13 @@ def test_energy_rank_is_spearmans():
 def test_class_dependence_is_r_squared():
     rng = np.random.default_rng(4)
     share = rng.dirichlet(np.ones(D), N)
-    observed, null = class_dependence(share, LABELS, None, 0, 99)
+    observed, null, described = class_dependence(share, LABELS, None, 0, 99)
     onehot = OneHotEncoder(sparse_output=False).fit_transform(LABELS[:, None])
     fit = LinearRegression().fit(onehot, share)
     left = np.square(share - fit.predict(onehot)).sum() / np.square(share - share.mean(0)).sum()
     assert observed == pytest.approx(1 - left)
     assert null.shape == (99,)
+    assert described["shuffled"] == "labels of images"
     assert class_dependence(np.ones((N, D)) / D, LABELS, None, 0, 9)[0] == 0
 
 
@@ -143,3 +155,68 @@ def test_without_a_separable_decoder_only_energies():
 def test_a_share_of_one_has_an_interval_too():
     figure = share_figure(np.ones(20), None)
     assert figure["ci95"] == pytest.approx([0.025 ** (1 / 20), 1.0])
+
+
+def test_rounding_noise_is_no_other_mode():
+    """A model to which no mode matters: float32 errors that differ in their last bits alone."""
+    rng = np.random.default_rng(5)
+    error = rng.gamma(2.0, 0.1, (2 * N, SIDE, SIDE)).astype(np.float32)
+    noise = 1 + 1e-6 * rng.standard_normal((2 * N, SIDE, SIDE, D))
+    without = (error[..., None] * noise).astype(np.float32)
+    assert (without - error[..., None]).argmax(-1).std() > 1  # the old rule: each mode a quarter of the time
+    dominant, overall = costliest_modes(error, without)
+    assert share_elsewhere(dominant, overall).max() == 0
+    result = mode_structure(np.ones(without.shape), error, without, without, n_permutations=9)
+    assert verdict_without_labels(result) == "fails"
+
+
+def verdict_without_labels(result):
+    figure = result["share"]
+    return decide(figure["value"], figure["ci95"], 0.05, ">", None, n=figure["n"]).verdict
+
+
+def test_another_mode_must_cost_more_by_a_margin_and_more_than_nothing():
+    error = np.ones((1, 1, 4))
+    cost = np.zeros((1, 1, 4, 2))
+    cost[0, 0, 1:, 0] = 1.0  # mode 0 in three patches of four
+    for other, counts in ((0.5 * MARGIN, False), (2 * MARGIN, True)):
+        cost[0, 0, 0, 1] = other
+        dominant, overall = costliest_modes(error, error[..., None] + cost)
+        assert overall == 0
+        assert (dominant[0, 0, 0] == 1) == counts
+    cost[0, 0, 0] = [-0.5, -0.1]  # losing either helps: neither matters
+    assert costliest_modes(error, error[..., None] + cost)[0][0, 0, 0] == 0
+
+
+def test_no_other_choice_of_the_overall_mode_gives_a_smaller_share():
+    """A mode seldom but hugely costly has the greatest mean cost; the overall mode is the frequent one."""
+    cost = np.ones((N, SIDE, SIDE, D)) * [1.0, 0.5, 0.2, 0.1]
+    cost[:, 0, 0, 3] = 1000.0
+    result = measured(cost)
+    assert result["ablation"]["overall_mode"] == 0
+    assert result["ablation"]["costliest_on_average"] == 3
+    assert result["share"]["value"] == pytest.approx(1 / SIDE**2)
+    dominant, overall = costliest_modes(*ablated(cost)[::2])
+    shares = [share_elsewhere(dominant, k).mean() for k in range(D)]
+    assert shares[overall] == min(shares)
+
+
+def test_ablated_images_keep_their_labels_and_groups():
+    cost = planted(np.random.default_rng(2))
+    error, only, without = ablated(cost)
+    few = np.arange(1, N, 2)
+    S = np.ones(cost.shape)
+    groups = np.arange(N) % 10
+    options = {"labels": LABELS, "names": NAMES, "groups": groups, "n_permutations": 99}
+    part = mode_structure(S, error, only[few], without[few], ablated=few, **options)
+    options |= {"labels": LABELS[few], "groups": groups[few]}
+    alone = mode_structure(S[few], error[few], only[few], without[few], **options)
+    assert part["share"] == alone["share"]
+    assert part["ablation"] == alone["ablation"]
+
+
+def test_few_groups_give_a_value_and_no_verdict():
+    result = measured(planted(np.random.default_rng(2)), groups=np.arange(N) % 5)
+    assert result["share"]["value"] == pytest.approx(0.5)
+    assert "no interval from 5 groups" in result["share"]["method"]
+    assert verdict(result) == "inconclusive"

@@ -1,4 +1,4 @@
-"""Intervals against SciPy, permutations against the rules they must keep."""
+"""Intervals against SciPy, and what they say of few or identical values."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from geolip_theorems.measures.decisions import decide
 from geolip_theorems.measures.resampling import (
+    degrees_of_freedom,
     difference_figure,
-    exchangeable,
     figure,
     holm,
     mean_figure,
     permutation_p,
-    shuffled_labels,
+    ratio_figure,
+    share_figure,
     simultaneous_reach,
 )
 
@@ -93,33 +95,54 @@ def test_permutation_p_counts_itself_and_ties():
     assert permutation_p(0.5, np.r_[null, np.nan], "greater") == pytest.approx(2 / 6)
 
 
-@settings(deadline=None, max_examples=40)
-@given(n_groups=st.integers(1, 8), data=st.data())
-def test_shuffles_stay_where_they_may(n_groups, data):
-    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
-    groups, labels = rng.integers(0, n_groups, 30), rng.integers(0, 3, 30)
-    groups = np.unique(groups, return_inverse=True)[1]
-    if exchangeable(labels, groups) != "images within groups":
-        return
-    for batch in shuffled_labels(labels, groups, 7, rng, 3):
-        for row in batch:
-            for g in range(groups.max() + 1):
-                assert sorted(row[groups == g]) == sorted(labels[groups == g])
+@pytest.mark.parametrize("values", [np.arange(40.0), np.arange(40.0) % 2])
+def test_fewer_than_six_groups_have_no_interval(values):
+    for k in (1, 2, 5, 6):
+        groups = np.arange(40) % k
+        for given_ in (
+            mean_figure(values, groups),
+            share_figure(values % 2, groups),
+            difference_figure(values, groups),
+            ratio_figure(values, values + 1, groups),
+        ):
+            assert given_["value"] is not None
+            assert (given_["ci95"] is None) == (k < 6)
+            if k < 6:
+                assert f"no interval from {k} groups" in given_["method"]
+    undecided = mean_figure(values + 100, np.arange(40) % 5)
+    assert decide(undecided["value"], undecided["ci95"], 0.1, ">", n=40).verdict == "inconclusive"
 
 
-def test_pure_groups_are_shuffled_whole():
-    groups, labels = np.repeat(np.arange(6), 5), np.repeat([0, 1, 0, 1, 0, 1], 5)
-    assert exchangeable(labels, groups) == "whole groups"
-    rows = np.concatenate(list(shuffled_labels(labels, groups, 200, np.random.default_rng(0), 64)))
-    assert rows.shape == (200, 30)
-    blocks = rows.reshape(200, 6, 5)
-    assert (blocks == blocks[..., :1]).all()
-    assert (blocks[..., 0].sum(1) == 3).all()
-    assert len(np.unique(blocks[..., 0], axis=0)) == 20  # every way of choosing 3 of 6
+def test_a_group_that_holds_most_images_leaves_few_degrees_of_freedom():
+    groups = np.r_[np.zeros(93, int), 1:8]
+    assert degrees_of_freedom(np.bincount(groups)) == pytest.approx(100**2 / (93**2 + 7) - 1)
+    values = RNG.normal(1, 0.1, 100)
+    lopsided, even = (mean_figure(values, g, bootstrap=False)["ci95"] for g in (groups, np.arange(100) % 8))
+    assert np.ptp(lopsided) > 10 * np.ptp(even)
 
 
-def test_shuffles_are_uniform():
-    labels = np.array([0, 0, 1])
-    rows = np.concatenate(list(shuffled_labels(labels, None, 3000, np.random.default_rng(1), 1000)))
-    counts = (rows == 1).sum(0)
-    assert stats.chisquare(counts).pvalue > 1e-4
+def test_intervals_of_shares_stay_between_0_and_1():
+    share = np.r_[np.ones(8), 0.2]
+    assert mean_figure(share, bootstrap=False)["ci95"][1] > 1
+    assert share_figure(share)["ci95"][1] == 1
+    assert share_figure(1 - share)["ci95"][0] == 0
+
+
+@pytest.mark.parametrize("n", [9, 50])
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_identical_shares_are_not_certain(n, share):
+    """However alike: with all n alike, a part of up to q = 1 - 0.025^(1/n) may be otherwise."""
+    q = 1 - 0.025 ** (1 / n)
+    given_ = share_figure(np.full(n, share))
+    assert given_["ci95"] == pytest.approx([share * (1 - q), share * (1 - q) + q])
+    assert "exact binomial" in given_["method"]
+
+
+def test_identical_values_are_named():
+    for given_ in (mean_figure(np.full(50, 0.3)), mean_figure(np.full(9, 0.3), np.arange(9) % 6)):
+        assert given_["ci95"] == pytest.approx([0.3, 0.3])
+        assert "no spread: identical values" in given_["method"]
+    nearly = mean_figure(np.r_[np.full(49, 0.3), 0.3001])
+    assert np.ptp(nearly["ci95"]) > 0
+    assert "identical" not in nearly["method"]
+    assert difference_figure(np.full(8, 0.5))["p"] == 2 / 2**8  # a sign test, not certainty

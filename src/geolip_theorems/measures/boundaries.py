@@ -8,7 +8,19 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from .resampling import difference_figure, figure, mean_figure, permutation_p, ratio_figure
+from .class_null import sums_by
+from .resampling import (
+    LEAST_UNITS,
+    LEVEL,
+    degrees_of_freedom,
+    difference_figure,
+    figure,
+    mean_figure,
+    permutation_p,
+    ratio_figure,
+    too_few,
+    unit_name,
+)
 from .seed import region_masks
 
 N_PERMUTATIONS = 199
@@ -101,7 +113,7 @@ def boundary_structure(
             partial_rank_correlation(e, others["gradient"], bright), groups, bootstrap=False, null=0.0
         )
     )
-    result["hot_patches"] = hot_patches(error, seed, n_permutations)
+    result["hot_patches"] = hot_patches(error, groups, seed, n_permutations)
     result["regions"] = region_contrasts(error, labels, names, groups)
     result["true_boundary"] = None if boundary is None else band_contrast(error, boundary, groups)
     return result
@@ -113,23 +125,35 @@ def brightness(input_mean: np.ndarray) -> np.ndarray:
     return mean @ BRIGHTNESS_WEIGHTS if mean.shape[-1] == 3 else mean.mean(-1)
 
 
-def hot_patches(error: np.ndarray, seed: int = 0, n: int = N_PERMUTATIONS) -> dict[str, Any] | None:
+def hot_patches(
+    error: np.ndarray, groups: np.ndarray | None = None, seed: int = 0, n: int = N_PERMUTATIONS
+) -> dict[str, Any] | None:
     """Positions of the mean error map that are hotter than positions dealt out at random in each image.
+
+    Images of a group are shuffled alike, so that what a group has in common is in the null.
+
+    Args:
+        error: (N, gh, gw); at most 2,000 images of it are used. groups: (N,) or None.
 
     Returns:
         A figure: ``value`` positions above mean + 2 standard deviations (the seed protocol's count, which
-        is about 2 % of the positions of any map), its ``null`` and ``p``; ``beyond_chance``: positions
-        whose mean error is above the 95 % point of the shuffled maps' maximum; ``spread``: standard
-        deviation over positions of the mean map, with its null and p. At most 2,000 images are used.
-        None on a grid of one patch.
+        is about 2 % of the positions of any map), its ``null`` and ``p``; its interval counts the
+        positions that are surely, and those that are possibly above that level (:func:`_hot_interval`);
+        ``beyond_chance``: positions whose mean error is above the 95 % point of the shuffled maps'
+        maximum; ``spread``: standard deviation over positions of the true mean map, see
+        :func:`map_spread`, with null and p of the observed one. None on a grid of one patch.
+
+    Cost: ``n`` shuffles of the images' (groups') maps: 2 s for 2,000 x 256.
     """
     some = np.linspace(0, len(error) - 1, min(len(error), MOST_IN_NULL)).astype(int)
-    e = np.asarray(error, np.float32)[some].reshape(len(some), -1)
+    e = np.asarray(error, np.float64)[some].reshape(len(some), -1)
     if e.shape[1] < 2:
         return None
+    units = np.arange(len(e)) if groups is None else np.unique(groups[some], return_inverse=True)[1]
+    summed = sums_by(e, units, int(units.max()) + 1)
     rng = np.random.default_rng(seed)
-    observed = e.mean(0, dtype=np.float64)
-    null = np.stack([rng.permuted(e, axis=1).mean(0, dtype=np.float64) for _ in range(n)])
+    observed = e.mean(0)
+    null = np.stack([rng.permuted(summed, axis=1).sum(0) for _ in range(n)]) / len(e)
     # Sums in another order round differently: a map that is flat has no hot position.
     flat = 1e-6 * abs(observed.mean())
 
@@ -140,13 +164,76 @@ def hot_patches(error: np.ndarray, seed: int = 0, n: int = N_PERMUTATIONS) -> di
     counts, spreads = count(null), null.std(1, ddof=1)
     value, spread = int(count(observed)), float(observed.std(ddof=1))
     p = permutation_p(value, counts.astype(float), "greater")
-    method = f"{n} shuffles of each image's positions"
-    chance = {"mean": float(counts.mean()), "q95": float(np.quantile(counts, 0.95))}
+    ci, method = _hot_interval(summed, np.bincount(units), groups, flat)
+    shuffles = {"shuffled": f"positions of {unit_name(groups)}", "shuffles": n}
+    chance = {"mean": float(counts.mean()), "q95": float(np.quantile(counts, 0.95)), **shuffles}
     beyond = int((observed > np.quantile(null.max(1), 0.95) + flat).sum())
-    result = figure(value, None, len(e), method, null=chance, p=p, beyond_chance=beyond)
-    of_spread = {"mean": float(spreads.mean()), "q95": float(np.quantile(spreads, 0.95))}
+    result = figure(value, ci, len(e), method, null=chance, p=p, beyond_chance=beyond)
+    of_spread = {"mean": float(spreads.mean()), "q95": float(np.quantile(spreads, 0.95)), **shuffles}
     p = permutation_p(spread, spreads + flat, "greater")
-    return result | {"spread": figure(spread, None, len(e), method, null=of_spread, p=p)}
+    of_spread |= {"of": "standard deviation of the mean map", "observed": spread}
+    return result | {
+        "spread": map_spread(e, None if groups is None else groups[some]) | {"p": p, "null": of_spread}
+    }
+
+
+def _hot_interval(
+    summed: np.ndarray, sizes: np.ndarray, groups: np.ndarray | None, flat: float
+) -> tuple[tuple[float, float] | None, str]:
+    """Ends of an interval of the count of hot positions, and its method.
+
+    Each position's height above the map's mean + 2 standard deviations has a Student interval over images
+    (groups) by linearisation, all at once by Bonferroni; the ends count those wholly above 0, and those
+    not wholly below.
+
+    Args:
+        summed: (U, P) errors summed over each unit's images. sizes: (U,) images.
+    """
+    units, places = summed.shape
+    if units < LEAST_UNITS:
+        return None, too_few(units, groups)
+    mean = summed.sum(0) / sizes.sum()
+    centred, std = mean - mean.mean(), mean.std(ddof=1)
+    residual = summed - sizes[:, None] * mean
+    level = residual.mean(1) + (2 * residual @ centred / ((places - 1) * std) if std > flat else 0)
+    error = np.sqrt(units / (units - 1) * np.square(residual - level[:, None]).sum(0)) / sizes.sum()
+    reach = stats.t.ppf(1 - (1 - LEVEL) / 2 / places, degrees_of_freedom(sizes)) * error
+    above = centred - max(2 * std, flat)
+    ends = int((above - reach > 0).sum()), int((above + reach > 0).sum())
+    return ends, f"Student t over {unit_name(groups)} at each position, Bonferroni"
+
+
+def map_spread(e: np.ndarray, groups: np.ndarray | None) -> dict[str, Any]:
+    """Standard deviation over positions of the mean map, freed of the noise of a mean of finitely many maps.
+
+    The variance over positions is estimated from products of maps of different images (groups), which
+    share no noise; its interval is Student's t by linearisation, conservative close to 0, where the
+    linear term vanishes. Ends and value are signed roots.
+
+    Args:
+        e: (N, P). groups: (N,) or None.
+    """
+    off = e - e.mean(1, keepdims=True)
+    sizes = np.ones(len(e))
+    if groups is not None:
+        index = np.unique(groups, return_inverse=True)[1]
+        sizes = np.bincount(index).astype(np.float64)
+        off = sums_by(off, index, len(sizes))
+    units, total, places = len(off), off.sum(0), e.shape[1]
+    pairs = sizes.sum() ** 2 - np.square(sizes).sum()
+    if units < 2:
+        return figure(None, None, len(e), too_few(units, groups))
+    squares = np.square(off).sum(1)
+    variance = (np.square(total).sum() - squares.sum()) / pairs / (places - 1)
+    value = float(np.sign(variance) * np.sqrt(abs(variance)))
+    if units < LEAST_UNITS:
+        return figure(value, None, len(e), too_few(units, groups))
+    # Each unit's part of the sum over pairs, and of the number of pairs.
+    parts = (off @ total - squares) / (places - 1) - variance * sizes * (sizes.sum() - sizes)
+    error = 2 * np.sqrt(units / (units - 1) * np.square(parts).sum()) / pairs
+    reach = stats.t.ppf(0.5 + LEVEL / 2, degrees_of_freedom(sizes)) * error
+    ends = [float(np.sign(end) * np.sqrt(abs(end))) for end in (variance - reach, variance + reach)]
+    return figure(value, ends, len(e), f"products of different maps; Student t over {unit_name(groups)}")
 
 
 def region_contrasts(

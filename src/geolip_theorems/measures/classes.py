@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from .resampling import LEVEL, exchangeable, figure, holm, permutation_p, shuffled_labels
+from .class_null import ClassNull, exchangeable, sums_by
+from .resampling import LEAST_UNITS as LEAST_FOR_INTERVAL
+from .resampling import LEVEL, degrees_of_freedom, figure, holm, permutation_p, too_few, unit_name
 
 N_SPLITS = 50  # each gives two estimates, one from either half
 N_PERMUTATIONS = 9999
 LEAST_UNITS = 4  # images, or groups, a class needs to be split and to have its noise estimated
-BATCH_BYTES = 64_000_000
+TIE = 1e-5  # of what a cosine is below 1: class sums of shuffles are float32
 
 
 def class_structure(
@@ -37,9 +39,10 @@ def class_structure(
         ``min``: cosine of the most distant pair of classes, the pair chosen on one half of the images and
         its noise-corrected cosine estimated on the other, the verdict's figure, with the permutation
         ``p``, the shuffles' ``null`` and ``pairs`` (how often which pair was chosen). ``raw_min``: the
-        seed protocol's. ``per_class``: the median of a class's cosines with the others (the larger middle
-        one of an even number), so that a single odd class does not mark all, with its permutation p, also
-        adjusted by Holm. ``left_out``: classes with too few images (or groups).
+        seed protocol's. ``per_class``: for each a figure, the mean of its noise-corrected cosines with the
+        others; its ``p``, also adjusted by Holm, is of ``median_cosine``, the median of its raw cosines
+        (the larger middle one of an even number), so that a single odd class does not mark all.
+        ``left_out``: classes with too few images (or groups).
         Where fewer than two classes are left the figures' values are None and their method says why.
 
     Cost: O(N P) a split and O(C N P) a permutation in float32: 5 s for 2,000 images of 256 patches.
@@ -47,33 +50,53 @@ def class_structure(
     keep, kept = _measurable(labels, groups)
     left_out = [names[c] for c in np.unique(labels) if c not in kept]
     if len(kept) < 2:
-        unit = "images" if groups is None else "groups of images"
-        none = figure(None, None, len(error), f"fewer than two classes have {LEAST_UNITS} {unit}")
+        none = figure(
+            None, None, len(error), f"fewer than two classes have {LEAST_UNITS} {unit_name(groups)}"
+        )
         return {"min": none, "raw_min": none, "per_class": {}, "left_out": left_out}
     x = np.asarray(error, np.float64).reshape(len(error), -1)[keep]
     y = np.searchsorted(kept, labels[keep])
     g = None if groups is None else np.unique(groups[keep], return_inverse=True)[1]
     chosen = [names[c] for c in kept]
+    null = shuffled_cosines(x, y, g, seed, n_permutations)
+    p = permutation_p(null["minimum"], null["minima"], "less", TIE * (1 - null["minimum"]))
+    shared = {"p": p, "null": null["described"]}
     minimum = held_out_minimum(x, y, g, seed, n_splits)
-    raw, against = _raw_cosines(_sums(x, y, len(kept))[None], np.bincount(y))
-    null, null_against = permuted_cosines(x, y, g, seed, n_permutations)
-    p = permutation_p(float(raw[0]), null, "less")
-    of_null = {"mean": float(null.mean()), "q05": float(np.quantile(null, 0.05))}
-    of_null |= {"shuffles": n_permutations, "shuffled": exchangeable(y, g), "of": "raw minimum cosine"}
-    p_class = np.array([permutation_p(a, b, "less") for a, b in zip(against[0], null_against.T, strict=True)])
-    per_class = {
-        name: {"median_cosine": float(against[0, c]), "p": float(p_class[c]), "p_holm": float(adjusted)}
-        for c, (name, adjusted) in enumerate(zip(chosen, holm(p_class), strict=True))
-    }
-    pairs = minimum.pop("pairs")
-    minimum["pairs"] = [[chosen[a], chosen[b], share] for a, b, share in pairs]
-    shared = {"p": p, "null": of_null}
+    minimum["pairs"] = [[chosen[a], chosen[b], share] for a, b, share in minimum["pairs"]]
+    means = sums_by(x, y, len(kept)) / np.bincount(y)[:, None]
+    raw = float(raw_cosines(means[None])[0][0])
+    method = "minimum over pairs; no interval: noise and choice bias a bootstrap of a minimum, see min"
     return {
         "min": minimum | shared,
-        "raw_min": figure(float(raw[0]), None, len(x), "minimum over pairs, uncorrected") | shared,
-        "per_class": per_class,
+        "raw_min": figure(raw, None, len(x), method) | shared,
+        "per_class": _class_figures(x, y, g, chosen, null),
         "left_out": left_out,
     }
+
+
+def _class_figures(
+    x: np.ndarray, y: np.ndarray, g: np.ndarray | None, names: Sequence[str], null: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Each class's mean cosine with the others, its interval, and the p of its median cosine."""
+    n_classes = len(names)
+    cosines = corrected_cosines(x, y, g, n_classes)
+    ps = np.array(
+        [
+            permutation_p(a, b, "less", TIE * (1 - a))
+            for a, b in zip(null["medians"], null["shuffled_medians"].T, strict=True)
+        ]
+    )
+    found = {}
+    for c, (name, adjusted) in enumerate(zip(names, holm(ps), strict=True)):
+        weights = np.zeros((n_classes, n_classes))
+        weights[c] = 1 / (n_classes - 1)
+        weights[c, c] = 0
+        value = float(np.delete(cosines[c], c).mean())
+        ci, method = linearised_interval(x, y, g, weights, value)
+        entry = figure(value, ci, int((y == c).sum()), f"mean of corrected cosines; {method}")
+        entry |= {"median_cosine": float(null["medians"][c]), "p": float(ps[c]), "p_holm": float(adjusted)}
+        found[name] = entry
+    return found
 
 
 def held_out_minimum(
@@ -102,25 +125,59 @@ def held_out_minimum(
         ]
         for choose, estimate in (halves, halves[::-1]):
             a, b = _lowest(choose)
-            if np.isfinite(estimate[a, b]):
+            if a != b and np.isfinite(estimate[a, b]):
                 held_out.append(estimate[a, b])
                 weights[a, b] += 1
-    unit = "images" if groups is None else "groups of images"
-    method = f"pair chosen on one half, estimated on the other, {n_splits} splits; Student t over {unit}"
+    method = f"pair chosen on one half, estimated on the other, {n_splits} splits"
     if not held_out:
         return figure(None, None, len(x), method) | {"pairs": []}
     weights /= weights.sum()
-    influence = _influence(x, y, groups, weights)
-    units = len(influence)
-    variance = units / (units - 1) * np.square(influence - influence.mean()).sum()
     whole = corrected_cosines(x, y, groups, n_classes)[weights > 0]
     share = weights[weights > 0]
-    variance += np.nansum(share * np.square(whole - np.nansum(share * whole)))
+    choice = float(np.nansum(share * np.square(whole - np.nansum(share * whole))))
     value = float(np.mean(held_out))
-    reach = float(stats.t.ppf(0.5 + LEVEL / 2, units - 1)) * math.sqrt(variance)
+    ci, how = linearised_interval(x, y, groups, weights, value, choice)
     order = np.argsort(-weights, axis=None)[: np.count_nonzero(weights)]
     pairs = [[*map(int, np.unravel_index(i, weights.shape)), float(weights.flat[i])] for i in order]
-    return figure(value, (value - reach, value + reach), len(x), method) | {"pairs": pairs}
+    return figure(value, ci, len(x), f"{method}; {how}") | {"pairs": pairs}
+
+
+def linearised_interval(
+    x: np.ndarray,
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    weights: np.ndarray,
+    value: float,
+    more: float = 0.0,
+) -> tuple[tuple[float, float] | None, str]:
+    """Student's interval of a weighted mean of pairs' cosines, and its method; classes are the strata.
+
+    The standard error is that of images' (or groups') first-order influences, within classes; groups that
+    hold several classes are the units instead. Degrees of freedom are Welch and Satterthwaite's over the
+    classes, so a small class that carries the pair counts for as little as it knows.
+
+    Args:
+        weights: (C, C) of the pairs. value: the estimate. more: variance to add.
+    """
+    n_classes = len(weights)
+    effect = _influence(x, y, weights)
+    units = np.arange(len(y)) if groups is None else groups
+    if groups is not None and len(np.unique(groups)) < LEAST_FOR_INTERVAL:
+        return None, too_few(len(np.unique(groups)), groups)
+    cells, index = np.unique(units * n_classes + y, return_inverse=True)
+    owner, cell = cells % n_classes, np.bincount(index, effect)
+    sizes, images = np.bincount(owner, minlength=n_classes), np.bincount(index)
+    parts = np.bincount(owner, np.square(cell), n_classes) * sizes / (sizes - 1)
+    known = np.array([degrees_of_freedom(images[owner == c]) for c in range(n_classes)])
+    variance, least = parts.sum(), (np.square(parts) / known).sum()
+    df = variance**2 / least if least > 0 else float(known.min())
+    if groups is not None and exchangeable(y, groups) == "signs of groups":
+        home = np.unique(cells // n_classes, return_inverse=True)[1]
+        whole = np.bincount(home, cell)
+        variance = len(whole) / (len(whole) - 1) * np.square(whole).sum()
+        df = min(df, degrees_of_freedom(np.bincount(home, images)))
+    reach = float(stats.t.ppf(0.5 + LEVEL / 2, df)) * math.sqrt(variance + more)
+    return (value - reach, value + reach), f"Student t over {unit_name(groups)}, {df:.0f} degrees of freedom"
 
 
 def corrected_cosines(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, n_classes: int) -> np.ndarray:
@@ -135,7 +192,7 @@ def corrected_cosines(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, n
     """
     counts = np.bincount(y, minlength=n_classes)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = _sums(x, y, n_classes) / counts[:, None]
+        means = sums_by(x, y, n_classes) / counts[:, None]
         length = np.linalg.norm(means, axis=1)
         unit = means / length[:, None]
         cosine = unit @ unit.T
@@ -143,7 +200,7 @@ def corrected_cosines(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, n
         along = noise @ unit.T  # (units, C)
         squares = np.bincount(owner, np.einsum("ij,ij->i", noise, noise), n_classes) * factor
         own = along[np.arange(len(owner)), owner]
-        turned = _sums(own[:, None] * along, owner, n_classes) * factor[:, None]  # E (u.e)(w.e), by w
+        turned = sums_by(own[:, None] * along, owner, n_classes) * factor[:, None]  # E (u.e)(w.e), by w
         parallel = np.diag(turned)
         numerator = cosine + turned - cosine * parallel[:, None] + turned.T - cosine * parallel[None, :]
         if groups is not None:
@@ -171,7 +228,7 @@ def _noise_units(
     owner, starts = y, np.arange(len(y) + 1)
     if groups is not None:
         cells, index = np.unique(groups * len(counts) + y, return_inverse=True)
-        noise, owner = _sums(noise, index, len(cells)), cells % len(counts)
+        noise, owner = sums_by(noise, index, len(cells)), cells % len(counts)
         starts = np.flatnonzero(np.r_[True, np.diff(cells // len(counts)) > 0, True])
     units = np.bincount(owner, minlength=len(counts)).astype(np.float64)
     return noise, owner, units / (units - 1), starts
@@ -201,65 +258,63 @@ def _shared_noise(
     return out * np.sqrt(np.outer(factor, factor))
 
 
-def _influence(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
-    """Each image's (or group's) first-order effect on the weighted mean of the pairs' cosines."""
+def _influence(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Each image's first-order effect on the weighted mean of the pairs' cosines, (N,)."""
     n_classes = len(weights)
     counts = np.bincount(y, minlength=n_classes)
-    means = _sums(x, y, n_classes) / counts[:, None]
+    means = sums_by(x, y, n_classes) / counts[:, None]
     length = np.maximum(np.linalg.norm(means, axis=1), np.finfo(float).tiny)
     cosine = means @ means.T / np.outer(length, length)
     both = weights + weights.T
     # d cos(a, b) / d mean_a = mean_b / (|a| |b|) - cos(a, b) mean_a / |a|^2
     gradient = (both / np.outer(length, length)) @ means
     gradient -= ((both * cosine).sum(1) / length**2)[:, None] * means
-    effect = np.einsum("ij,ij->i", x - means[y], gradient[y]) / counts[y]
-    return effect if groups is None else np.bincount(groups, effect)
+    return np.einsum("ij,ij->i", x - means[y], gradient[y]) / counts[y]
 
 
-def permuted_cosines(
+def shuffled_cosines(
     x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, seed: int, n: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Raw minimum cosine (n,) and each class's median cosine (n, C) under shuffled labels.
+) -> dict[str, Any]:
+    """Raw minimum cosine and each class's median cosine, as they are and by chance.
 
-    Class sums of a batch of shuffles are one float32 matrix product of indicators with the maps, which
-    are shifted by their mean so that rounding stays far below the differences that matter.
+    Where groups hold several classes (:func:`exchangeable`) a class mean is the mean map plus what the
+    class differs by within its groups.
+
+    Returns:
+        ``minimum``, ``medians`` (C,) of the classes, ``minima`` (n,), ``shuffled_medians`` (n, C), and
+        ``described``: the null as a figure has it.
     """
-    n_classes = int(y.max()) + 1
-    centre = x.mean(0)
-    shifted = (x - centre).astype(np.float32)
-    counts = np.bincount(y)
-    batch = max(1, BATCH_BYTES // (4 * n_classes * len(y)))
-    low, against = [], []
-    for rows in shuffled_labels(y, groups, n, np.random.default_rng(seed), batch):
-        indicator = (rows[:, None, :] == np.arange(n_classes)[:, None]).astype(np.float32)
-        sums = (indicator.reshape(-1, len(y)) @ shifted).reshape(len(rows), n_classes, -1)
-        a, b = _raw_cosines(sums + (counts[:, None] * centre), counts)
-        low.append(a)
-        against.append(b)
-    return np.concatenate(low), np.concatenate(against)
+    n_classes, centre = int(y.max()) + 1, x.mean(0)
+    chance = ClassNull.of(x, y, groups)
+
+    def cosines(sums: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return raw_cosines(centre + sums / counts[..., None])
+
+    low, medians = cosines(*chance.observed(n_classes))
+    drawn = [cosines(*batch) for batch in chance.draws(n_classes, n, seed)]
+    minima, shuffled = (np.concatenate(part) for part in zip(*drawn, strict=True))
+    described = {"mean": float(minima.mean()), "q05": float(np.quantile(minima, 0.05))}
+    described |= {"of": "raw minimum cosine", "observed": float(low[0]), **chance.describe(minima)}
+    return {
+        "minimum": float(low[0]),
+        "medians": medians[0],
+        "minima": minima,
+        "shuffled_medians": shuffled,
+        "described": described,
+    }
 
 
-def _raw_cosines(sums: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Minimum cosine over pairs (B,) and each class's median one (B, C) from class sums (B, C, P)."""
-    n_classes = sums.shape[1]
-    means = sums / counts[:, None]
+def raw_cosines(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Minimum cosine over pairs (B,) and each class's median one (B, C) of class means (B, C, P)."""
+    n_classes = means.shape[1]
     unit = means / np.maximum(np.linalg.norm(means, axis=-1, keepdims=True), 1e-12)
     a, b = np.triu_indices(n_classes, 1)
     cosines = (unit @ unit.transpose(0, 2, 1))[:, a, b]
-    table = np.empty((len(sums), n_classes, n_classes - 1))
+    table = np.empty((len(means), n_classes, n_classes - 1))
     for c in range(n_classes):
         table[:, c] = cosines[:, (a == c) | (b == c)]
     middle = (n_classes - 1) // 2
     return cosines.min(1), np.partition(table, middle, axis=2)[..., middle]
-
-
-def _sums(x: np.ndarray, index: np.ndarray, n: int) -> np.ndarray:
-    order = np.argsort(index, kind="stable")
-    starts = np.searchsorted(index[order], np.arange(n))
-    out = np.zeros((n, x.shape[1]))
-    here = np.bincount(index, minlength=n) > 0
-    out[here] = np.add.reduceat(x[order], starts[here], axis=0)
-    return out
 
 
 def _measurable(labels: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -277,7 +332,7 @@ def _half(y: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator) ->
         units, of_unit = np.arange(len(y)), y
     else:
         units, of_unit = groups, np.zeros(groups.max() + 1, np.int64)
-        if exchangeable(y, groups) == "whole groups":
+        if exchangeable(y, groups) == "labels of groups":
             of_unit[groups] = y
     order = np.lexsort((rng.random(len(of_unit)), of_unit))
     rank = np.empty(len(order), np.int64)
@@ -288,6 +343,7 @@ def _half(y: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator) ->
 
 
 def _lowest(cosines: np.ndarray) -> tuple[int, int]:
+    """The pair of least cosine; (0, 0) where none is known."""
     upper = np.where(np.triu(np.ones_like(cosines, bool), 1) & np.isfinite(cosines), cosines, np.inf)
     a, b = np.unravel_index(upper.argmin(), upper.shape)
     return int(a), int(b)

@@ -9,11 +9,13 @@ import numpy as np
 from scipy import stats
 
 from .boundaries import rank_correlation
-from .resampling import exchangeable, figure, mean_figure, permutation_p, shuffled_labels
+from .class_null import ClassNull
+from .resampling import figure, mean_figure, permutation_p, share_figure
 from .seed import mode_energy, region_masks
 
 N_PERMUTATIONS = 9999
-BATCH_BYTES = 64_000_000
+MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
+TIE = 1e-5  # of R squared: class sums of shuffles are float32
 
 
 def mode_structure(
@@ -41,113 +43,132 @@ def mode_structure(
     Returns:
         ``energy``: each mode's share of the squared singular values, a figure a mode, all N images.
         ``share``: of the patches, those whose costliest mode to lose is not the overall one, the verdict's
-        figure, with ``p`` and ``null`` of the class shuffle where there are labels; without a separable
+        figure, with ``p`` and ``null`` of the class null where there are labels; without a separable
         decoder its value is None and its method says so.
         ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to
         the error, and ``only``, the error with mode k alone: a figure a mode each; ``cost_per_class``,
-        ``cost_per_region``: D means each; ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw), the
-        mode that most often costs most there, as lists; ``overall_mode``: the mode costliest over
-        everything; ``energy_rank``: Spearman correlation, over patches and modes of an image, of cost
-        with energy.
+        ``cost_per_region``: D such figures each; ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw), the
+        mode that most often costs most there, as lists; ``overall_mode``, see :func:`costliest_modes`;
+        ``costliest_on_average``: the mode of the greatest mean cost; ``energy_rank``: Spearman
+        correlation, over patches and modes of an image, of cost with energy.
 
     Cost: O(A gh gw D) and O(A C D) a permutation: 0.5 s for 256 images of 256 patches.
     """
     energy = mode_energy(np.asarray(S, np.float64))
     per_image = energy.mean((1, 2))
-    result: dict[str, Any] = {"energy": _per_mode(per_image, groups), "share": None, "ablation": None}
+    shares = [share_figure(column, groups, bootstrap=False) for column in per_image.T]
+    result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
     if error_without is None or error_only is None:
         reason = "the model's decoder does not take modes apart, so only energies are measured"
         return result | {"share": figure(None, None, 0, reason)}
     few = len(error_without)
+    if few == 0:
+        return result | {"share": figure(None, None, 0, "no image was decoded without a mode")}
     rows = np.arange(few) if ablated is None else np.asarray(ablated)
     labels, groups = (None if a is None else a[rows] for a in (labels, groups))
     cost = np.asarray(error_without, np.float64) - np.asarray(error[rows], np.float64)[..., None]
-    only = np.asarray(error_only, np.float64).mean((1, 2))
-    overall = int(cost.mean((0, 1, 2)).argmax())
-    dominant = cost.argmax(-1)
-    elsewhere = (dominant != overall).mean((1, 2))
-    D = cost.shape[-1]
-    result["share"] = share_figure(elsewhere, groups, seed)
+    dominant, overall = costliest_modes(error[rows], error_without)
+    result["share"] = share_figure(share_elsewhere(dominant, overall), groups, seed=seed)
     result["ablation"] = {
         "cost": _per_mode(cost.mean((1, 2)), groups),
-        "only": _per_mode(only, groups),
-        "cost_per_class": _per_class(cost, labels, names),
+        "only": _per_mode(np.asarray(error_only, np.float64).mean((1, 2)), groups),
+        "cost_per_class": _per_class(cost.mean((1, 2)), labels, names, groups),
         "cost_per_region": {
-            region: cost[:, mask].mean((0, 1)).tolist() if mask.any() else None
+            region: _per_mode(cost[:, mask].mean(1), groups) if mask.any() else None
             for region, mask in region_masks(*cost.shape[1:3]).items()
         },
         "cost_map": cost.mean(0).tolist(),
         "dominant_map": stats.mode(dominant, axis=0).mode.tolist(),
         "overall_mode": overall,
+        "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
         "energy_rank": mean_figure(
             rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups, bootstrap=False
         ),
     }
     if labels is not None and len(np.unique(labels)) > 1:
-        share = np.stack([(dominant == k).mean((1, 2)) for k in range(D)], 1)
-        observed, null = class_dependence(share, labels, groups, seed, n_permutations)
-        chance = {
-            "mean": float(null.mean()),
-            "q95": float(np.quantile(null, 0.95)),
-            "of": "R squared of class",
-        }
-        chance |= {"shuffles": n_permutations, "shuffled": exchangeable(labels, groups), "observed": observed}
-        extra = {"p": permutation_p(observed, null, "greater"), "null": chance}
-        result["share"] |= extra
+        share = np.stack([(dominant == k).mean((1, 2)) for k in range(cost.shape[-1])], 1)
+        observed, null, described = class_dependence(share, labels, groups, seed, n_permutations)
+        p = permutation_p(observed, null, "greater", TIE * observed)
+        result["share"] |= {"p": p, "null": described}
     return result
 
 
-def share_figure(share: np.ndarray, groups: np.ndarray | None, seed: int = 0) -> dict[str, Any]:
-    """Mean of a share in [0, 1] over images.
+def costliest_modes(error: np.ndarray, error_without: np.ndarray) -> tuple[np.ndarray, int]:
+    """Which mode's loss costs most in each patch, and which does overall.
 
-    Where every image has share 0 (or 1) a bootstrap would give an interval without width; its far end is
-    then the exact binomial one, each image (or group) a single trial.
+    Overall is the mode that costs most in the greatest number of patches: any other choice would find more
+    patches with another one, so the choice, made on the same images, cannot make the claim look better.
+    Another mode takes a patch only if losing it costs more than losing the overall one by over 1e-4 of the
+    patch's mean error over the losses, and more than nothing: below is what rounding and the decoder's own
+    repetition (1e-4) do.
+
+    Args:
+        error: (A, gh, gw). error_without: (A, gh, gw, D).
+
+    Returns:
+        (A, gh, gw) int64 mode of each patch, and the overall one.
     """
-    result = mean_figure(share, groups, seed=seed)
-    if result["ci95"] is None or np.ptp(share) > 0 or not (share[0] == 0 or share[0] == 1):
-        return result
-    units = len(share) if groups is None else len(np.unique(groups))
-    ci = stats.binomtest(int(share[0]) * units, units).proportion_ci()
-    return figure(result["value"], (ci.low, ci.high), len(share), "exact binomial, an image a trial")
+    without = np.asarray(error_without, np.float64)
+    cost = without - np.asarray(error, np.float64)[..., None]
+    most, best = cost.max(-1), cost.argmax(-1)
+    margin = MARGIN * without.mean(-1)
+    other = [(most - cost[..., k] > margin) & (most > 0) for k in range(cost.shape[-1])]
+    overall = int(np.argmin([elsewhere.mean() for elsewhere in other]))
+    return np.where(other[overall], best, overall), overall
+
+
+def share_elsewhere(dominant: np.ndarray, overall: int) -> np.ndarray:
+    """Share of each image's patches (A, gh, gw) whose mode is not the overall one, (A,) float64."""
+    return (dominant != overall).mean((1, 2))
 
 
 def class_dependence(
     share: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, seed: int, n: int
-) -> tuple[float, np.ndarray]:
-    """How much of the variance of the modes' shares over images goes with class, and under shuffles.
+) -> tuple[float, np.ndarray, dict[str, Any]]:
+    """How much of the variance of the modes' shares over images goes with class, and by chance.
 
     Args:
         share: (A, D), of each image's patches the share in which mode k costs most.
 
     Returns:
-        R squared, between classes by total sum of squares over all modes, and (n,) of shuffled labels.
-        Shares that do not vary give 0.
+        R squared, between classes by total sum of squares over all modes; (n,) by chance, see
+        :func:`exchangeable`; and the null as a figure has it. Where groups hold several classes both sums
+        are within groups, and what varies from group to group is in the null. Shares that do not vary
+        give 0.
     """
-    x = share - share.mean(0)
-    total = np.square(x).sum()
-    classes, y = np.unique(labels, return_inverse=True)
-    counts = np.bincount(y)
-    if total <= 1e-12 * share.size:
-        return 0.0, np.zeros(n)
+    y = np.unique(labels, return_inverse=True)[1]
+    n_classes = int(y.max()) + 1
+    chance = ClassNull.of(share, y, None if groups is None else np.unique(groups, return_inverse=True)[1])
 
-    def explained(rows: np.ndarray) -> np.ndarray:
-        indicator = rows[:, None, :] == np.arange(len(classes))[:, None]
-        sums = indicator.astype(np.float64) @ x
-        return (np.square(sums) / counts[:, None]).sum((1, 2)) / total
+    def explained(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return (np.square(sums) / counts[..., None]).sum((1, 2))
 
-    batch = max(1, BATCH_BYTES // (8 * len(classes) * len(y)))
-    shuffles = shuffled_labels(y, groups, n, np.random.default_rng(seed), batch)
-    return float(explained(y[None])[0]), np.concatenate([explained(rows) for rows in shuffles])
+    observed = float(explained(*chance.observed(n_classes))[0])
+    null = np.concatenate([explained(*batch) for batch in chance.draws(n_classes, n, seed)])
+    varies = chance.total > 1e-12 * share.size
+    observed, null = (
+        (float(observed / chance.total), null / chance.total) if varies else (0.0, np.zeros(len(null)))
+    )
+    described = {
+        "mean": float(null.mean()),
+        "q95": float(np.quantile(null, 0.95)),
+        "of": "R squared of class",
+    }
+    return observed, null, described | {"observed": observed, **chance.describe(null)}
 
 
 def _per_mode(values: np.ndarray, groups: np.ndarray | None) -> list[dict[str, Any]]:
     return [mean_figure(column, groups, bootstrap=False) for column in values.T]
 
 
-def _per_class(cost: np.ndarray, labels: np.ndarray | None, names: Sequence[str]) -> dict[str, Any] | None:
+def _per_class(
+    cost: np.ndarray, labels: np.ndarray | None, names: Sequence[str], groups: np.ndarray | None
+) -> dict[str, Any] | None:
+    """A figure a mode for each class, from its own images alone."""
     if labels is None:
         return None
+    members = {name: labels == c for c, name in enumerate(names)}
     return {
-        name: cost[labels == c].mean((0, 1, 2)).tolist() if (labels == c).any() else None
-        for c, name in enumerate(names)
+        name: _per_mode(cost[of], None if groups is None else groups[of]) if of.any() else None
+        for name, of in members.items()
     }
