@@ -53,7 +53,15 @@ class Claim:
 
 
 CLAIMS: tuple[Claim, ...] = (
-    Claim("spatial_cv", "q1", "spatial_cv.corrected", "error varies over patches", ">", 0.1),
+    Claim(
+        "spatial_cv",
+        "q1",
+        "spatial_cv.corrected",
+        "error varies over patches",
+        ">",
+        0.1,
+        p_from="spatial_cv.corrected.p",
+    ),
     Claim(
         "class_cosine",
         "q2",
