@@ -54,7 +54,7 @@ class Difference:
         difference: in the figure's unit; of a ``%`` metric relative to the reference.
         ci95: its 95 % interval alone.
         joint: its interval such that all those of the run hold at once with 95 %; this one decides.
-        p, p_holm: of no difference, two-sided, and adjusted over the comparison's metrics of a kind.
+        p, p_holm: of no difference, two-sided, and adjusted over the run's metrics of a kind.
         paired: by image, or from two independent intervals.
         units: images or groups a paired difference rests on.
         outcome: ``worse``, ``better`` (joint interval beyond the smallest change), ``slightly worse``,
@@ -189,7 +189,9 @@ def _differences(
 ) -> list[Difference]:
     parts = [_measure(metric, reference, candidate) for metric in metrics]
     known = [i for i, part in enumerate(parts) if part.p is not None]
-    adjusted = dict(zip(known, holm(np.array([parts[i].p for i in known])).tolist(), strict=True))
+    # Holm's rule within a comparison, Bonferroni's over several.
+    p_holm = np.minimum(holm(np.array([parts[i].p for i in known])) * (family // len(metrics)), 1)
+    adjusted = dict(zip(known, p_holm.tolist(), strict=True))
     return [
         _judge(metric, part, adjusted.get(i), family)
         for i, (metric, part) in enumerate(zip(metrics, parts, strict=True))

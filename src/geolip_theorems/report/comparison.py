@@ -86,15 +86,7 @@ def metric_table(comparison: Comparison) -> Table:
     table = Table(box=None, pad_edge=False, title_justify="left")
     table.add_column("")
     table.add_column("metric", min_width=24)
-    for column in (
-        "before",
-        "now",
-        "difference",
-        "95 % interval",
-        "joint interval",
-        "p (Holm)",
-        "matters from",
-    ):
+    for column in ("before", "now", "difference", "joint 95 % interval", "p (Holm)", "matters from"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
     for found in comparison.metrics:
@@ -116,7 +108,6 @@ def _row(found: Difference) -> list[RenderableType]:
         value(found.reference, unit),
         value(found.candidate, unit),
         change(found.difference, unit) if known else "-",
-        span(found.ci95, unit),
         span(found.joint, unit),
         p_value(found.p_holm),
         size(found.smallest, unit),
