@@ -13,8 +13,6 @@ import numpy as np
 import torch
 
 from ..measures.resampling import mean_figure
-from ..measures.seed import spatial_cv
-from ..measures.spatial import corrected_squared_cv, signed_root
 from .maps import Maps
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ OF_EACH = 2  # images of each kind
 KINDS = ("best", "median", "worst")
 LONGEST_SIDE = 256  # pixels of a shown image; larger ones are thinned out
 MOST_CLASSES = 64
-MOST_VALUES = 20_000  # of a histogram; an even sample of more
+MOST_RANKED = 20_000  # images whose patches are ranked; an even sample of more
 MOST_CELLS = 1 << 18  # values of one mean map
 STEPS = 10  # deciles of the gradient
 HOT = 2.0  # standard deviations above an image's mean
@@ -58,8 +56,7 @@ def picture_arrays(maps: Maps) -> dict[str, np.ndarray]:
 
     Returns:
         ``error`` (gh, gw); ``hot_share`` (gh, gw), share of the images whose error there is above their
-        own mean by two standard deviations; ``cv``, ``cv_corrected`` (M,), raw and noise-corrected
-        spatial CV of up to 20,000 images; ``class_error`` (c, gh, gw), ``class_interval`` (c, 2), 95 %
+        own mean by two standard deviations; ``class_error`` (c, gh, gw), ``class_interval`` (c, 2), 95 %
         interval of its mean by Student's t over images or groups, ``class_index``, ``class_count``
         (c,) int64 of the first 64 classes that have images (labelled images only); ``friction``
         (gh, gw, D), mean of log10; ``settle`` (gh, gw, D), mean steps; ``cost`` (gh, gw, D), what the
@@ -68,13 +65,10 @@ def picture_arrays(maps: Maps) -> dict[str, np.ndarray]:
         over images; ``patch_pixels`` () int64. Maps too large to be kept whole are left out.
     """
     error = np.asarray(maps.error, np.float64)
-    some = np.linspace(0, len(error) - 1, min(len(error), MOST_VALUES)).astype(int)
-    squared = corrected_squared_cv(error[some], maps.pixel_var[some], maps.patch_pixels)
+    some = np.linspace(0, len(error) - 1, min(len(error), MOST_RANKED)).astype(int)
     found = {
         "error": error.mean(0),
         "hot_share": _hot_share(error),
-        "cv": spatial_cv(error[some]),
-        "cv_corrected": signed_root(squared),
         "friction": np.log10(np.maximum(maps.friction, 1e-8)).mean(0, dtype=np.float64),
         "settle": np.mean(maps.settle, 0, dtype=np.float64),
         "gradient": np.mean(maps.gradient, 0, dtype=np.float64),

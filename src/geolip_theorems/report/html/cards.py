@@ -16,7 +16,7 @@ from .shown import Shown
 WORST_FIRST = ("fails", "inconclusive", "not measured", "holds")
 MARKS = {"holds": "✓", "fails": "✕", "inconclusive": "?", "not measured": "–"}
 UNITS = {
-    "spatial_cv": "noise-corrected spatial CV (standard deviation / mean)",
+    "spatial_cv": "noise-corrected spatial CV of the error maps",
     "class_cosine": "cosine of the most distant pair of classes",
     "mode_share": "share of patches",
     "gradient": "Spearman correlation of error and gradient",
@@ -98,7 +98,7 @@ def card(shown: Shown, verdict: Mapping[str, Any]) -> Card:
         value=minus(number(verdict["value"], percent)),
         interval=minus(interval(verdict["ci95"], percent).strip("[]").replace(", ", " to ")),
         condition=condition(verdict),
-        unit=UNITS.get(verdict["claim"], "percentage points of accuracy" if percent else verdict["metric"]),
+        unit=UNITS.get(verdict["claim"], "difference of accuracies" if percent else verdict["metric"]),
         seed="" if verdict.get("seed_value") is None else minus(number(verdict["seed_value"], percent)),
         twins=minus(about) + images if measured else "not measured",
         attributed=ATTRIBUTED[verdict.get("attributed")] if measured else "not measured",

@@ -134,6 +134,7 @@ def matrix(
                         va="center",
                         fontsize=6.5,
                         color=ink_on(value, *limits, cmap),
+                        in_layout=False,
                     )
         upright = max(len(short(name)) for name in columns) <= 3
         axes.set_xticks(range(m), [short(name) for name in columns], rotation=0 if upright else 90)

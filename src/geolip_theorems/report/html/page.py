@@ -147,6 +147,9 @@ def provenance(shown: Shown) -> Table:
 
 
 def _flat(name: str, value: Any) -> list[list[Any]]:
+    if isinstance(value, Mapping) and " · " in name:  # a model's config and the like: one row
+        text = ", ".join(f"{key} = {_plain(inner)}" for key, inner in value.items())
+        return [[name, Cell(text, text)]]
     if isinstance(value, Mapping):
         return [
             row

@@ -12,6 +12,14 @@ from .charts import MOST_ROWS, Dot, dot_plot, matrix
 from .shown import Shown
 
 NO_LABELS = "The images have no labels, so there is no class to tell."
+COLUMNS = {
+    "release": "R",
+    "eigenvalues": "E",
+    "friction": "F",
+    "release+eigenvalues": "R+E",
+    "release+friction": "R+F",
+    "release+eigenvalues+friction": "R+E+F",
+}
 TRIVIAL = ("patch_means", "input_variance")
 
 
@@ -105,13 +113,14 @@ def _sides(name: str) -> tuple[str, str]:
 
 
 def by_class(shown: Shown) -> Any:
-    """How well each class is told, and what it is taken for where that was measured."""
-    confusion = _confusion(shown)
+    """How well each class is told."""
+    held_out = _held_out(shown)
+    if held_out is not None:
+        return held_out
     script = shown.get("seed_protocol.probes") or {}
     classes = list((next(iter(script.values())).get("per_class") or {}) if script else {})[:MOST_ROWS]
-    made: list[Any] = [] if confusion is None else [confusion]
     if not classes:
-        return made
+        return None
     values = np.array(
         [[_number((probe.get("per_class") or {}).get(name)) for name in classes] for probe in script.values()]
     )
@@ -119,7 +128,7 @@ def by_class(shown: Shown) -> Any:
     alt = f"Test accuracy of each class for {len(script)} probes, from {100 * low:.0f} %"
     picture = matrix(
         100 * values,
-        ["+".join(part[0].upper() for part in name.split("+")) for name in script],
+        [COLUMNS.get(name, name) for name in script],
         classes,
         key=shown.key("q4-classes"),
         alt=alt,
@@ -134,45 +143,42 @@ def by_class(shown: Shown) -> Any:
         "without "
         "intervals, to see where classes differ, not by how much. R: release, E: eigenvalues, F: friction."
     )
-    made.append(Figure("Accuracy of each class", picture, alt, caption))
-    return made
+    return Figure("Accuracy of each class", picture, alt, caption)
 
 
 def _number(value: Any) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _confusion(shown: Shown) -> Any:
-    """The confusion matrix of the richest probe that has one: rows true, columns predicted, in per cent."""
-    having = {name: f for name, f in _figures(shown).items() if f.get("confusion")}
-    if not having:
+def _held_out(shown: Shown) -> Any:
+    """Each class's accuracy by the calibrated probes, from the companion's hits."""
+    labels = shown.array("per_image/label", 1)
+    hits = {name: shown.array(f"per_image/hits/{name}", 2) for name in COLUMNS}
+    if labels is None or any(rows is None or rows.shape[1] != len(labels) for rows in hits.values()):
         return None
-    name = (
-        list(having)[-1] if "release+eigenvalues+friction" not in having else "release+eigenvalues+friction"
-    )
-    counts = np.array(having[name]["confusion"], float)
-    names = shown.classes[: len(counts)]
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(names) != len(counts):
-        return None
-    total = counts.sum(1, keepdims=True)
-    rates = 100 * np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
-    few = min(len(rates), MOST_ROWS)
-    hit = np.nanmean(np.diag(rates))
-    alt = f"Confusion of classes by the probe on {name}; mean of the diagonal {hit:.0f} %"
+    counts = np.bincount(labels)
+    present = np.flatnonzero(counts)
+    few = present[:MOST_ROWS]
+    values = np.array([[100 * rows[:, labels == c].mean() for c in few] for rows in hits.values()])
+    names = [shown.classes[c] if c < len(shown.classes) else str(c) for c in few]
+    alt = f"Held-out accuracy of each class for {len(hits)} probes, from {values.min():.0f} %"
     picture = matrix(
-        rates[:few, :few],
-        names[:few],
-        names[:few],
-        key=shown.key("q4-confusion"),
+        values.T,
+        names,
+        [COLUMNS[name] for name in hits],
+        key=shown.key("q4-classes"),
         alt=alt,
-        unit="per cent of the true class",
-        limits=(0.0, 100.0),
+        unit="held-out accuracy, per cent",
+        limits=(float(values.min()), 100.0),
         text=lambda v: f"{v:.0f}",
-        axis_names=("taken for", "true class"),
+        axis_names=("", "class"),
     )
-    repeats = shown.get("calibrated.probes.repeats") or 1
-    caption = f"n = {counts.sum() / repeats:,.0f} images, each held out; probe on {name}. No intervals."
-    return Figure("Which classes are taken for which", picture, alt, caption)
+    more = f" The first {MOST_ROWS} of {len(present)} classes." if len(present) > MOST_ROWS else ""
+    caption = (
+        f"n = {counts[few].min():,} to {counts[few].max():,} images a class, each held out. Point values "
+        f"without intervals.{more} R release, E eigenvalues, F friction."
+    )
+    return Figure("Accuracy of each class", picture, alt, caption)
 
 
 def readout_numbers(shown: Shown) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...measures.spatial import signed_root
 from .blocks import Figure, Note, Table, Tile, Tiles, ends, p_text, table
 from .charts import MOST_ROWS, Dot, dot_plot, heat_map, legend, matrix
 from .shown import Shown
@@ -17,14 +18,11 @@ BINS = 40
 
 def cv_histogram(shown: Shown) -> Any:
     """Per-image spatial CV with the claim's threshold."""
-    cv = shown.array("picture/cv_corrected", 1)
-    raw = shown.array("picture/cv", 1)
+    squared, raw = shown.array("per_image/squared_cv", 1), shown.array("per_image/raw_cv", 1)
     figure_ = shown.get("calibrated.spatial_cv.corrected") or {}
-    if cv is None or raw is None:
-        return (
-            Note("Per-image CVs are not at hand: they are in the companion file.") if shown.arrays else None
-        )
-    cv, raw = cv[np.isfinite(cv)], raw[np.isfinite(raw)]
+    if squared is None or raw is None:
+        return None
+    cv, raw = signed_root(squared[np.isfinite(squared)]), raw[np.isfinite(raw)]
     if not cv.size:
         return Note("The grid has one patch, so an image has no spatial CV.")
     threshold = _threshold(shown, "spatial_cv")
@@ -53,11 +51,10 @@ def cv_histogram(shown: Shown) -> Any:
             f"{cv.max():.3g}; threshold {threshold}"
         )
         picture = svg(figure, shown.key("q1-cv"), alt)
-    even = "" if cv.size == shown.images else f", an even sample of {shown.images:,}"
     caption = (
-        f"n = {cv.size:,} images{even}; CV: standard deviation over mean of an image's patches. The "
+        f"n = {cv.size:,} images; CV: standard deviation over mean of an image's patches. The "
         "verdict is on the root mean square of the corrected CVs, with its 95 % interval "
-        f"by {figure_.get('method') or 'no method recorded'}; single images scatter more than that interval."
+        f"({figure_.get('method') or 'no method recorded'}); single images scatter more than that interval."
     )
     return Figure("Spatial CV of each image", picture, alt, caption)
 
@@ -78,6 +75,8 @@ def overall_map(shown: Shown) -> Any:
     chance = shown.get("calibrated.boundaries.hot_patches") or {}
     expected = (chance.get("null") or {}).get("mean")
     beside = "" if expected is None else f"; shuffled positions give {expected:.1f} on average"
+    above = chance.get("beyond_chance")
+    beyond = "" if above is None else f" {above} positions are above the 95 % point of the shuffles' maximum."
     alt = f"Mean error map of {error.shape[0]} x {error.shape[1]} patches with {count} hot patches outlined"
     picture = heat_map(
         error,
@@ -89,7 +88,7 @@ def overall_map(shown: Shown) -> Any:
     )
     caption = (
         f"n = {shown.images:,} images. Outlined: {count} hot patches, above the map's mean by two standard "
-        f"deviations{beside}."
+        f"deviations{beside}.{beyond}"
     )
     made: list[Any] = [Figure("Error over all images", picture, alt, caption)]
     often = shown.array("picture/hot_share", 2)

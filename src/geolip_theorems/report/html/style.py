@@ -51,6 +51,7 @@ RC: dict[str, Any] = {
     "font.size": 9,
     "font.family": "sans-serif",
     "axes.labelsize": 9,
+    "figure.labelsize": 9,
     "axes.titlesize": 9,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
@@ -100,7 +101,8 @@ def svg(figure: Canvas, name: str, alt: str) -> Markup:
     text = io.StringIO()
     with matplotlib.rc_context(RC), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # glyphs our font lacks; the reader's has them
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        # Not savefig, which draws everything twice.
+        figure.canvas.print_svg(text, metadata={"Date": None, "Creator": None})
     root = ElementTree.fromstring(text.getvalue())
     width = float(root.get("viewBox").split()[2])
     for element in list(root.iter()):

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ...errors import InputError
 from ...model.writing import write_atomically
 from ...record import read_results
-from . import cards, page
+from . import cards, comparing, page
 from .shown import clean, load
 
 
@@ -72,6 +72,10 @@ def render(results: dict[str, Any], folder: Path) -> str:
         tables={shown.number: cards.verdict_table(shown) for shown in subjects if shown.record["verdicts"]},
         overview=cards.overview(subjects) if len(subjects) > 1 else [],
         sections=sections,
+        comparisons=[
+            (comparing.heading(found), comparing.comparison_blocks(number, found))
+            for number, found in enumerate(results.get("comparisons") or [], 1)
+        ],
         layout=page.layout,
         command=page.command(results),
         timings=page.timings(subjects),
