@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import companion
-from .comparison import Side
+from .comparison import Comparison, Side, compare, refused
 from .errors import InputError
 from .record import read_results
 
@@ -66,3 +66,38 @@ def counterpart(sides: Sequence[Side], subject: Mapping[str, Any], run: str) -> 
         f"{run} has {len(fits)} models on {data['name']!r} ({models}) and not one named {name!r}; "
         "compare with a run of a single model, or of a model of that name"
     )
+
+
+def compare_runs(paths: Sequence[Path]) -> list[Comparison]:
+    """Every subject of the later runs against its counterpart in the first.
+
+    Subjects without one are refused, with the reason, unless a run has none with one.
+
+    Raises:
+        InputError: fewer than two files, one that cannot be read, other images or another protocol, a run
+            of which no subject has a counterpart.
+    """
+    if len(paths) < 2:
+        raise InputError("one results file; expected two or more, the old one first")
+    first = open_run(paths[0])
+    name = "/".join(paths[0].absolute().parts[-2:])
+    pairs: list[tuple[Side, Side, str | None]] = []
+    for path in paths[1:]:
+        found = [_pair(first, side, name) for side in open_run(path)]
+        if all(reason for *_, reason in found):
+            raise InputError(found[0][2])
+        pairs += found
+    count = sum(reason is None for *_, reason in pairs)
+    return [
+        compare(reference, side, comparisons=count)
+        if reason is None
+        else refused(reference, side, kind="files", reason=reason)
+        for reference, side, reason in pairs
+    ]
+
+
+def _pair(first: Sequence[Side], side: Side, name: str) -> tuple[Side, Side, str | None]:
+    try:
+        return counterpart(first, side.subject, name), side, None
+    except InputError as error:
+        return first[0], side, str(error)

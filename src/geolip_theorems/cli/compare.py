@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from .output import console, print_json, print_table, say
 from .parser import add_command, add_json
 
+if TYPE_CHECKING:
+    from ..comparison import Comparison
+
 FAIL_ON = ("regression", "flip", "never")
+REGRESSED = 1
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -32,8 +37,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--fail-on",
         choices=FAIL_ON,
         default="regression",
-        help="what makes the exit code 1: a metric that got worse or a verdict that got worse (regression, "
-        "default), a verdict that got worse (flip), nothing (never)",
+        help="what makes the exit code 1: a metric or verdict worse by more than chance (regression, "
+        "default), a verdict that got worse, by chance or not (flip), nothing (never)",
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the comparison as HTML")
     add_json(parser)
@@ -41,6 +46,63 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The ``compare`` command."""
-    if len(options.results) < 2:
-        raise InputError("compare: one file given; expected two or more results.json, the old one first")
-    raise InputError("compare: not there yet")
+    from ..record import finite
+    from ..runs import compare_runs
+
+    comparisons = compare_runs(options.results)
+    regressions = [line for comparison in comparisons for line in comparison.regressions()]
+    flips = [line for comparison in comparisons for line in comparison.worse_flips()]
+    found = {"regression": regressions, "flip": flips, "never": []}[options.fail_on]
+    if options.html:
+        from ..report.html.compared import write_comparison
+
+        write_comparison(comparisons, options.html)
+        say(f"comparison: {options.html}")
+    if options.json:
+        content = {
+            "comparisons": [comparison.to_dict() for comparison in comparisons],
+            "regressions": regressions,
+            "worse_verdicts": flips,
+            "fail_on": options.fail_on,
+            "failed": bool(found),
+        }
+        print_json(finite(content))
+    else:
+        show(comparisons)
+        if found:
+            say(f"{len(found)} {options.fail_on}{'s' if len(found) > 1 else ''}: exit code {REGRESSED}")
+    return REGRESSED if found else 0
+
+
+def show(comparisons: list[Comparison]) -> None:
+    """Rich tables on a terminal, one line a row elsewhere."""
+    from ..report.comparison import (
+        COLUMNS,
+        NUMBERS,
+        closing,
+        describe_flip,
+        heading,
+        render_comparison,
+        texts,
+        timing_rows,
+    )
+
+    to = console()
+    for comparison in comparisons:
+        if to.is_terminal:
+            render_comparison(comparison, to)
+            continue
+        print(heading(comparison))
+        if comparison.refused:
+            print(f"not compared: {comparison.refused}")
+            continue
+        for flip in comparison.verdicts:
+            if flip.outcome != "same":
+                print(describe_flip(flip))
+        print_table(COLUMNS, [texts(found) for found in comparison.metrics], right=NUMBERS)
+        rows = timing_rows(comparison)
+        if rows:
+            print_table(("timing, s", "before", "now", "ratio"), rows, right=("before", "now", "ratio"))
+        for note in comparison.notes:
+            print(f"note: {note}")
+        print(closing(comparison))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +21,9 @@ STYLES = {
     "differs": "cyan",
 }
 KINDS = {"baseline": "against the baseline", "models": "against the first model", "files": "comparison"}
+
+NUMBERS = ("before", "now", "difference", "joint 95 % interval", "p (Holm)", "matters from")
+COLUMNS = ("", "metric", *NUMBERS, "outcome")
 
 
 def describe_flip(flip: Flip) -> str:
@@ -54,12 +57,20 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def heading(comparison: Comparison) -> str:
+    """What is compared with what."""
+    return f"{KINDS[comparison.kind]}: {comparison.candidate['label']} beside {comparison.reference['label']}"
+
+
+def closing(comparison: Comparison) -> str:
+    """How many regressed."""
+    lines = comparison.regressions()
+    return f"{len(lines)} regressed" if lines else "nothing regressed"
+
+
 def render_comparison(comparison: Comparison, console: Console) -> None:
-    """Print a comparison."""
-    title = (
-        f"{KINDS[comparison.kind]}: {comparison.candidate['label']} beside {comparison.reference['label']}"
-    )
-    console.rule(title, align="left", style="bold")
+    """Print a comparison with rich."""
+    console.rule(heading(comparison), align="left", style="bold")
     if comparison.refused:
         console.print(Text(f"not compared: {comparison.refused}", style="yellow"))
         return
@@ -69,28 +80,28 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     if not flips:
         console.print(f"no verdict flipped ({len(comparison.verdicts)} compared)")
     console.print(metric_table(comparison))
-    timings = timing_table(comparison)
-    if timings is not None:
-        console.print(timings)
+    rows = timing_rows(comparison)
+    if rows:
+        console.print(_timing_table(rows))
     for note in comparison.notes:
         console.print(Text(f"note: {note}"))
-    lines = comparison.regressions()
-    mark = Text(
-        f"{len(lines)} regressed" if lines else "nothing regressed", style="bold red" if lines else "green"
-    )
-    console.print(mark)
+    console.print(Text(closing(comparison), style="bold red" if comparison.regressions() else "green"))
 
 
 def metric_table(comparison: Comparison) -> Table:
     """Every metric side by side; those without a better direction last."""
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    table.add_column("")
-    table.add_column("metric", min_width=24)
-    for column in ("before", "now", "difference", "joint 95 % interval", "p (Holm)", "matters from"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        wide = column == "metric"
+        table.add_column(
+            column,
+            justify="right" if column in NUMBERS else "left",
+            no_wrap=not wide,
+            min_width=24 if wide else None,
+        )
     for found in comparison.metrics:
-        table.add_row(*_row(found))
+        *cells, outcome = texts(found)
+        table.add_row(*cells, Text(outcome, style=STYLES.get(found.outcome, "")))
     paired = {found.paired for found in comparison.metrics if found.difference is not None}
     how = {(True,): "paired by image", (False,): "not paired by image"}.get(tuple(paired), "partly paired")
     table.caption = f"joint intervals hold all at once and decide; {how}; * describes, neither way is better"
@@ -98,10 +109,9 @@ def metric_table(comparison: Comparison) -> Table:
     return table
 
 
-def _row(found: Difference) -> list[RenderableType]:
-    unit = found.unit
-    known = found.difference is not None
-    mark = "" if found.paired or not known else " (unpaired)"
+def texts(found: Difference) -> list[str]:
+    """A metric's row, by ``COLUMNS``."""
+    unit, known = found.unit, found.difference is not None
     return [
         found.question,
         found.title + ("" if found.better else " *"),
@@ -111,21 +121,26 @@ def _row(found: Difference) -> list[RenderableType]:
         span(found.joint, unit),
         p_value(found.p_holm),
         size(found.smallest, unit),
-        Text(found.outcome + mark, style=STYLES.get(found.outcome, "")),
+        found.outcome + ("" if found.paired or not known else " (unpaired)"),
     ]
 
 
-def timing_table(comparison: Comparison) -> Table | None:
-    """Seconds by stage, where both sides were timed; single runs, so no verdict hangs on them."""
-    both = {k: v for k, v in comparison.timings.items() if v["reference"] and v["candidate"]}
-    if not both:
-        return None
+def timing_rows(comparison: Comparison) -> list[list[str]]:
+    """Stage, seconds of either side and their ratio, where both were timed: single runs, no verdict."""
+    rows = []
+    for name, seconds in comparison.timings.items():
+        before, now = seconds["reference"], seconds["candidate"]
+        if before and now:
+            label = name.removesuffix("_s").replace("_", " ")
+            rows.append([label, f"{before:.2f}", f"{now:.2f}", f"{now / before:.2f}"])
+    return rows
+
+
+def _timing_table(rows: list[list[str]]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("timing, seconds")
     for column in ("before", "now", "ratio"):
         table.add_column(column, justify="right")
-    for name, seconds in both.items():
-        ratio = seconds["candidate"] / seconds["reference"]
-        label = name.removesuffix("_s").replace("_", " ")
-        table.add_row(label, f"{seconds['reference']:.2f}", f"{seconds['candidate']:.2f}", f"{ratio:.2f}")
+    for row in rows:
+        table.add_row(*row)
     return table
