@@ -9,21 +9,22 @@ TOML file given with ``--thresholds`` replaces thresholds by claim name::
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, unknown
+from .errors import InputError, printable, reason, unknown
+from .files import read_small
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-LARGEST_TOML = 1 << 20
+LARGEST_TOML = 1 << 20  # bytes
+LARGEST_THRESHOLD = 1e300
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,13 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     Raises:
         InputError: missing, unreadable, too large or not TOML.
     """
+    content = read_small(path, f"{what} file", LARGEST_TOML)
     try:
-        if path.stat().st_size > LARGEST_TOML:
-            raise InputError(f"{what} file {path.name!r} is over 1 MB; expected a short TOML file")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{what} file {path.name!r} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{what} file {path.name!r} is not TOML: {error}") from None
+        return tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # tomllib leaves numbers of 4,301 digits to int()
+        raise InputError(
+            f"{what} file {printable(path.name, 200)!r} is not TOML: {reason(error)}; correct it there"
+        ) from None
 
 
 def load_claims(path: Path | None) -> tuple[Claim, ...]:
@@ -147,6 +147,13 @@ def load_claims(path: Path | None) -> tuple[Claim, ...]:
     for name, value in table.items():
         if name not in NAMES:
             raise unknown("claim in the thresholds file", name, NAMES)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise InputError(f"threshold of {name!r} is {value!r}; expected a finite number")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not abs(value) < LARGEST_THRESHOLD
+        ):
+            raise InputError(
+                f"threshold of {name!r} is {printable(repr(value), 60)}; expected a number, finite and below "
+                f"{LARGEST_THRESHOLD:g}"
+            )
     return tuple(replace(claim, threshold=float(table.get(claim.name, claim.threshold))) for claim in CLAIMS)
