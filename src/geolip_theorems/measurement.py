@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from .data import ImageSet, from_arrays
 from .extraction.cache import MapsCache
 from .record import SubjectRecord
 from .subject import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed, live_subject
+from .temporary import temporary_folder
 
 
 def measure(
@@ -74,7 +74,7 @@ def measure(
     model.eval()
     try:
         subject = live_subject(model, images, options, name)
-        with tempfile.TemporaryDirectory(prefix="geolip-theorems-") as temporary:
+        with temporary_folder() as temporary:
             cache = MapsCache(Path(cache_dir or temporary))
             return analyse(subject, cache, claims=claims, watch=watch).record
     finally:

@@ -169,8 +169,14 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def open_subject(model: str, dataset: str, options: RunOptions) -> Subject:
+def open_subject(model: str, dataset: str, options: RunOptions, *, read: bool = True) -> Subject:
     """Open a model and an image set that fits it.
+
+    Args:
+        model, dataset: as after ``--model`` and ``--dataset``.
+        options: everything else.
+        read: read every image once now, so that a damaged one is found before the work begins; without it
+            the first use of the set's hash reads them.
 
     Raises:
         InputError: whatever is wrong with either, or the image size is no multiple of the patch size.
@@ -194,7 +200,8 @@ def open_subject(model: str, dataset: str, options: RunOptions) -> Subject:
     )
     check_labels(images)
     grid_shape(*images.image_size, loaded.model.patch_size)
-    _ = images.sha256  # read every file once now, so that a damaged one is found before the work begins
+    if read:
+        _ = images.sha256
     return Subject(loaded, images, options)
 
 

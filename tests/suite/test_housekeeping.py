@@ -1,0 +1,115 @@
+"""What a run does not do: read images for a listing, leave folders behind, pass off nothing as success."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from geolip_theorems import temporary
+
+from .conftest import GOLDEN, ROOT, SMALL, THEOREM
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A folder of two classes, one image of which is none."""
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        folder = tmp_path / "images" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / f"{number}.png")
+    broken = tmp_path / "images" / "a" / "6.png"
+    broken.write_bytes(b"no image at all")
+    return tmp_path / "images"
+
+
+def test_a_listing_reads_no_image_and_a_run_reads_all_before_its_first_test(run_suite, damaged):
+    subject = ("--model", GOLDEN, "--dataset", damaged, "--image-size", "16", "--offline")
+    assert run_suite(*subject, "--collect-only").result.ret == pytest.ExitCode.OK
+    assert run_suite(*subject, "-k", "nothing_at_all").result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    run = run_suite(*subject)
+    assert run.result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: image images/a/6.png cannot be read" in run.text
+    assert "passed" not in run.text
+
+
+def test_benchmarks_open_no_images(run_suite):
+    options = ("--benchmark-only", "--collect-only", "--dataset", "gone.npz", "--model", GOLDEN, "--offline")
+    run = run_suite(*options, paths=(THEOREM.parent / "benchmarks" / "test_pipeline_speed.py",))
+    assert run.result.ret == pytest.ExitCode.OK, run.text
+    both = run_suite(*options, paths=(THEOREM, THEOREM.parent / "benchmarks" / "test_pipeline_speed.py"))
+    assert both.result.ret == pytest.ExitCode.OK, both.text
+
+
+def test_a_run_that_decides_nothing_says_so(run_suite, npz):
+    unlabelled = ("--model", GOLDEN, "--dataset", npz(labels=None), *SMALL)
+    run = run_suite(*unlabelled, "-k", "q2")
+    assert run.result.ret == pytest.ExitCode.OK, run.text
+    assert "WARNING: no verdict was reached: none of the 1 claims could be decided" in run.text
+    assert run_suite(*unlabelled, "-k", "q2", "--strict-verdicts").result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "no verdict was reached" not in run_suite(*unlabelled, "-k", "q1").text
+
+
+def start(tmp_path: Path) -> tuple[subprocess.Popen, Path]:
+    """A run in a process of its own, stopped by hand, and its temporary folder."""
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(THEOREM), "--model", str(GOLDEN)]
+    words += [
+        "--dataset",
+        "scenes",
+        "--max-images",
+        "2000",
+        "--no-cache",
+        "--report-dir",
+        str(tmp_path / "r"),
+    ]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    for _ in range(600):
+        found = list((tmp_path / "tmp").glob(f"{temporary.PREFIX}*/cache/*/*"))
+        if found:
+            return process, next((tmp_path / "tmp").glob(f"{temporary.PREFIX}*"))
+        time.sleep(0.1)
+    process.kill()
+    raise AssertionError(process.communicate()[0])
+
+
+def test_a_terminated_run_cleans_up(tmp_path):
+    process, folder = start(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    text = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, text
+    assert not folder.exists()
+    assert "Exit: terminated" in text
+
+
+def test_a_killed_runs_folder_goes_at_the_next_start(tmp_path, monkeypatch):
+    process, folder = start(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    later = time.time() + 2 * temporary.YOUNG_S
+    assert temporary.remove_stale(later) == []  # held by a living process
+    process.kill()
+    process.communicate(timeout=60)
+    assert folder.exists()
+    assert temporary.remove_stale() == []  # too young to be sure
+    assert temporary.remove_stale(later) == [folder]
+    assert not folder.exists()
+
+
+def test_other_folders_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "geolip-theorems-notes").mkdir()
+    (tmp_path / "geolip-theorems-link").symlink_to(tmp_path / "geolip-theorems-notes")
+    with temporary.temporary_folder() as mine:
+        assert temporary.remove_stale(time.time() + 1e6) == []
+        assert mine.exists()
+    assert not mine.exists()
+    assert (tmp_path / "geolip-theorems-notes").exists()
