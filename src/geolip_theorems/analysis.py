@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,11 @@ from .extraction import Extraction, Maps
 from .extraction.cache import MapsCache
 from .extraction.gallery import gallery_arrays
 from .measures import MEASURES_VERSION, calibrated, seed_accuracies, seed_protocol
-from .measures.decisions import Attribution, attribution, decide
-from .measures.per_image import per_image_arrays
+from .measures.arrays import image_groups, image_labels
+from .measures.attribution import Attribution, attribution, contributions, inflation_of
+from .measures.decisions import decide
+from .measures.per_image import packed, per_image_arrays, unpacked
+from .measures.probes import out_of_fold_hits
 from .model.config import SVAEConfig
 from .model.patch_svae import PatchSVAE
 from .model.sources import random_twin, weights_sha256
@@ -48,13 +51,13 @@ class Analysis:
     """A subject's maps and what was measured on them.
 
     Attributes:
-        hits: (R, N) bool a probe, out of fold; None where there are none.
+        hits: (R, N) bool a probe, out of fold; empty where there are none.
     """
 
     maps: Maps
     record: SubjectRecord
     subject: Subject
-    hits: Mapping[str, np.ndarray] | None = None
+    hits: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def companion(self) -> dict[str, np.ndarray]:
@@ -96,6 +99,7 @@ def analyse(
         seed = cache.analysis(entry, seed_key, lambda: _seed_figures(maps, options.seed))
         done(1)
         figures = cache.analysis(entry, {**fair, "what": "calibrated"}, lambda: _calibrated(maps, subject))
+        hits = cache.analysis(entry, {**fair, "what": "hits"}, lambda: packed(_hits(maps, subject)))
         done(2)
     timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
@@ -120,7 +124,7 @@ def analyse(
     ]
     for verdict in record.verdicts:
         verdict.probe = options.probe if verdict.question in PROBE_QUESTIONS else None
-    return Analysis(maps, record, subject)
+    return Analysis(maps, record, subject, unpacked(hits))
 
 
 def verdict_on(
@@ -157,7 +161,15 @@ def verdict_on(
         )
     p = look_up(measurements["calibrated"], claim.p_from) if claim.p_from else None
     decision = decide(
-        value, ci95, claim.threshold, claim.comparison, p, n=n, needs_p=claim.p_from is not None and labelled
+        value,
+        ci95,
+        claim.threshold,
+        claim.comparison,
+        p,
+        n=n,
+        units=figure.get("units"),
+        reach=figure.get("reach"),
+        needs_p=claim.p_from is not None and labelled,
     )
     return Verdict(
         **shared,
@@ -220,12 +232,27 @@ def _calibrated(maps: Maps, subject: Subject) -> dict[str, Any]:
     return calibrated(maps, seed=options.seed, probe=options.probe, device=options.device)
 
 
+def _hits(maps: Maps, subject: Subject) -> dict[str, np.ndarray]:
+    labels, options = image_labels(maps), subject.options
+    if labels is None:
+        return {}
+    return out_of_fold_hits(maps, labels, image_groups(maps), options.seed, options.probe, options.device)
+
+
 @dataclass(frozen=True)
 class Controls:
-    """The calibrated figures of the subject and of its twins, on the same images."""
+    """The calibrated figures of the subject and of its twins, on the same images.
+
+    Attributes:
+        subject, twins: calibrated figures. own, others: what single images add to the claims' figures, see
+            :func:`contributions`. groups: of the images, or None.
+    """
 
     subject: dict[str, Any]
     twins: list[dict[str, Any]]
+    own: dict[str, np.ndarray]
+    others: list[dict[str, np.ndarray]]
+    groups: np.ndarray | None
     images: int
     seeds: list[int]
 
@@ -247,15 +274,28 @@ def _controls(
     short = {**key, "what": "control", "images": count}
     seeds = list(range(FIRST_TWIN_SEED, FIRST_TWIN_SEED + options.controls))
     with watch("measuring random-weight twins", options.controls + 1) as done:
-        own = cache.analysis(entry, short, lambda: _calibrated(part, subject))
+        measured = [_control(part, entry, subject, cache, short)]
         done(1)
-        twins = []
         for seed in seeds:
             twin = twin_of(subject, seed, chosen)
             twin_maps, twin_entry = _maps(twin, ablated, cache, unwatched, {})
-            twins.append(cache.analysis(twin_entry, short, lambda m=twin_maps: _calibrated(m, subject)))
-            done(1 + len(twins))
-    return Controls(own, twins, count, seeds)
+            measured.append(_control(twin_maps, twin_entry, subject, cache, short))
+            done(len(measured))
+    figures, parts = zip(*measured, strict=True)
+    return Controls(
+        figures[0], list(figures[1:]), parts[0], list(parts[1:]), image_groups(part), count, seeds
+    )
+
+
+def _control(
+    maps: Maps, entry: Path, subject: Subject, cache: MapsCache, key: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Calibrated figures of the controls' images, and what each image adds to the claims'."""
+    figures = cache.analysis(entry, key, lambda: _calibrated(maps, subject))
+    hits = unpacked(
+        cache.analysis(entry, {**key, "what": "control hits"}, lambda: packed(_hits(maps, subject)))
+    )
+    return figures, contributions(per_image_arrays(maps, hits))
 
 
 def twin_of(subject: Subject, seed: int, images: np.ndarray) -> Subject:
@@ -271,7 +311,15 @@ def _attribution(claim: Claim, controls: Controls | None) -> Attribution | None:
         return None
     own = look_up(controls.subject, claim.metric) or {}
     twins = [look_up(twin, claim.metric) or {} for twin in controls.twins]
-    return attribution(own, twins, claim.comparison)
+    return attribution(
+        own,
+        twins,
+        claim.comparison,
+        own=controls.own.get(claim.metric),
+        others=[parts[claim.metric] for parts in controls.others if claim.metric in parts],
+        groups=controls.groups,
+        inflation=inflation_of(claim.metric),
+    )
 
 
 def _with_twins(figures: dict[str, Any], controls: Controls | None) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from .calibration_cells import CELLS, Cell
+from .calibration_cells import Cell
+from .calibration_probes import CELLS
 from .errors import InputError, unknown
 from .measures.decisions import Decision, decide
 

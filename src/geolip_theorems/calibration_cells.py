@@ -1,4 +1,4 @@
-"""Simulated subjects whose true figures are known, one kind a cell."""
+"""Simulated subjects whose true figures are known, one kind a cell: questions 1, 2, 3 and 6."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from scipy import optimize
 
 from .measures.boundaries import rank_correlation
 from .measures.classes import class_structure
-from .measures.features import SIGNALS, standardised
 from .measures.modes import mode_structure
-from .measures.nested import cross_validated
-from .measures.probes import COMBINATIONS, lift_figures
 from .measures.resampling import mean_figure
 from .measures.spatial import spatial_structure
 
-VALUES = 48  # residuals a patch
+PIXELS = 16  # a patch
 SIDE = 8
 N_PERMUTATIONS = 299
-Q4_LIFT = 0.447  # mean of 60 simulated subjects; their mean smallest detectable lift was 0.18
+N_NULL = 199
+UNEVEN = (3, 4, 5, 6, 8, 12, 18, 24)  # images a group
 
 
 @dataclass(frozen=True)
@@ -52,19 +50,25 @@ class Cell:
     detectable: bool = False
 
 
-def spatial(rng: np.random.Generator, n: int, cv: float, spread: float = 0.0) -> dict[str, Any]:
-    """Gaussian residuals around maps of a given CV, the root mean square over images where it varies."""
+def spatial(
+    rng: np.random.Generator, n: int, cv: float, spread: float = 0.0, grey: bool = False
+) -> dict[str, Any]:
+    """Gaussian residuals around maps of a given CV, the root mean square over images where it varies.
+
+    A pixel's three channels are independent, or the same: grey residuals.
+    """
     pattern = rng.standard_normal((n, SIDE * SIDE))
     pattern -= pattern.mean(1, keepdims=True)
     pattern /= pattern.std(1, ddof=1, keepdims=True)
     each = cv * np.sqrt(1 + spread * rng.choice([-1.0, 1.0], (n, 1)))
     mean = np.maximum(1 + each * pattern, 1e-3)
-    # A patch's mean of squares and their variance are those of 48 squared normals.
-    squared = rng.chisquare(1, (n, SIDE * SIDE, VALUES)) * mean[..., None]
+    # The mean square of k normals is a gamma variable of shape k / 2 and mean 1.
+    half = 0.5 if grey else 1.5
+    squared = rng.standard_gamma(half, (n, SIDE * SIDE, PIXELS)) / half * mean[..., None]
     error, var = squared.mean(-1), squared.var(-1)
     shape = (n, SIDE, SIDE)
     seed = int(rng.integers(2**31))
-    return spatial_structure(error.reshape(shape), var.reshape(shape), VALUES, seed=seed, n_null=1)[
+    return spatial_structure(error.reshape(shape), var.reshape(shape), PIXELS, seed=seed, n_null=N_NULL)[
         "corrected"
     ]
 
@@ -79,44 +83,110 @@ def class_maps(n_classes: int, cosine: float) -> np.ndarray:
 
 
 def classes(
-    rng: np.random.Generator, per_class: int, n_classes: int, cosine: float, noise: float = 0.3
+    rng: np.random.Generator, sizes: tuple[int, ...], cosine: float, noise: float = 0.3
 ) -> dict[str, Any]:
-    """Maps scattered around class means in brightness and in every patch."""
-    y = np.repeat(np.arange(n_classes), per_class)
+    """Maps scattered around class means in brightness and in every patch; classes of these sizes."""
+    return _cosine(rng, np.repeat(np.arange(len(sizes)), sizes), None, cosine, noise)
+
+
+def blocks(rng: np.random.Generator, groups: int, cosine: float) -> dict[str, Any]:
+    """Groups of unequal size, each of one class, that have a map of their own in common."""
+    size = np.tile(np.repeat([2, 4, 8], 2), groups)[: 2 * groups]
+    g = np.repeat(np.arange(2 * groups), size)
+    return _cosine(rng, g % 2, g, cosine, 0.3, of_group=0.3)
+
+
+def crossed_classes(
+    rng: np.random.Generator, groups: int, cosine: float, interaction: float
+) -> dict[str, Any]:
+    """Every group holds every class; what a class's maps are like changes from group to group by chance."""
+    y, g = crossed(groups)
+    return _cosine(rng, y, g, cosine, 0.3, of_group=0.3, of_cell=interaction)
+
+
+def crossed(groups: int, n_classes: int = 3, per_cell: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and groups (N,): each group holds as many images of each class."""
+    cells = np.repeat(np.arange(groups * n_classes), per_cell)
+    return cells % n_classes, cells // n_classes
+
+
+def _cosine(
+    rng: np.random.Generator,
+    y: np.ndarray,
+    g: np.ndarray | None,
+    cosine: float,
+    noise: float,
+    of_group: float = 0.0,
+    of_cell: float = 0.0,
+) -> dict[str, Any]:
+    n_classes, places = int(y.max()) + 1, SIDE * SIDE
     x = class_maps(n_classes, cosine)[y] * np.exp(0.3 * rng.standard_normal((len(y), 1)))
-    x = (x + noise * rng.standard_normal(x.shape)).reshape(len(y), SIDE, SIDE)
-    names = [str(c) for c in range(n_classes)]
-    seed = int(rng.integers(2**31))
-    return class_structure(x, y, names, seed=seed, n_splits=10, n_permutations=N_PERMUTATIONS)["min"]
+    x = x + noise * rng.standard_normal(x.shape)
+    if g is not None:
+        x += of_group * rng.standard_normal((g.max() + 1, places))[g]
+        x += of_cell * rng.standard_normal((g.max() + 1, n_classes, places))[g, y]
+    names, seed = [str(c) for c in range(n_classes)], int(rng.integers(2**31))
+    x = x.reshape(len(y), SIDE, SIDE)
+    found = class_structure(x, y, names, groups=g, seed=seed, n_splits=10, n_permutations=N_PERMUTATIONS)
+    return found["min"]
 
 
 def modes(rng: np.random.Generator, n: int, share: float, by_class: bool) -> dict[str, Any]:
     """Mode 0 costs most but in a share of the patches; there another, of the class or any other."""
     y = np.arange(n) % 3
-    D = 4
-    cost = rng.random((n, SIDE, SIDE, D))
-    dominant = np.zeros((n, SIDE, SIDE), np.int64)
-    moved = rng.random(dominant.shape) < share
-    other = (
-        np.broadcast_to(1 + y[:, None, None], dominant.shape)
-        if by_class
-        else rng.integers(1, D, dominant.shape)
-    )
-    dominant[moved] = other[moved]
-    np.put_along_axis(cost, dominant[..., None], 2.0, -1)
-    zero = np.zeros((n, SIDE, SIDE))
+    other = np.broadcast_to(1 + y[:, None, None], (n, SIDE, SIDE))
+    return _share(rng, y, None, share, other if by_class else rng.integers(1, 4, other.shape))
+
+
+def crossed_modes(rng: np.random.Generator, groups: int, share: float, by_class: float) -> dict[str, Any]:
+    """Which other mode it is goes, patch by patch, with class (``by_class`` of them) or class x group.
+
+    In every group chance gives every class a mode of its own, for the rest of its patches.
+    """
+    y, g = crossed(groups)
+    of_cell = rng.integers(1, 4, (groups, 3))[g, y]
+    of_class = rng.random((len(y), SIDE, SIDE)) < by_class
+    return _share(rng, y, g, share, np.where(of_class, 1 + y[:, None, None], of_cell[:, None, None]))
+
+
+def _share(
+    rng: np.random.Generator, y: np.ndarray, g: np.ndarray | None, share: float, other: np.ndarray
+) -> dict[str, Any]:
+    cost = rng.random((*other.shape, 4))
+    moved = rng.random(other.shape) < share
+    np.put_along_axis(cost, np.where(moved, other, 0)[..., None], 2.0, -1)
+    zero, seed = np.zeros(other.shape), int(rng.integers(2**31))
     return mode_structure(
-        np.ones(cost.shape), zero, cost, cost, labels=y, names="abc", seed=int(rng.integers(2**31)),
+        np.ones(cost.shape), zero, cost, cost, labels=y, names="abc", groups=g, seed=seed,
         n_permutations=N_PERMUTATIONS,
     )["share"]  # fmt: skip
 
 
+def rounding(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    """No mode matters: errors without a mode differ from the error by the rounding of float32 alone."""
+    error = rng.gamma(2.0, 0.1, (n, SIDE, SIDE)).astype(np.float32)
+    without = (error[..., None] * (1 + 1e-6 * rng.standard_normal((n, SIDE, SIDE, 4)))).astype(np.float32)
+    return mode_structure(np.ones(without.shape), error, without, without)["share"]
+
+
 def gradients(rng: np.random.Generator, n: int, correlation: float) -> dict[str, Any]:
     """Error and gradient maps whose expected Spearman correlation is known."""
-    r = pearson_for(correlation, SIDE * SIDE)
-    a = rng.standard_normal((n, SIDE * SIDE))
+    return mean_figure(_correlations(rng, np.full(n, correlation)), seed=int(rng.integers(2**31)))
+
+
+def grouped_gradients(rng: np.random.Generator, correlation: float, spread: float) -> dict[str, Any]:
+    """The same in few groups of unequal size, whose correlations are this much more, or less."""
+    g = np.repeat(np.arange(len(UNEVEN)), UNEVEN)
+    of_group = correlation + spread * rng.choice([-1, 1], len(UNEVEN))
+    return mean_figure(_correlations(rng, of_group[g]), g, seed=int(rng.integers(2**31)))
+
+
+def _correlations(rng: np.random.Generator, expected: np.ndarray) -> np.ndarray:
+    known = {value: pearson_for(value, SIDE * SIDE) for value in np.unique(expected)}
+    r = np.array([known[value] for value in expected])[:, None]
+    a = rng.standard_normal((len(expected), SIDE * SIDE))
     b = r * a + np.sqrt(1 - r**2) * rng.standard_normal(a.shape)
-    return mean_figure(rank_correlation(np.exp(a), np.exp(b)), seed=int(rng.integers(2**31)))
+    return rank_correlation(np.exp(a), np.exp(b))
 
 
 def pearson_for(spearman: float, n: int) -> float:
@@ -131,58 +201,46 @@ def pearson_for(spearman: float, n: int) -> float:
     return float(optimize.brentq(excess, -1, 1))
 
 
-def probes(
-    rng: np.random.Generator, n: int, strengths: tuple[float, float, float], lift: str
-) -> dict[str, Any]:
-    """Normal features around random class means, release, eigenvalues and friction this far apart.
-
-    Combinations are fitted only where the lift is one of theirs; they are most of the cost.
-    """
-    y = np.arange(n) % 3
-    features = {}
-    for name, strength in zip(SIGNALS, strengths, strict=True):
-        direction = rng.standard_normal((3, 12))
-        direction -= direction.mean(0)
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        features[name] = {"raw": standardised(strength * direction[y] + rng.standard_normal((n, 12)))}
-    seed = int(rng.integers(2**31))
-    joined = COMBINATIONS if "all" in lift or "+" in lift else {}
-    found = cross_validated(features, y, None, combinations=joined, best_of=SIGNALS, seed=seed)
-    return lift_figures({name: f.hits for name, f in found.items()}, 1 / 3, None, "simulated", seed)[lift]
-
-
 def _cells() -> list[Cell]:
-    none, some, unlike = (0.0, 0.0, 0.0), (1.5, 1.5, 1.5), (2.0, 1.0, 0.5)
-    q1 = {"threshold": 0.1, "comparison": ">", "images": 80}
+    q1 = {"threshold": 0.1, "comparison": ">", "images": 80, "needs_p": True}
     q2 = {"threshold": 0.99, "comparison": "<", "needs_p": True}
-    q3 = {"threshold": 0.05, "comparison": ">", "images": 60, "needs_p": True}
+    q3 = {"threshold": 0.05, "comparison": ">", "needs_p": True}
     q6 = {"threshold": 0.1, "comparison": ">", "images": 80}
-    q4 = {"threshold": 0.0, "comparison": ">", "images": 150}
     found = {"true": True, "detectable": True}
-    probe = partial(probes, n=150)
     return [
         # A CV of 0 is where the root has a kink, far below the threshold: only the verdict counts there.
         Cell("q1 no structure", partial(spatial, n=80, cv=0.0), 0.0, true=False, covers=False, **q1),
+        Cell("q1 grey residuals", partial(spatial, n=80, cv=0.0, grey=True), 0.0, true=False, covers=False,
+             **q1),
+        Cell("q1 grey threshold", partial(spatial, n=80, cv=0.1, grey=True), 0.1, true=False, **q1),
         Cell("q1 threshold", partial(spatial, n=80, cv=0.1), 0.1, true=False, **q1),
         Cell("q1 unlike images", partial(spatial, n=80, cv=0.1, spread=0.8), 0.1, true=False, **q1),
         Cell("q1 planted", partial(spatial, n=80, cv=0.13), 0.13, **found, **q1),
-        Cell("q2 identical", partial(classes, per_class=12, n_classes=4, cosine=1.0, noise=1.0), 1.0,
-             true=False, images=48, **q2),
-        Cell("q2 threshold", partial(classes, per_class=40, n_classes=2, cosine=0.99), 0.99, true=False,
-             images=80, **q2),
-        Cell("q2 planted", partial(classes, per_class=40, n_classes=4, cosine=0.97), 0.97, images=160,
-             **found, **q2),
-        Cell("q3 not with class", partial(modes, n=60, share=0.3, by_class=False), 0.3, true=False, **q3),
-        Cell("q3 threshold", partial(modes, n=60, share=0.05, by_class=True), 0.05, true=False, **q3),
-        Cell("q3 planted", partial(modes, n=60, share=0.065, by_class=True), 0.065, **found, **q3),
-        Cell("q4 no signal", partial(probe, strengths=none, lift="release-chance"), 0.0, true=False, **q4),
-        Cell("q4 equal", partial(probe, strengths=some, lift="release-friction"), 0.0, true=False, **q4),
-        Cell("q4 planted", partial(probe, strengths=unlike, lift="release-friction"), Q4_LIFT,
-             covers=False, **found, **q4),
-        Cell("q5 nothing added", partial(probe, strengths=(0.0, 1.5, 0.0), lift="all-eigenvalues"), 0.0,
-             true=False, covers=False, **q4),
+        Cell("q2 identical", partial(classes, sizes=(12,) * 4, cosine=1.0, noise=1.0), 1.0, true=False,
+             images=48, **q2),
+        Cell("q2 threshold", partial(classes, sizes=(40, 40), cosine=0.99), 0.99, true=False, images=80, **q2),
+        Cell("q2 small class", partial(classes, sizes=(6, 74), cosine=0.99), 0.99, true=False, images=80,
+             **q2),
+        Cell("q2 uneven blocks", partial(blocks, groups=9, cosine=0.99), 0.99, true=False, images=84, **q2),
+        Cell("q2 class x group", partial(crossed_classes, groups=12, cosine=1.0, interaction=0.5), 1.0,
+             true=False, images=144, **q2),
+        Cell("q2 planted", partial(classes, sizes=(40,) * 4, cosine=0.97), 0.97, images=160, **found, **q2),
+        Cell("q2 planted in groups", partial(crossed_classes, groups=12, cosine=0.9, interaction=0.5), 0.9,
+             images=144, **found, **q2),
+        Cell("q3 not with class", partial(modes, n=60, share=0.3, by_class=False), 0.3, true=False,
+             images=60, **q3),
+        Cell("q3 class x group", partial(crossed_modes, groups=12, share=0.3, by_class=0.0), 0.3,
+             true=False, images=144, **q3),
+        Cell("q3 rounding", partial(rounding, n=80), 0.0, true=False, images=80, **q3 | {"needs_p": False}),
+        Cell("q3 threshold", partial(modes, n=60, share=0.05, by_class=True), 0.05, true=False, images=60,
+             **q3),
+        Cell("q3 planted", partial(modes, n=60, share=0.065, by_class=True), 0.065, images=60, **found, **q3),
+        Cell("q3 planted in groups", partial(crossed_modes, groups=12, share=0.3, by_class=0.5), 0.3,
+             images=144, **found, **q3),
         Cell("q6 unrelated", partial(gradients, n=80, correlation=0.0), 0.0, true=False, **q6),
         Cell("q6 threshold", partial(gradients, n=80, correlation=0.1), 0.1, true=False, **q6),
+        Cell("q6 few uneven groups", partial(grouped_gradients, correlation=0.1, spread=0.05), 0.1,
+             true=False, **q6 | {"images": sum(UNEVEN)}),
         Cell("q6 planted", partial(gradients, n=80, correlation=0.14), 0.14, **found, **q6),
     ]  # fmt: skip
 

@@ -53,9 +53,18 @@ def test_the_model_is_left_as_it_was(model):
 
 
 def test_twins_can_be_asked_for(model):
-    record = measure(model, pixels(), ablation_images=4, controls=2)
-    assert len(record.measurements["controls"]["twins"]) == 2
-    assert isinstance(record.verdicts[0].attributed, bool)
+    record = measure(model, pixels(), ablation_images=4, controls=3)
+    assert len(record.measurements["controls"]["twins"]) == 3
+    about = {verdict.claim: verdict.attribution for verdict in record.verdicts}
+    assert about["spatial_cv"]["twin"]["n"] == 3
+    for claim in ("spatial_cv", "gradient"):
+        assert "paired over images" in about[claim]["difference"]["method"]
+
+
+def test_two_twins_show_nothing(model):
+    verdict = measure(model, pixels(), ablation_images=4, controls=2).verdicts[0]
+    assert verdict.attributed is None
+    assert "at least 3 are needed" in verdict.attribution["reason"]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def test_a_run_leaves_a_full_record(run_suite):
     for verdict in subject["verdicts"]:
         assert verdict["verdict"] in ("holds", "fails", "inconclusive")
         assert verdict["ci95"][0] <= verdict["value"] <= verdict["ci95"][1]
-        assert isinstance(verdict["attributed"], bool)
+        assert verdict["attributed"] in (True, False, None)
+        assert verdict["attribution"]["reason"]
     assert subject["timings"]["extraction_s"] > 0
     assert run.results["environment"]["packages"]["torch"]
     for written in ("reports/latest/results.json", "junit.xml"):

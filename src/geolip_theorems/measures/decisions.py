@@ -1,22 +1,22 @@
-"""From figures to verdicts: when a claim holds, fails or stays open, and when it is the model's doing."""
+"""From figures to verdicts: when a claim holds, fails or stays open, and what would decide it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from ..errors import InputError
 
 Verdict = Literal["holds", "fails", "inconclusive"]
 ALPHA = 0.01
-Z_INTERVAL = 1.959964  # half-width of a 95 % interval in standard errors
-Z_POWER = 0.841621  # for a decision four times in five
-HOPELESS = 1e4  # an interval that would have to shrink by more suggests no number of images
+POWER = 0.80  # the chance with which a decision is promised
+WORTH_SUGGESTING = 0.2  # a larger p says nothing about the size of an effect
+MOST_TIMES = 100  # the present number of images; above, the sample does not suggest a number
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,6 @@ class Decision:
     n_to_decide: int | None = None
 
 
-@dataclass(frozen=True)
-class Attribution:
-    """Whether a claim is the trained model's doing; None where that cannot be told.
-
-    Attributes:
-        twin: the random twins' ``value`` (mean), ``std``, ``n`` and the ``range`` a subject must leave.
-    """
-
-    attributed: bool | None
-    reason: str
-    twin: dict[str, Any] | None = None
-
-
 def decide(
     value: float | None,
     ci95: Sequence[float] | None,
@@ -49,6 +36,8 @@ def decide(
     p: float | None = None,
     *,
     n: int | None = None,
+    units: int | None = None,
+    reach: float | None = None,
     needs_p: bool = False,
     alpha: float = ALPHA,
 ) -> Decision:
@@ -59,13 +48,15 @@ def decide(
         comparison: ``">"`` or ``"<"``.
         p: of the claim's null, where the claim has one.
         n: images the estimate rests on, for ``n_to_decide``.
+        units: groups of images where these, not images, are what is independent.
+        reach: the interval's half-width in standard errors, where it is not Student's t for these units.
         needs_p: the claim needs a p; without one it cannot hold.
 
     Returns:
         ``holds`` where the whole interval is on the claim's side and p < alpha; ``fails`` where the whole
         interval is on the other; else ``inconclusive``. An end on the threshold is on neither side.
-        ``n_to_decide`` scales the interval with one over the square root of n until the verdict would be
-        reached with a probability of 80 %, if the value is the true one.
+        ``n_to_decide`` see :func:`units_to_decide`; images, in groups of the present size where units are
+        groups.
 
     Raises:
         InputError: another comparison.
@@ -80,76 +71,70 @@ def decide(
     if far < 0:
         return Decision("fails", f"{span} is wholly on the other side of {threshold:g}")
     if near <= 0:
-        more = _images_for_interval(sign * (value - threshold), near, far, n)
-        return Decision("inconclusive", f"{span} holds {threshold:g}{_suggest(more)}", more)
+        distance = sign * (value - threshold)
+        half = distance - near if distance > 0 else far - distance
+        more, words = _suggest(
+            units_to_decide(distance, half, n if units is None else units, reach), n, units
+        )
+        return Decision("inconclusive", f"{span} holds {threshold:g}{words}", more)
     if p is None and needs_p:
         return Decision("inconclusive", f"{span} is on the claim's side but its null was not tested")
     if p is not None and not p < alpha:
-        more = _images_for_p(p, alpha, n)
-        return Decision(
-            "inconclusive", f"{span} is on the claim's side but p = {p:.3g}{_suggest(more)}", more
-        )
+        more, words = _suggest(_units_for_p(p, alpha, n if units is None else units), n, units)
+        return Decision("inconclusive", f"{span} is on the claim's side but p = {p:.3g}{words}", more)
     extra = "" if p is None else f" and p = {p:.3g}"
     return Decision("holds", f"{span} is wholly on the claim's side of {threshold:g}{extra}")
 
 
-def _images_for_interval(distance: float, near: float, far: float, n: int | None) -> int | None:
-    if n is None or distance == 0:
-        return None
-    reach = distance - near if distance > 0 else far - distance
-    ratio = reach / abs(distance)
-    if not ratio < HOPELESS:
-        return None
-    return math.ceil(n * (ratio * (Z_INTERVAL + Z_POWER) / Z_INTERVAL) ** 2)
+def units_to_decide(
+    distance: float, half: float, units: int | None, reach: float | None = None
+) -> int | None:
+    """Independent units (images, or groups) at which the interval would leave the threshold.
 
-
-def _images_for_p(p: float, alpha: float, n: int | None) -> int | None:
-    seen = float(stats.norm.isf(p))
-    if n is None or not seen > 0:
-        return None
-    ratio = (float(stats.norm.isf(alpha)) + Z_POWER) / seen
-    return math.ceil(n * ratio**2) if ratio < HOPELESS else None
-
-
-def _suggest(n: int | None) -> str:
-    return "" if n is None else f"; about {n:,} images would probably decide it"
-
-
-def attribution(
-    subject: Mapping[str, Any], twins: Sequence[Mapping[str, Any]], comparison: str
-) -> Attribution:
-    """Is the subject beyond its random twins in the claim's direction?
-
-    The range to leave joins the 95 % prediction range of one more twin (mean and standard deviation over
-    the twins, Student's t) with every twin's own interval; the subject's whole interval must be past it.
-    Fewer than two twins have no spread, and the answer is None.
+    The standard error, half / reach, is taken to shrink with one over the root of the units, the reach to
+    keep its tail probability while its degrees of freedom grow; the number is the least m with
+    (reach(m) + t_0.8(m)) x error(m) <= |distance|, which is a decision four times in five if the present
+    estimate is the truth.
 
     Args:
-        subject: a figure (``value``, ``ci95``) measured as the twins were, on the same images.
-        twins: the same figure of models of the same shape with random weights.
-        comparison: the claim's, ``">"`` or ``"<"``.
+        distance: of the estimate from the threshold.
+        half: the interval's half-width towards the threshold.
+        units: at present. reach: half-width in standard errors; default Student's t, 95 %.
+
+    Returns:
+        None where the estimate is on the threshold, nothing is known of the units, or more than a hundred
+        times the present number would be needed.
     """
-    if comparison not in (">", "<"):
-        raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")
-    known = [t for t in twins if t.get("value") is not None]
-    if subject.get("value") is None or subject.get("ci95") is None:
-        return Attribution(None, "the subject's figure or its interval is undefined")
-    if len(known) < 2:
-        return Attribution(None, f"{len(known)} random twins; at least 2 are needed for a spread")
-    values = np.array([t["value"] for t in known], np.float64)
-    mean, std = float(values.mean()), float(values.std(ddof=1))
-    reach = float(stats.t.ppf(0.975, len(values) - 1)) * std * math.sqrt(1 + 1 / len(values))
-    ends = [end for t in known if t.get("ci95") is not None for end in t["ci95"]]
-    low, high = min([mean - reach, *ends]), max([mean + reach, *ends])
-    twin = {"value": mean, "std": std, "n": len(known), "range": [low, high]}
-    beyond = subject["ci95"][0] > high if comparison == ">" else subject["ci95"][1] < low
-    place = "beyond" if beyond else "not beyond"
-    text = f"interval {subject['ci95'][0]:.4g} to {subject['ci95'][1]:.4g} is {place} the twins' range"
-    return Attribution(bool(beyond), f"{text} {low:.4g} to {high:.4g}", twin)
+    if units is None or units < 3 or not abs(distance) > 0 or not half > 0:
+        return None
+    reach = float(stats.t.ppf(0.975, units - 1)) if reach is None else reach
+    tail = float(stats.t.sf(reach, units - 1))
+    error = half / reach
+
+    def excess(m: float) -> float:
+        need = stats.t.isf(tail, m - 1) + stats.t.isf(1 - POWER, m - 1)
+        return float(need * error * math.sqrt(units / m) - abs(distance))
+
+    most = MOST_TIMES * units
+    if excess(most) > 0:
+        return None
+    return math.ceil(optimize.brentq(excess, 2, most)) if excess(2) > 0 else 2
 
 
-def attributed(
-    subject: Mapping[str, Any], twins: Sequence[Mapping[str, Any]], comparison: str
-) -> bool | None:
-    """:func:`attribution`'s answer alone."""
-    return attribution(subject, twins, comparison).attributed
+def _units_for_p(p: float, alpha: float, units: int | None) -> int | None:
+    """The same for a null: its normal score is taken to grow with the root of the units."""
+    if units is None or not p <= WORTH_SUGGESTING:
+        return None
+    need = float(stats.norm.isf(alpha)) + float(stats.norm.isf(1 - POWER))
+    more = math.ceil(units * (need / float(stats.norm.isf(p))) ** 2)
+    return more if more <= MOST_TIMES * units else None
+
+
+def _suggest(more: int | None, n: int | None, units: int | None) -> tuple[int | None, str]:
+    """Images that would decide, and the words for it."""
+    if more is None or n is None:
+        return None, ""
+    if units is None:
+        return more, f"; about {more:,} images would probably decide it"
+    images = math.ceil(more * n / units)
+    return images, f"; about {more:,} groups of images ({images:,} images) would probably decide it"

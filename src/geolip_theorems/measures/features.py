@@ -10,6 +10,8 @@ from ..errors import InputError
 from .seed import mode_energy
 
 SIGNALS = ("release", "eigenvalues", "friction")
+SIGNED = ("patch_means",)  # no logarithm
+COUNTS = ("settle",)  # of iterations, 0 among them: log(1 + x)
 LOG_FLOOR = 1e-6  # of the median positive value; keeps an exact zero finite
 LEAST_STD = 1e-8  # of a column, relative to the largest of its group: below, it is constant
 
@@ -21,35 +23,41 @@ def feature_groups(maps: Any) -> dict[str, Group]:
 
     Returns:
         ``release``, ``eigenvalues``, ``friction``, ``settle``, ``mode_energy``, ``patch_means`` and
-        ``input_variance``, those the maps hold; each ``{"raw": (N, p)}``, the heavy-tailed ones also
-        ``"log"``. Columns are divided by their standard deviation over all images and by the root of
-        their number, so that an image's squared length is about 1 in every group. The scale uses no
-        label, so it cannot make classes look different; columns that do not vary are left out.
+        ``input_variance``, those the maps hold; each ``{"raw": (N, p), "log": (N, p)}``, so that no group
+        is ahead of another by its scale alone; ``patch_means``, colours of any sign, only as they are.
+        Columns are divided by their standard deviation over all images and by the root of their number,
+        so that an image's squared length is about 1 in every group. The scale uses no label, so it cannot
+        make classes look different; columns that do not vary are left out.
 
     Raises:
         InputError: a value is not finite.
     """
     energy = mode_energy(np.asarray(maps.S, np.float32))
-    sources: dict[str, tuple[Any, bool]] = {
-        "release": (maps.error, True),
-        "eigenvalues": (maps.S, False),
-        "friction": (maps.friction, True),
-        "settle": (getattr(maps, "settle", None), False),
-        "mode_energy": (energy, False),
-        "patch_means": (getattr(maps, "input_mean", None), False),
-        "input_variance": (getattr(maps, "input_var", None), True),
+    sources: dict[str, Any] = {
+        "release": maps.error,
+        "eigenvalues": maps.S,
+        "friction": maps.friction,
+        "settle": getattr(maps, "settle", None),
+        "mode_energy": energy,
+        "patch_means": getattr(maps, "input_mean", None),
+        "input_variance": getattr(maps, "input_var", None),
     }
     groups: dict[str, Group] = {}
-    for name, (array, heavy_tailed) in sources.items():
+    for name, array in sources.items():
         if array is None:
             continue
         x = np.asarray(array, np.float64).reshape(len(array), -1)
         if not np.isfinite(x).all():
             raise InputError(f"{name} features hold values that are not finite; probes need finite numbers")
         groups[name] = {"raw": standardised(x)}
-        if heavy_tailed:
-            groups[name]["log"] = standardised(logarithm(x))
+        if name not in SIGNED:
+            groups[name]["log"] = standardised(in_logarithms(name, x))
     return groups
+
+
+def in_logarithms(name: str, x: np.ndarray) -> np.ndarray:
+    """A feature group's values in logarithms: log(1 + x) of counts, else see :func:`logarithm`."""
+    return np.log1p(x) if name in COUNTS else logarithm(x)
 
 
 def logarithm(x: np.ndarray) -> np.ndarray:

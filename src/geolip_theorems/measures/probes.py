@@ -12,14 +12,15 @@ import numpy as np
 from scipy import stats
 
 from ..errors import unknown
+from .decisions import POWER
 from .features import SIGNALS, feature_groups
 from .nested import N_FOLDS, Predictions, cross_validated, too_few
 from .readout import conv_cross_validated
-from .resampling import LEVEL, figure, simultaneous_reach
+from .resampling import LEAST_UNITS, LEVEL, degrees_of_freedom, figure, simultaneous_reach, unit_name
+from .resampling import too_few as too_few_units
 
 PROBES = ("ridge", "conv")
 REPEATS = 2
-Z_POWER = 0.841621
 ALL = "release+eigenvalues+friction"
 COMBINATIONS: dict[str, tuple[str, ...]] = {
     "release+eigenvalues": ("release", "eigenvalues"),
@@ -34,11 +35,23 @@ LIFTS: dict[str, tuple[str, str]] = {
     "all-eigenvalues": (ALL, "eigenvalues"),
     "all-best_single": (ALL, "best_single"),
 }
-# Folds share most of their training images, so a cross-validated accuracy varies more than its images'
-# hits say. The factor on the standard error was fitted to simulations, see docs/calibration.md.
-INFLATION = 1.15
+OVER_CHANCE = "release-chance"
 MOST_KEPT = 8  # results of predictions(), a few hundred kilobytes each
 _KEPT: dict[str, dict[str, Predictions]] = {}
+
+
+def inflation(n_folds: int = N_FOLDS, repeats: int = REPEATS) -> float:
+    """Factor on the standard error that the hits of one repeat give for the mean over repeats.
+
+    Folds share most of their training images, so a cross-validated accuracy varies more than its images'
+    hits say. The corrected resampled variance of R x K folds is (1 / (R K) + 1 / (K - 1)) times a fold's,
+    the second term being test over training images (Nadeau and Bengio 2003; Bouckaert and Frank 2004); a
+    fold's variance is K times that of the mean over all images. 1.32 for 2 x 5 folds.
+    """
+    return math.sqrt(1 / repeats + n_folds / (n_folds - 1))
+
+
+INFLATION = inflation()
 
 
 def probe_accuracies(
@@ -78,7 +91,7 @@ def probe_accuracies(
     reason = too_few(labels, groups)
     if reason:
         none = figure(None, None, len(labels), reason)
-        return dict.fromkeys((*SIGNALS, *COMBINATIONS), none), dict.fromkeys((*LIFTS, "release-chance"), none)
+        return dict.fromkeys((*SIGNALS, *COMBINATIONS), none), dict.fromkeys((*LIFTS, OVER_CHANCE), none)
     classes, counts = np.unique(labels, return_counts=True)
     chance = float(counts.max() / len(labels))
     results = predictions(
@@ -91,12 +104,13 @@ def probe_accuracies(
     probes: dict[str, Any] = {"probe": probe, "chance": chance, "n_classes": len(classes)}
     probes |= {"n_folds": folds, "repeats": repeats}
     for name, found in results.items():
-        probes[name] = accuracy_figure(found.hits, groups, method) | {
+        probes[name] = accuracy_figure(found.hits, groups, method, folds) | {
             "null": chance,
             "per_repeat": found.hits.mean(1).tolist(),
             "chosen": _chosen(found),
         }
-    return probes, lift_figures({n: r.hits for n, r in results.items()}, chance, groups, method, seed)
+    hits = {name: found.hits for name, found in results.items()}
+    return probes, lift_figures(hits, chance, groups, method, seed, folds)
 
 
 def predictions(
@@ -180,69 +194,100 @@ def _digest(maps: Any, labels: np.ndarray, groups: np.ndarray | None, options: M
     return hashed.hexdigest()
 
 
-def accuracy_figure(hits: np.ndarray, groups: np.ndarray | None, method: str) -> dict[str, Any]:
+def accuracy_figure(
+    hits: np.ndarray, groups: np.ndarray | None, method: str, n_folds: int = N_FOLDS
+) -> dict[str, Any]:
     """The mean of hits (R, N) over repeats and images with its interval, cut to 0 .. 1.
 
     The estimand is the expected accuracy of the whole procedure, tuning included, at this training size.
+    Fewer than six images (groups) give a value and no interval.
     """
-    value, influence, error = influence_of(hits, groups)
-    df = len(influence) - 1
-    reach = float(stats.t.ppf(0.5 + LEVEL / 2, df)) * max(error, _least_error(value, len(influence)))
-    text = f"{method}; Student t over {_unit(groups)}, standard error x {INFLATION}"
-    return figure(value, (max(0.0, value - reach), min(1.0, value + reach)), hits.shape[1], text)
+    value, influence, error = influence_of(hits, groups, n_folds)
+    units, n = len(influence), hits.shape[1]
+    if units < LEAST_UNITS:
+        return figure(value, None, n, f"{method}; {too_few_units(units, groups)}")
+    df = degrees_of_freedom(_sizes(groups, n))
+    reach = float(stats.t.ppf(0.5 + LEVEL / 2, df))
+    half = reach * max(error, _least_error(value, units))
+    ends = (max(0.0, value - half), min(1.0, value + half))
+    text = f"{method}; Student t over {unit_name(groups)}, corrected resampled variance"
+    return figure(value, ends, n, text, **_counted(groups, units, reach))
 
 
 def lift_figures(
-    hits: Mapping[str, np.ndarray], chance: float, groups: np.ndarray | None, method: str, seed: int = 0
+    hits: Mapping[str, np.ndarray],
+    chance: float,
+    groups: np.ndarray | None,
+    method: str,
+    seed: int = 0,
+    n_folds: int = N_FOLDS,
 ) -> dict[str, Any]:
     """Paired differences between probes, with intervals that hold for all of them at once.
 
     Args:
-        hits: (R, N) a probe, on the same folds. chance: the majority rate.
+        hits: (R, N) a probe, on the same folds. chance: the majority rate. n_folds: in a repeat.
 
     Returns:
-        A figure a lift of ``LIFTS``: ``ci95`` simultaneous over the set (max t), ``ci95_alone``, ``p``
-        (two-sided, times the number of lifts), ``smallest_detectable``: the lift this sample would find,
-        its simultaneous interval above 0, with a chance of 80 %. And ``release-chance``: the release
-        probe less the majority rate, an interval of its own, as the majority rate is known.
+        A figure a lift of ``LIFTS``: ``ci95`` simultaneous over the set (max t), ``reach`` its half-width
+        in standard errors, ``ci95_alone``, ``p`` (two-sided, times the number of lifts),
+        ``smallest_detectable``: the lift this sample would find, its simultaneous interval above 0, with a
+        chance of 80 %. And ``release-chance``: the release probe less the majority rate, an interval of
+        its own, as the majority rate is known. Fewer than six images (groups): values without intervals.
 
     Cost: 20,000 draws of as many normal variables as there are lifts.
     """
     pairs = {name: pair for name, pair in LIFTS.items() if set(pair) <= set(hits)}
-    parts = {name: influence_of(1.0 * hits[a] - hits[b], groups) for name, (a, b) in pairs.items()}
+    parts = {name: influence_of(1.0 * hits[a] - hits[b], groups, n_folds) for name, (a, b) in pairs.items()}
     influences = np.stack([influence for _, influence, _ in parts.values()], 1)
-    df = len(influences) - 1
+    units, n = len(influences), next(iter(hits.values())).shape[1]
+    accuracy = accuracy_figure(hits["release"], groups, method, n_folds)
+    ends = None if accuracy["ci95"] is None else tuple(end - chance for end in accuracy["ci95"])
+    over_chance = figure(accuracy["value"] - chance, ends, n, accuracy["method"], null=0.0)
+    over_chance |= {key: accuracy[key] for key in ("units", "reach") if key in accuracy}
+    if units < LEAST_UNITS:
+        text = f"{method}; paired, {too_few_units(units, groups)}"
+        few = {name: figure(value, None, n, text, null=0.0) for name, (value, _, _) in parts.items()}
+        return few | {OVER_CHANCE: over_chance}
+    df = degrees_of_freedom(_sizes(groups, n))
     reach = simultaneous_reach(influences, df, seed)
     alone = float(stats.t.ppf(0.5 + LEVEL / 2, df))
-    n = next(iter(hits.values())).shape[1]
-    text = f"{method}; paired, Student t over {_unit(groups)}, standard error x {INFLATION}"
+    text = f"{method}; paired, Student t over {unit_name(groups)}, corrected resampled variance"
+    text += f"; simultaneous over {len(parts)} lifts"
     lifts: dict[str, Any] = {}
     for name, (value, _, error) in parts.items():
         ends = (value - reach * error, value + reach * error)
         p = 1.0 if error == 0 else float(2 * stats.t.sf(abs(value) / error, df))
-        lifts[name] = figure(value, ends, n, f"{text}; simultaneous over {len(parts)} lifts", null=0.0) | {
+        lifts[name] = figure(value, ends, n, text, null=0.0, **_counted(groups, units, reach)) | {
             "ci95_alone": [value - alone * error, value + alone * error],
             "p": min(1.0, p * len(parts)),
-            "smallest_detectable": (reach + Z_POWER) * error,
+            "smallest_detectable": (reach + float(stats.t.ppf(POWER, df))) * error,
         }
-    accuracy = accuracy_figure(hits["release"], groups, method)
-    ends = tuple(end - chance for end in accuracy["ci95"])
-    lifts["release-chance"] = figure(accuracy["value"] - chance, ends, n, accuracy["method"], null=0.0)
-    return lifts
+    return lifts | {OVER_CHANCE: over_chance}
 
 
-def influence_of(values: np.ndarray, groups: np.ndarray | None) -> tuple[float, np.ndarray, float]:
+def influence_of(
+    values: np.ndarray, groups: np.ndarray | None, n_folds: int = N_FOLDS
+) -> tuple[float, np.ndarray, float]:
     """Mean of (R, N) values, the influence of each image (or group), and the mean's standard error.
 
-    Repeats share their images, so the standard error is that of a single repeat (root mean square over
-    the repeats), times ``INFLATION``: averaging repeats steadies the estimate, not what it rests on.
+    The standard error is that of a single repeat (root mean square over the repeats) times
+    :func:`inflation`: repeats share their images, and folds their training images.
     """
     value = float(values.mean())
-    index = np.arange(values.shape[1]) if groups is None else groups
+    index = np.arange(values.shape[1]) if groups is None else np.unique(groups, return_inverse=True)[1]
     residual = np.stack([np.bincount(index, row - row.mean()) for row in values])
     units = residual.shape[1]
     variance = units / (units - 1) * np.square(residual).sum(1).mean() / values.shape[1] ** 2
-    return value, residual.mean(0), INFLATION * math.sqrt(variance)
+    return value, residual.mean(0), inflation(n_folds, len(values)) * math.sqrt(variance)
+
+
+def _sizes(groups: np.ndarray | None, n: int) -> np.ndarray:
+    return np.ones(n) if groups is None else np.unique(groups, return_counts=True)[1]
+
+
+def _counted(groups: np.ndarray | None, units: int, reach: float) -> dict[str, Any]:
+    """What a figure says of its interval: half-width in standard errors, and how many groups it rests on."""
+    return {"reach": reach} if groups is None else {"reach": reach, "units": units}
 
 
 def _least_error(value: float, units: int) -> float:
@@ -259,7 +304,3 @@ def _chosen(found: Predictions) -> list[dict[str, Any]]:
         {"weights": dict(weights), "penalty": penalty, "folds": count}
         for (weights, penalty), count in counts.most_common()
     ]
-
-
-def _unit(groups: np.ndarray | None) -> str:
-    return "images" if groups is None else "groups of images"

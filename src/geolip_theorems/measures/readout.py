@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .features import logarithm
+from .features import SIGNED, in_logarithms
 from .nested import Predictions, stratified_folds
 from .seed import mode_energy
 
@@ -21,18 +21,19 @@ WEIGHT_DECAY = 1e-2
 
 
 def feature_grids(maps: Any) -> dict[str, np.ndarray]:
-    """The feature groups as images, (N, channels, gh, gw) float32; heavy-tailed ones in logarithms."""
-    optional = {name: getattr(maps, name, None) for name in ("settle", "input_mean", "input_var")}
-    grids = {
-        "release": logarithm(np.asarray(maps.error, np.float64))[..., None],
+    """The feature groups as images, (N, channels, gh, gw) float32, all but patch means in logarithms."""
+    read = {
+        "release": maps.error[..., None],
         "eigenvalues": maps.S,
-        "friction": logarithm(np.asarray(maps.friction, np.float64)),
-        "settle": optional["settle"],
+        "friction": maps.friction,
+        "settle": getattr(maps, "settle", None),
         "mode_energy": mode_energy(np.asarray(maps.S, np.float32)),
-        "patch_means": optional["input_mean"],
-        "input_variance": None
-        if optional["input_var"] is None
-        else logarithm(np.asarray(optional["input_var"], np.float64))[..., None],
+        "patch_means": getattr(maps, "input_mean", None),
+        "input_variance": None if getattr(maps, "input_var", None) is None else maps.input_var[..., None],
+    }
+    grids = {
+        name: array if array is None or name in SIGNED else in_logarithms(name, np.asarray(array, np.float64))
+        for name, array in read.items()
     }
     return {
         name: np.ascontiguousarray(np.moveaxis(np.asarray(grid, np.float32), -1, 1))

@@ -36,24 +36,29 @@ class RidgeBank:
         self.device = torch.device(device)
         self.blocks = {name: torch.as_tensor(x, device=self.device) for name, x in blocks.items()}
         self.target = torch.nn.functional.one_hot(torch.as_tensor(labels, device=self.device)).float()
-        self.n_folds = int(folds.max()) + 1
-        self.of_fold = [
-            torch.as_tensor(np.flatnonzero(folds == f), device=self.device) for f in range(self.n_folds)
-        ]
         self._kernels: dict[str, torch.Tensor] = {}
-        self._products: dict[tuple[str, str, int], torch.Tensor] = {}
-        self._latest: tuple[Weights, torch.Tensor | None] = ((), None)
+        self._set_folds(folds)
 
     def refold(self, folds: np.ndarray) -> RidgeBank:
         """The same features with other folds; kernels are shared."""
         other = object.__new__(RidgeBank)
         other.device, other.blocks, other.target = self.device, self.blocks, self.target
-        other.n_folds = int(folds.max()) + 1
-        other.of_fold = [
-            torch.as_tensor(np.flatnonzero(folds == f), device=self.device) for f in range(other.n_folds)
-        ]
-        other._kernels, other._products, other._latest = self._kernels, {}, ((), None)
+        other._kernels = self._kernels
+        other._set_folds(folds)
         return other
+
+    def _set_folds(self, folds: np.ndarray) -> None:
+        """Put the images in order of their folds, so that what a fit reads are blocks of the kernels."""
+        self.n_folds = int(folds.max()) + 1
+        sizes = np.bincount(folds)
+        ends = np.cumsum(sizes)
+        self.order = torch.as_tensor(np.argsort(folds, kind="stable"), device=self.device)
+        self.span = [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
+        self.of_fold = [self.order[span] for span in self.span]
+        self.ordered_target = self.target[self.order]
+        self._ordered: dict[str, torch.Tensor] = {}
+        self._products: dict[tuple[str, str, int], torch.Tensor] = {}
+        self._latest: tuple[Weights, torch.Tensor | None] = ((), None)
 
     def held_out(
         self, weights: Weights, held: tuple[int, ...], penalties: tuple[float, ...]
@@ -66,35 +71,37 @@ class RidgeBank:
         Returns:
             For each held fold (penalties, images of the fold, classes) float32.
         """
-        train = torch.cat([rows for f, rows in enumerate(self.of_fold) if f not in held])
+        kept = [f for f in range(self.n_folds) if f not in held]
         p = sum(self.blocks[name].shape[1] for name, _ in weights)
-        solve = self._dual if p > len(train) else self._primal
-        return solve(weights, held, train, penalties)
+        solve = self._dual if p > sum(len(self.of_fold[f]) for f in kept) else self._primal
+        return solve(weights, held, kept, penalties)
 
     def _dual(
-        self, weights: Weights, held: tuple[int, ...], train: torch.Tensor, penalties: tuple[float, ...]
+        self, weights: Weights, held: tuple[int, ...], kept: list[int], penalties: tuple[float, ...]
     ) -> dict[int, torch.Tensor]:
-        K = self._combined(weights)[:, train]
-        inner = K[train]
+        K = self._combined(weights)
+        spans = [self.span[f] for f in kept]
+        inner = torch.cat([torch.cat([K[a, b] for b in spans], 1) for a in spans])
         rows = inner.mean(0)
         total = rows.mean()
         centred = inner.sub_(rows[:, None]).sub_((rows - total)[None, :])
-        prior = self.target[train].mean(0)
-        coefficients = self._solve(centred, self.target[train] - prior, penalties)
+        target = torch.cat([self.ordered_target[a] for a in spans])
+        prior = target.mean(0)
+        coefficients = self._solve(centred, target - prior, penalties)
         out = {}
         for f in held:
-            across = K[self.of_fold[f]]
+            across = torch.cat([K[self.span[f], b] for b in spans], 1)
             across = across - across.mean(1, keepdim=True) - rows[None, :] + total
             out[f] = across @ coefficients + prior
         return out
 
     def _primal(
-        self, weights: Weights, held: tuple[int, ...], train: torch.Tensor, penalties: tuple[float, ...]
+        self, weights: Weights, held: tuple[int, ...], kept: list[int], penalties: tuple[float, ...]
     ) -> dict[int, torch.Tensor]:
         root = torch.cat(
             [torch.full((self.blocks[b].shape[1],), w**0.5, device=self.device) for b, w in weights]
         )
-        kept = [f for f in range(self.n_folds) if f not in held]
+        train = torch.cat([self.of_fold[f] for f in kept])
         names = [name for name, _ in weights]
         gram = torch.cat(
             [torch.cat([sum(self._product(a, b, f) for f in kept) for b in names], 1) for a in names], 0
@@ -108,17 +115,21 @@ class RidgeBank:
         return {f: (X[self.of_fold[f]] - mean) @ coefficients + prior for f in held}
 
     def _solve(self, A: torch.Tensor, right: torch.Tensor, penalties: tuple[float, ...]) -> torch.Tensor:
+        """Solutions of (A + penalty I) x = right for every penalty; A's diagonal is overwritten."""
         out = []
+        diagonal = A.diagonal().clone()
         for penalty in penalties:
-            system = A.clone()
-            system.diagonal().add_(penalty)
-            out.append(torch.cholesky_solve(right, torch.linalg.cholesky(system)))
+            A.diagonal().copy_(diagonal + penalty)
+            out.append(torch.cholesky_solve(right, torch.linalg.cholesky(A)))
         return torch.stack(out)
 
     def _kernel(self, name: str) -> torch.Tensor:
-        if name not in self._kernels:
-            self._kernels[name] = self.blocks[name] @ self.blocks[name].T
-        return self._kernels[name]
+        """Products between all images, in order of their folds."""
+        if name not in self._ordered:
+            if name not in self._kernels:
+                self._kernels[name] = self.blocks[name] @ self.blocks[name].T
+            self._ordered[name] = self._kernels[name][self.order][:, self.order]
+        return self._ordered[name]
 
     def _combined(self, weights: Weights) -> torch.Tensor:
         if len(weights) == 1 and weights[0][1] == 1.0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .text import PERCENT_CLAIMS, condition, interval, number
+from .text import PERCENT_CLAIMS, condition, interval, models_doing, number
 
 MARKS = {
     "holds": "✅ holds",
@@ -46,6 +46,6 @@ def _row(verdict: Mapping[str, Any]) -> str:
         interval(verdict["ci95"], percent),
         condition(verdict),
         mark,
-        {True: "yes", False: "no", None: "-"}[verdict["attributed"]],
+        models_doing(verdict),
     ]
     return "| " + " | ".join(cells) + " |"

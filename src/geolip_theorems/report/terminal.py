@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..record import SubjectRecord, Verdict
-from .text import PERCENT_CLAIMS, condition, interval, number
+from .text import PERCENT_CLAIMS, condition, interval, models_doing, number
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
 MOST_ROWS = 20  # classes in a table; more are counted, not listed
@@ -186,7 +186,7 @@ def _verdict_row(verdict: Verdict, subject: str) -> list[RenderableType]:
         condition(vars(verdict)),
         f"{verdict.n:,}",
         Text(verdict.verdict, style=STYLES[verdict.verdict]),
-        {True: "yes", False: "no", None: "-"}[verdict.attributed],
+        models_doing(vars(verdict)),
         number(verdict.seed_value, percent),
     ]
 

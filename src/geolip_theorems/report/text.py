@@ -31,6 +31,13 @@ def condition(verdict: Any) -> str:
     return f"{verdict['comparison']} {verdict['threshold'] * (100 if unit else 1):g}{unit}"
 
 
+def models_doing(verdict: Any) -> str:
+    """Is the subject beyond its random-weight twins: yes, no or not shown; a dash without twins."""
+    if verdict["attribution"] is None:
+        return "-"
+    return {True: "yes", False: "no", None: "not shown"}[verdict["attributed"]]
+
+
 def describe_verdict(verdict: Verdict) -> str:
     """A few lines for people: the claim, the figure with its interval, the threshold, the verdict and why."""
     percent = verdict.claim in PERCENT_CLAIMS
@@ -43,4 +50,6 @@ def describe_verdict(verdict: Verdict) -> str:
         f"the claim is {condition(vars(verdict))}",
         verdict.reason,
     ]
+    if verdict.attribution is not None:
+        lines.append(f"the model's doing: {models_doing(vars(verdict))} ({verdict.attribution['reason']})")
     return "\n".join(lines)

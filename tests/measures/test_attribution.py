@@ -1,0 +1,172 @@
+"""Attribution to the trained model: three answers, paired differences, no credit to one more twin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from geolip_theorems.errors import InputError
+from geolip_theorems.measures.attribution import attribution, contributions, inflation_of
+from geolip_theorems.measures.per_image import PREFIX, per_image_arrays
+from geolip_theorems.measures.probes import INFLATION, lift_figures, out_of_fold_hits
+from geolip_theorems.measures.resampling import mean_figure
+from geolip_theorems.measures.spatial import spatial_structure
+from geolip_theorems.report.text import models_doing
+
+from .make import random_maps
+
+TWINS = [{"value": v, "ci95": [v - 0.02, v + 0.02]} for v in (0.30, 0.32, 0.31)]
+
+
+def figure(value, half=0.0):
+    return {"value": value, "ci95": [value - half, value + half]}
+
+
+def means(rows):
+    """Figures of (models, N) values an image, and the values as contributions."""
+    return [mean_figure(row, bootstrap=False) for row in rows], [row[None] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "comparison", "expected"),
+    [
+        (0.50, 0.02, ">", True),
+        (0.50, 0.02, "<", False),
+        (0.10, 0.02, ">", False),
+        (0.10, 0.02, "<", True),
+        (0.355, 0.002, ">", None),  # past every twin's interval, within the range of one more twin
+        (0.40, 0.15, ">", None),  # far beyond the twins, but not surely
+        (0.30, 0.02, ">", None),
+        (0.285, 0.02, ">", None),
+    ],
+)
+def test_three_answers(value, half, comparison, expected):
+    found = attribution(figure(value, half), TWINS, comparison)
+    assert found.attributed is expected
+    assert found.twin["value"] == pytest.approx(0.31)
+    assert found.difference["value"] == pytest.approx(value - 0.31)
+    low, high = found.twin["range"]
+    assert (value > high if comparison == ">" else value < low) == (expected is True)
+    assert ("not shown" in found.reason) == (expected is None)
+
+
+def test_the_answers_mirror():
+    for value in np.linspace(0, 0.6, 13):
+        over, under = (attribution(figure(value, 0.01), TWINS, c).attributed for c in "><")
+        assert (over, under) in {(True, False), (False, True), (None, None), (None, False), (False, None)}
+
+
+@pytest.mark.parametrize("twins", [[], TWINS[:1], TWINS[:2], [{"value": None, "ci95": None}] * 3])
+def test_without_three_twins_nothing_is_said(twins):
+    for value in (0.9, 0.0):
+        found = attribution(figure(value, 0.01), twins, ">")
+        assert found.attributed is None
+        assert "at least 3" in found.reason
+
+
+def test_an_undefined_subject_is_not_attributed():
+    assert attribution({"value": None, "ci95": None}, TWINS, ">").attributed is None
+    assert attribution({"value": 0.9, "ci95": None}, TWINS, ">").attributed is None
+    with pytest.raises(InputError, match="'>='"):
+        attribution(figure(1.0), TWINS, ">=")
+
+
+def test_what_the_images_share_cancels():
+    """Images differ far more than models: unpaired intervals overlap, the paired difference is certain."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(0, 1, 300)
+    rows = [images + shift + rng.normal(0, 0.05, 300) for shift in (0.1, 0.0, 0.001, -0.001)]
+    figures, parts = means(rows)
+    apart = attribution(figures[0], figures[1:], ">")
+    together = attribution(figures[0], figures[1:], ">", own=parts[0], others=parts[1:])
+    assert (apart.attributed, together.attributed) == (None, True)
+    # the interval is that of SciPy's paired t test against the mean of the twins
+    paired = stats.ttest_rel(rows[0], np.mean(rows[1:], 0)).confidence_interval()
+    half = (paired.high - paired.low) / 2
+    values = [f["value"] for f in figures[1:]]
+    spread = stats.t.ppf(0.975, 2) * np.std(values, ddof=1)
+    high = np.mean(values) + np.hypot(half, spread * np.sqrt(4 / 3))
+    assert together.twin["range"][1] == pytest.approx(high)
+    ends = np.hypot(half, spread / np.sqrt(3))
+    assert np.ptp(together.difference["ci95"]) == pytest.approx(2 * ends)
+
+
+def test_groups_are_units():
+    rng = np.random.default_rng(1)
+    groups = np.arange(240) // 30
+    shared = rng.normal(0, 1, 8)[groups]
+    rows = [shared + rng.normal(0, 0.1, 240), *(rng.normal(0, 0.1, (3, 240)))]
+    figures, parts = means(rows)
+    alone, grouped = (
+        np.ptp(
+            attribution(figures[0], figures[1:], ">", own=parts[0], others=parts[1:], groups=g).difference[
+                "ci95"
+            ]
+        )
+        for g in (None, groups)
+    )
+    assert grouped > 3 * alone
+    few = attribution(figures[0], figures[1:], ">", own=parts[0], others=parts[1:], groups=groups // 2)
+    assert few.attributed is None
+    assert "fewer than 6" in few.reason
+
+
+def test_one_more_twin_is_rarely_credited_and_a_trained_one_is():
+    """Twins' true values scatter, images are shared: the heavy version is in the calibration."""
+    rng = np.random.default_rng(2)
+    said = {0.0: [], 8.0: []}
+    for ahead, answers in said.items():
+        for _ in range(300):
+            truth = rng.normal(0, 0.1, 4)
+            truth[0] += 0.1 * ahead
+            rows = truth[:, None] + rng.normal(0, 1, 60) + rng.normal(0, 0.2, (4, 60))
+            figures, parts = means(rows)
+            answers.append(
+                attribution(figures[0], figures[1:], ">", own=parts[0], others=parts[1:]).attributed
+            )
+    assert stats.binomtest(said[0.0].count(True), 300, 0.025, alternative="greater").pvalue > 1e-3
+    assert said[8.0].count(True) > 0.6 * 300
+    assert said[8.0].count(False) == 0
+
+
+@pytest.fixture(scope="module")
+def measured():
+    maps = random_maps(60, 4, 4, 2, 3)
+    maps.ablated = np.arange(len(maps.error_without))
+    hits = out_of_fold_hits(maps, maps.labels)
+    return maps, hits, contributions(per_image_arrays(maps, hits))
+
+
+def test_contributions_have_the_figures_slopes(measured):
+    """What an image contributes is what counting it a little more does to the figure."""
+    maps, hits, found = measured
+    lifts = lift_figures(hits, 1 / 3, None, "m")
+    for name in ("release-chance", "release-friction", "all-eigenvalues"):
+        offset = 1 / 3 if name == "release-chance" else 0
+        assert found[f"lifts.{name}"].shape == (2, 60)
+        assert found[f"lifts.{name}"].mean() - offset == pytest.approx(lifts[name]["value"])
+    squared = per_image_arrays(maps, hits)[PREFIX + "squared_cv"]
+    root = spatial_structure(maps.error, maps.pixel_var, maps.patch_pixels)["corrected"]["value"]
+    weights = np.full(60, 1 / 60)
+    weights[7] += 1e-6
+    slope = (np.sqrt((weights * squared).sum() / weights.sum()) - root) / 1e-6
+    part = found["spatial_cv.corrected"][0]
+    assert part[7] - part.mean() == pytest.approx(slope, rel=1e-3)
+    assert np.isfinite(found["modes.share"]).sum() == len(maps.error_without)
+    assert found["boundaries.gradient"].shape == (1, 60)
+    assert "class_cosine.min" not in found
+
+
+def test_a_root_of_nothing_keeps_a_finite_slope():
+    squared = np.random.default_rng(0).normal(0, 1e-3, 500)
+    part = contributions({PREFIX + "squared_cv": squared - squared.mean(), PREFIX + "gradient": squared})
+    assert np.abs(part["spatial_cv.corrected"]).max() < 1
+    assert inflation_of("lifts.release-chance") == INFLATION
+    assert inflation_of("spatial_cv.corrected") == 1
+
+
+@pytest.mark.parametrize(("answer", "words"), [(True, "yes"), (False, "no"), (None, "not shown")])
+def test_the_answers_have_words(answer, words):
+    assert models_doing({"attributed": answer, "attribution": {"reason": ""}}) == words
+    assert models_doing({"attributed": None, "attribution": None}) == "-"
