@@ -14,10 +14,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, printable
+from .files import read_json
 from .model.writing import write_atomically
+from .shape import NUMBER, Optional, ShapeError, check_shape
 
 FORMAT = "geolip-theorems results"
+LARGEST = 256 << 20  # bytes of a results file; one of ten subjects has 1 MB
 VERSION = 2  # raised whenever results.schema.json changes
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "numba", "geolip-svae", "geolip-core")
 
@@ -156,6 +159,11 @@ def cpu_model() -> str | None:
     return next(filter(None, names), None)
 
 
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) that every ``results.json`` of this version meets."""
+    return json.loads(Path(__file__).with_name("results.schema.json").read_text(encoding="utf-8"))
+
+
 def write_results(results: Results, path: Path) -> None:
     """Write ``results.json`` whole or not at all.
 
@@ -178,20 +186,44 @@ def read_results(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing or unreadable, not a record, or of another version.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"results file {path.name!r} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(f"results file {path.name!r} is not JSON: {error}") from None
+    content, name = read_json(path, "results file", LARGEST), printable(path.name, 200)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path.name!r} is not a results file of this suite; expected format {FORMAT!r}")
+        raise InputError(f"{name!r} is not a results file of this suite; expected format {FORMAT!r}")
     if content.get("version") != VERSION:
+        found = printable(repr(content.get("version")), 40)
         raise InputError(
-            f"results file {path.name!r} is of version {content.get('version')!r}, and this package reads "
-            f"version {VERSION}; run the suite again"
+            f"results file {name!r} is of version {found}, and this package reads version {VERSION}; run the "
+            "suite again"
         )
+    try:
+        check_shape(content, _SHAPE)
+    except ShapeError as error:
+        raise InputError(f"results file {name!r} is damaged: {error}; run the suite again") from None
     return content
+
+
+_VERDICT = {
+    **dict.fromkeys(("question", "claim", "metric", "title", "method", "comparison", "reason"), str),
+    "verdict": {"holds", "fails", "inconclusive", "not measured"},
+    **{"value": Optional(NUMBER), "ci95": Optional([NUMBER, NUMBER]), "p": Optional(NUMBER)},
+    **{"threshold": NUMBER, "n": int, "n_to_decide?": Optional(int), "seed_value?": Optional(NUMBER)},
+    **{"attributed": Optional(bool), "attribution?": Optional(dict), "probe?": Optional(str)},
+    **{"expected": Optional(str), "expected_reason?": Optional(str)},
+}
+_SUBJECT = {
+    **{"id": str, "seed": int, "device": str, "error": Optional(str), "protocol": dict},
+    "model": {**dict.fromkeys(("name", "source?", "sha256"), str), "substitute_for": Optional(str)},
+    "dataset": {
+        **dict.fromkeys(("name", "source?", "sha256?"), str),
+        **{"substitute_for": Optional(str), "n_images": int, "classes?": Optional([str])},
+    },
+    **{"verdicts": [_VERDICT], "measurements": dict, "timings": dict},
+    "companion?": Optional({"file": str, "sha256": str}),
+}
+_SHAPE = {
+    **{"subjects": [_SUBJECT], "command": [str], "environment": dict, "created": str},
+    "comparisons?": [dict],
+}
 
 
 def finite(value: Any) -> Any:

@@ -1,0 +1,156 @@
+"""The record meets its schema, wrong records do not, and a changed shape needs another version."""
+
+import copy
+import hashlib
+import importlib.resources
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+
+from geolip_theorems import measure
+from geolip_theorems.comparison import compare
+from geolip_theorems.record import FORMAT, VERSION, Results, SubjectRecord, environment, now, schema
+
+# The schema of each version by its SHA-256. A change of the schema is a change of the record's shape: raise
+# VERSION, and add the new schema here. Schemas of versions that were released never change.
+SCHEMAS = {2: "5ee6c378f39fce987b49061e8fc9eed83f7a9c957fec2cc4ed3c06f25dd41d86"}
+
+
+@pytest.fixture(scope="module")
+def validator():
+    jsonschema.Draft202012Validator.check_schema(schema())
+    return jsonschema.Draft202012Validator(schema())
+
+
+@pytest.fixture(scope="module")
+def whole(sides):
+    """A record with all a run can have."""
+    run = Results([], ["pytest", "theorems/"], environment(), now()).to_dict()
+    run["subjects"] = [side.subject for side in (sides["golden"], sides["noisy"])]
+    run["subjects"][0]["companion"] = {"file": "golden-scenes.maps.npz", "sha256": "0" * 64}
+    run["comparisons"] = [compare(sides["golden"], sides["noisy"], kind="models").to_dict()]
+    return json.loads(json.dumps(run, allow_nan=False))
+
+
+def faults(validator, record):
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(record)]
+
+
+def test_a_measured_record_meets_the_schema(validator, whole):
+    assert faults(validator, whole) == []
+    assert whole["subjects"][0]["measurements"]["controls"]["twins"]
+
+
+def test_a_failed_subject_meets_it_too(validator, whole):
+    good = whole["subjects"][0]
+    failed = SubjectRecord(
+        "m-d", good["model"], good["dataset"], 0, "cpu", protocol=good["protocol"], error="output not finite"
+    )
+    record = Results([failed], ["pytest"], environment(), now()).to_dict()
+    assert faults(validator, record) == []
+    record["subjects"][0]["measurements"] = good["measurements"]
+    assert faults(validator, record), "measurements of a subject that has none"
+
+
+def test_images_without_labels_meet_it(validator, golden_model):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
+    record = measure(golden_model, pixels, ablation_images=0)
+    run = Results([record], ["notebook"], environment(), now()).to_dict()
+    assert faults(validator, run) == []
+
+
+def place(record, path):
+    node = record
+    for key in path[:-1]:
+        node = node[key]
+    return node, path[-1]
+
+
+SUBJECT = ("subjects", 0)
+VERDICT = (*SUBJECT, "verdicts", 0)
+FIGURE = (*SUBJECT, "measurements", "calibrated", "spatial_cv", "corrected")
+REMOVED = object()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("version",), 1),
+        (("format",), "other"),
+        (("created",), "yesterday"),
+        (("command",), "pytest"),
+        (("subjects",), []),
+        (("surprise",), 1),
+        (("environment", "cpu"), REMOVED),
+        (("environment", "host"), "somewhere"),
+        ((*SUBJECT, "seed"), -1),
+        ((*SUBJECT, "device"), "tpu"),
+        ((*SUBJECT, "model", "sha256"), "abc"),
+        ((*SUBJECT, "dataset", "n_images"), 0),
+        ((*SUBJECT, "protocol", "measures"), REMOVED),
+        ((*SUBJECT, "protocol", "probe"), "forest"),
+        ((*SUBJECT, "companion", "file"), "../elsewhere.maps.npz"),
+        ((*SUBJECT, "measurements"), {}),
+        ((*SUBJECT, "measurements", "calibrated", "lifts"), REMOVED),
+        ((*SUBJECT, "measurements", "seed_protocol", "spatial_cv"), 0.5),
+        ((*SUBJECT, "timings", "extraction_s"), "1 s"),
+        ((*VERDICT, "verdict"), "true"),
+        ((*VERDICT, "claim"), "spatial"),
+        ((*VERDICT, "value"), None),
+        ((*VERDICT, "value"), "0.5"),
+        ((*VERDICT, "ci95"), [0.1]),
+        ((*VERDICT, "n"), 1.5),
+        ((*VERDICT, "p"), 1.2),
+        ((*VERDICT, "comparison"), ">="),
+        ((*VERDICT, "attributed"), "yes"),
+        ((*VERDICT, "reason"), REMOVED),
+        ((*FIGURE, "ci95"), REMOVED),
+        ((*FIGURE, "value"), None),
+        ((*FIGURE, "n"), -3),
+        ((*FIGURE, "surprise"), 1),
+        (("comparisons", 0, "metrics", 0, "outcome"), "bad"),
+        (("comparisons", 0, "metrics", 0, "joint"), REMOVED),
+        (("comparisons", 0, "verdicts", 0, "candidate"), "maybe"),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_wrong_records_do_not_meet_it(validator, whole, path, value):
+    record = copy.deepcopy(whole)
+    node, key = place(record, path)
+    assert key in node or key in ("surprise", "host"), "the control changes what is there"
+    if value is REMOVED:
+        del node[key]
+    else:
+        node[key] = value
+    assert faults(validator, record)
+
+
+def test_another_shape_needs_another_version():
+    text = (importlib.resources.files("geolip_theorems") / "results.schema.json").read_bytes()
+    assert schema()["properties"]["version"]["const"] == VERSION
+    assert schema()["properties"]["format"]["const"] == FORMAT
+    assert max(SCHEMAS) == VERSION
+    assert hashlib.sha256(text).hexdigest() == SCHEMAS[VERSION], (
+        "results.schema.json changed: raise record.VERSION and add the new schema's SHA-256 to SCHEMAS"
+    )
+
+
+def test_every_object_of_the_schema_says_what_it_may_hold():
+    """A new key of the record is a change of the schema: only data sets' and models' own words are open."""
+    open_ended = {path for path, node in walk(schema(), "") if node.get("additionalProperties", None) is True}
+    assert open_ended == set()
+    free = {path for path, node in walk(schema(), "") if node == {"type": "object"}}
+    assert free == {"/$defs/model/properties/config"}
+
+
+def walk(node, path):
+    if isinstance(node, dict):
+        if node.get("type") == "object":
+            yield path, node
+        for key, value in node.items():
+            yield from walk(value, f"{path}/{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from walk(value, f"{path}/{index}")
