@@ -61,6 +61,7 @@ class Card:
     seed: str
     twins: str
     attributed: str
+    beyond: str
     reason: str
     expected: str
     strip: Strip | None
@@ -102,7 +103,8 @@ def card(shown: Shown, verdict: Mapping[str, Any]) -> Card:
         seed="" if verdict.get("seed_value") is None else minus(number(verdict["seed_value"], percent)),
         twins=minus(about) + images if measured else "not measured",
         attributed=ATTRIBUTED[verdict.get("attributed")] if measured else "not measured",
-        reason=_reason(verdict, reason),
+        beyond=_beyond(verdict, percent),
+        reason=_reason(verdict, percent, "" if _beyond(verdict, percent) else reason),
         expected=_expected(verdict),
         strip=_strip(verdict, twins, percent),
     )
@@ -120,11 +122,24 @@ def minus(text: str) -> str:
     return text.replace("-", "−") if text != "-" else "–"
 
 
-def _reason(verdict: Mapping[str, Any], of_twins: str) -> str:
+def _reason(verdict: Mapping[str, Any], percent: bool, of_twins: str) -> str:
     """Sentences: why the verdict, where its strip does not say so itself, and what the twins say."""
     parts = [verdict["reason"]] if verdict["verdict"] in ("inconclusive", "not measured") else []
-    parts += [f"Against random weights: {of_twins}"] if of_twins else []
+    if percent and verdict["verdict"] == "inconclusive":  # a reason is in shares, the card in points
+        found = verdict["reason"].partition(";")[2].strip()
+        parts = ["the interval holds the threshold" + (f"; {found}" if found else "")]
+    parts += [of_twins] if of_twins else []
     return " ".join(part[:1].upper() + part[1:].rstrip(".") + "." for part in parts if part)
+
+
+def _beyond(verdict: Mapping[str, Any], percent: bool) -> str:
+    """The subject less the mean of its twins, with its interval."""
+    found = (verdict.get("attribution") or {}).get("difference") or {}
+    if found.get("value") is None:
+        return ""
+    low, high = (found.get("ci95") or [None, None])[:2]
+    span = "" if low is None else f" ({interval([low, high], percent)[1:-1].replace(', ', ' to ')})"
+    return minus(("" if percent or found["value"] < 0 else "+") + number(found["value"], percent) + span)
 
 
 def _expected(verdict: Mapping[str, Any]) -> str:

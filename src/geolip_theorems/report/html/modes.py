@@ -80,7 +80,9 @@ def ablation_curves(shown: Shown) -> Any:
     # Beside errors a thousand times as large a line for the full error would lie on the axis.
     far = not full or full < 1e-3 * max(everything)
     with drawing(3.0) as (figure, axes):
-        classes = [v for v in (ablation.get("cost_per_class") or {}).values() if v][:MOST_ROWS]
+        classes = [[f["value"] for f in v] for v in (ablation.get("cost_per_class") or {}).values() if v][
+            :MOST_ROWS
+        ]
         for i, values in enumerate(classes):
             label = "added, one class" if i == 0 else None
             axes.plot(modes, factor * np.array(values), color=ACCENT, lw=0.6, alpha=0.4, label=label)
@@ -121,25 +123,19 @@ def dominant_map(shown: Shown) -> Any:
     count = len(ablation["cost"])
     colours, present = categories(count), np.unique(modes)
     overall = ablation["overall_mode"]
-    alt = f"Dominant mode of each patch; mode {overall} costs most overall; on the map: modes " + ", ".join(
+    alt = f"Dominant mode of each patch; overall mode {overall}; on the map: modes " + ", ".join(
         map(str, present)
     )
     ci = share.get("ci95")
     within = f" (95 % interval {100 * ci[0]:.1f} to {100 * ci[1]:.1f} %)" if ci else ""
-    value = (
-        ""
-        if share.get("value") is None
-        else (
-            f" In {100 * share['value']:.1f} %{within} of the patches of single images another mode than "
-            "the overall one, "
-            f"mode {overall}, costs most."
-        )
-    )
+    size = f"{modes.shape[0]} x {modes.shape[1]} patches, rows from the top"
     caption = (
-        f"n = {cost_images(shown):,} images; {modes.shape[0]} x {modes.shape[1]} patches, rows from the "
-        "top. For each "
-        f"patch the mode whose loss most often adds most error.{value}"
+        f"n = {cost_images(shown):,} images; {size}. For each patch the mode whose loss most often adds most "
+        f"error; overall that is mode {overall}."
     )
+    if share.get("value") is not None:
+        part = f"{100 * share['value']:.1f} %{within}"
+        caption += f" In {part} of the patches of single images it is another."
     keys = [Key(colours[k], f"mode {k}" + (" (overall)" if k == overall else "")) for k in present]
     tile = Tile(category_png(modes, colours), "", alt)
     return Tiles("Dominant mode", [tile], caption, keys=keys, wide=False)

@@ -270,22 +270,22 @@ def class_figures(shown: Shown) -> Any:
     per_class = shown.get("calibrated.class_cosine.per_class") or {}
     errors = shown.get("seed_protocol.class_error") or {}
     made: list[Any] = []
-    rows = [Dot(name, f.get("median_cosine")) for name, f in per_class.items() if f]
-    rows.sort(key=lambda row: row.value if row.value is not None else 2.0)
+    rows = [Dot(name, f["value"], f["ci95"]) for name, f in per_class.items() if f and f["value"] is not None]
+    rows.sort(key=lambda row: row.value)
     if rows:
-        alt = f"Median cosine of each class with the others; least {rows[0].value:.4g} for {rows[0].name}"
+        alt = f"Mean cosine of each class with the others; least {rows[0].value:.4g} for {rows[0].name}"
         drawn = dot_plot(
             rows[:MOST_ROWS],
             key=shown.key("q2-classes"),
             alt=alt,
-            unit="median cosine with the other classes",
+            unit="mean corrected cosine with the other classes",
         )
         more = f" The {MOST_ROWS} most distant of {len(rows)} classes." if len(rows) > MOST_ROWS else ""
+        method = next(f["method"] for f in per_class.values() if f and f["value"] is not None)
         tested = sum(1 for f in per_class.values() if f and (f.get("p_holm") or 1) < 0.01)
         caption = (
-            f"n = {shown.images:,} images. {tested} of {len(rows)} classes differ from the others with "
-            "Holm's p < 0.01 "
-            f"by label shuffles; a point has no interval of its own.{more}"
+            f"n = {shown.images:,} images; 95 % intervals by {method}. {tested} of {len(rows)} classes "
+            f"differ from the others with Holm's p < 0.01.{more}"
         )
         made.append(Figure("Which classes stand apart", drawn, alt, caption))
     regions, top = shown.get("seed_protocol.regions") or {}, shown.get("seed_protocol.top_positions") or {}
@@ -299,7 +299,8 @@ def class_figures(shown: Shown) -> Any:
                 *(error.get(k) for k in ("mean", "std", "max")),
                 *(region.get(k) for k in ("center", "edge", "corner", "edge_to_center")),
                 " ".join(f"{r},{c}" for r, c in places),
-                cosine.get("median_cosine"),
+                cosine.get("value"),
+                ends(cosine.get("ci95")),
                 p_text(cosine.get("p_holm")),
             ]
         )
@@ -314,7 +315,7 @@ def class_figures(shown: Shown) -> Any:
             "corner",
             "edge / center",
         )
-        columns += ("highest at row,column", "median cosine", "Holm's p")
+        columns += ("highest at row,column", "mean cosine", "95 % interval", "Holm's p")
         made.append(
             table("Numbers of each class", columns, body, "Errors by the seed protocol; cosines calibrated.")
         )
