@@ -8,6 +8,7 @@ report shows. The record holds its name and SHA-256, so that one never speaks fo
 from __future__ import annotations
 
 import math
+import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -16,12 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .archives import open_archive
+from .errors import InputError, printable, reason
+from .files import open_regular
 from .model.reading import file_sha256
 from .model.writing import write_atomically
 
 SUFFIX = ".maps.npz"
 LARGEST = 1 << 30  # bytes of all arrays together, unpacked
+BOMB_BYTES, BOMB_RATIO = 64 << 20, 100  # maps shrink by a factor of 2 or 3
 KEY = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)+")
 KINDS = "biufU"  # bool, whole numbers, floats, text: nothing that needs a pickle
 
@@ -70,19 +74,23 @@ def read(path: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: missing, damaged, too large unpacked, or not of this suite; nothing in it is run.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
+    name = printable(path.name, 200)
+    if not os.path.lexists(path):
+        raise InputError(f"companion {name!r} is missing; keep it beside its results file")
+    with open_regular(path, "companion", LARGEST) as file:
+        try:
+            archive = open_archive(file)
             members = archive.infolist()
-            if sum(member.file_size for member in members) > LARGEST:
-                raise InputError(f"companion {path.name!r} unpacks to over 1 GiB; it is not of this suite")
+            unpacked, packed = (sum(m.file_size for m in members), sum(m.compress_size for m in members))
+            if unpacked > LARGEST or (unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed):
+                raise InputError(f"companion {name!r} unpacks to {unpacked:,} bytes; it is not of this suite")
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
-    except FileNotFoundError:
-        raise InputError(f"companion {path.name!r} is missing; keep it beside its results file") from None
-    except InputError:
-        raise
-    except Exception as error:  # zipfile, zlib and NumPy say "damaged" in many ways
-        reason = " ".join(str(error).split())
-        raise InputError(f"companion {path.name!r} is damaged ({reason}); run the suite again") from None
+        except InputError:
+            raise
+        except Exception as error:  # zipfile, zlib and NumPy say "damaged" in many ways
+            raise InputError(
+                f"companion {name!r} is damaged ({reason(error)}); run the suite again"
+            ) from None
 
 
 def of_subject(subject: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray] | None:
@@ -104,13 +112,14 @@ def of_subject(subject: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     key = member.filename.removesuffix(".npy")
     if not KEY.fullmatch(key):
-        raise ValueError(f"entry {member.filename!r}")
+        raise ValueError(f"entry {printable(member.filename, 80)!r}")
     with archive.open(member) as file:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError(f"{key}: another version of the array format")
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
         # Memory is taken by what the header says, so it must say what is there.
-        if dtype.kind not in KINDS or math.prod(shape) * dtype.itemsize > member.file_size:
+        unlikely = min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > member.file_size
+        if dtype.kind not in KINDS or unlikely:
             raise ValueError(f"{key}: {dtype} {shape} in {member.file_size} bytes")
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)

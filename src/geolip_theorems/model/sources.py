@@ -8,6 +8,7 @@ Accepted: ``auto``, an embedded name, a published version (``v40_freckles_noise`
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import InputError, unknown
+from ..errors import InputError, printable, unknown
 from . import hub
 from .config import SVAEConfig
 from .foreign import load_with_geolip
@@ -199,10 +200,12 @@ def _locate(source: str, offline: bool) -> tuple[Path, str, str, str | None]:
         path = hub.addressed_file(source, offline=offline)
         return path, _identifier(source.removeprefix("hf://")), source, None
     path = Path(source).expanduser()
-    if path.exists() or path.suffix in SUFFIXES or "/" in source:
-        if not path.exists():
+    there = os.path.exists(path)  # to Path.exists a name that is too long is an OSError
+    if there or path.suffix in SUFFIXES or "/" in source:
+        if not there:
             raise InputError(
-                f"model file {source!r} does not exist; give the path of a .pt or .safetensors file"
+                f"model file {printable(source, 200)!r} does not exist; give the path of a .pt or "
+                ".safetensors file"
             )
         return path, _identifier(path.stem), f"file {path.name}", None
     raise unknown("model", source, names())
