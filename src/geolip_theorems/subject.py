@@ -16,7 +16,8 @@ from .conduit.api import choose
 from .data import ImageSet, check_labels, load_images
 from .errors import InputError
 from .extraction import EXTRACTION_VERSION
-from .extraction.extract import tile_size
+from .extraction.forward import kernels
+from .extraction.tiles import tile_size
 from .measures import MEASURES_VERSION
 from .model.patch_svae import grid_shape
 from .model.sources import LoadedModel, open_model, weights_sha256
@@ -97,6 +98,7 @@ class Subject:
             "device": device.type,
             "dtype": "float32",
             "tile": tile_size(device),
+            "kernels": kernels(device),
             "torch": torch.__version__,
             "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
         }

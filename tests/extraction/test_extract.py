@@ -13,8 +13,9 @@ from geolip_theorems.conduit import conduit
 from geolip_theorems.data import from_arrays
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction import extract
-from geolip_theorems.extraction.patch_maps import decoder_of, gradient_magnitude
-from geolip_theorems.model.patch_svae import PatchSVAE, extract_patches, stitch_patches
+from geolip_theorems.extraction.forward import Forward
+from geolip_theorems.extraction.patch_maps import decodes, gradient_magnitude
+from geolip_theorems.model.patch_svae import extract_patches, stitch_patches
 
 DATA = Path(__file__).parents[1] / "data"
 GRID = (4, 6)  # an odd grid: the images are 16 x 24
@@ -98,13 +99,13 @@ def test_losing_no_mode_costs_nothing(model, images):
 
 def test_the_encoder_runs_once_an_image(model, images, monkeypatch):
     seen = []
-    encode = PatchSVAE.encode_matrix
+    encode = Forward.encode_matrix
 
     def counted(self, patches):
         seen.append(len(patches))
         return encode(self, patches)
 
-    monkeypatch.setattr(PatchSVAE, "encode_matrix", counted)
+    monkeypatch.setattr(Forward, "encode_matrix", counted)
     extract(model, from_arrays(images))
     assert len(seen) == 3  # 19 images in tiles of 8
     assert sum(seen) == 24  # the last tile filled up
@@ -193,10 +194,10 @@ class WithDecoder(OtherArchitecture):
 
 
 def test_a_decoder_is_taken_only_if_it_is_the_models(images):
-    assert decoder_of(WithDecoder(), images[:1]) is not None
+    assert decodes(WithDecoder(), images[:1])
     impostor = WithDecoder()
     impostor.honest = False
-    assert decoder_of(impostor, images[:1]) is None
+    assert not decodes(impostor, images[:1])
     found = extract(WithDecoder(keep=4), from_arrays(images))
     # Losing mode k of an exact SVD costs its energy, spread over the patch's 48 values.
     np.testing.assert_allclose(found.error_without, found.S**2 / 48, rtol=1e-2, atol=1e-7)

@@ -20,7 +20,7 @@ from torch import nn
 from ..data import ImageSet
 from ..errors import InputError
 from .maps import ABLATED, Maps
-from .patch_maps import decoder_of
+from .patch_maps import decodes
 from .shards import SHARD_IMAGES, Layout, Shard, cut
 from .tiles import Arrays, Most, ThreadRunners, TileRunner, replicable, tile_size
 
@@ -133,7 +133,7 @@ class Extraction:
     def _decodes(self) -> bool:
         """Whether modes are ablated: some are to be, and the decoder can be run apart."""
         first = self.images.tensor(0, 1).to(self.device)
-        return bool(len(self.ablated)) and decoder_of(self.model, first) is not None
+        return bool(len(self.ablated)) and decodes(self.model, first)
 
 
 def extract(

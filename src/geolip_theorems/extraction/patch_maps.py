@@ -14,19 +14,26 @@ from ..conduit import conduit_from_svd
 from ..errors import InputError
 from ..model.patch_svae import PatchSVAE, extract_patches, grid_shape, stitch_patches
 
-Decoder = Callable[[Tensor, Tensor, Tensor], Tensor]
+# (svd, modes) -> images (B, 3, H, W): modes (D,) are the factors of the singular values.
+Decoder = Callable[[dict[str, Tensor], Tensor], Tensor]
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 DECODER_TOLERANCE = 1e-4
 
 
 @torch.inference_mode()
 def tile_maps(
-    model: nn.Module, images: Tensor, ablate: Tensor, decoder: Decoder | None, number: int = 0
+    model: Callable[[Tensor], dict],
+    patch_size: int,
+    images: Tensor,
+    ablate: Tensor,
+    decoder: Decoder | None,
+    number: int = 0,
 ) -> dict[str, Tensor]:
     """Every map of a tile.
 
     Args:
-        model: maps images to ``recon`` and ``svd`` with U, S, Vt; has ``patch_size``. Run once.
+        model: maps images to ``recon`` and ``svd`` with at least S and Vt. Run once.
+        patch_size: the model's.
         images: (B, 3, H, W) on the model's device.
         ablate: (B,) bool on the CPU, which images get ablated errors.
         decoder: from :func:`make_decoder`, or None.
@@ -39,7 +46,7 @@ def tile_maps(
     Raises:
         InputError: the model's output has a wrong shape or a non-finite value.
     """
-    ps = model.patch_size
+    ps = patch_size
     grid = grid_shape(*images.shape[-2:], ps)
     out = model(images)
     recon, svd = out["recon"], out["svd"]
@@ -49,7 +56,7 @@ def tile_maps(
     if decoder is not None and ablate.any():
         # Image by image, so that an ablated error does not depend on which others of the tile are ablated.
         errors = [
-            ablated_errors(decoder, images[i], *(svd[key][i] for key in ("U", "S", "Vt")), ps)
+            ablated_errors(decoder, images[i], {key: value[i] for key, value in svd.items()}, ps)
             for i in ablate.nonzero().flatten().split(1)
         ]
         maps["error_only"], maps["error_without"] = (torch.cat(part) for part in zip(*errors, strict=True))
@@ -57,7 +64,7 @@ def tile_maps(
 
 
 def ablated_errors(
-    decoder: Decoder, images: Tensor, U: Tensor, S: Tensor, Vt: Tensor, patch_size: int
+    decoder: Decoder, images: Tensor, svd: dict[str, Tensor], patch_size: int
 ) -> tuple[Tensor, Tensor]:
     """Release error (B, N, D) with only mode k, and with all modes but k, through the real decoder.
 
@@ -66,8 +73,9 @@ def ablated_errors(
     target = extract_patches(images, patch_size)
 
     def error(modes: Tensor) -> Tensor:
-        return (extract_patches(decoder(U, S * modes, Vt), patch_size) - target).square_().mean(-1)
+        return (extract_patches(decoder(svd, modes), patch_size) - target).square_().mean(-1)
 
+    S = svd["S"]
     identity = torch.eye(S.shape[-1], dtype=S.dtype, device=S.device)
     only = torch.stack([error(mode) for mode in identity], dim=-1)
     without = torch.stack([error(1 - mode) for mode in identity], dim=-1)
@@ -75,34 +83,31 @@ def ablated_errors(
 
 
 @torch.inference_mode()
-def decoder_of(model: nn.Module, images: Tensor) -> Decoder | None:
-    """The model's decoder as a function (U, S, Vt) -> image, or None where it cannot be run apart.
-
-    A decoder is taken only if on ``images`` it repeats the model's own reconstruction.
-    """
+def decodes(model: nn.Module, images: Tensor) -> bool:
+    """Whether the model's decoder can be run apart: whether on ``images`` it repeats its reconstruction."""
     decode = make_decoder(model, grid_shape(*images.shape[-2:], model.patch_size))
     if decode is None or isinstance(model, PatchSVAE):
-        return decode
+        return decode is not None
     out = model(images)
     try:
-        again = decode(*(out["svd"][key] for key in ("U", "S", "Vt")))
-    except (RuntimeError, TypeError, ValueError):
-        return None
-    same = again.shape == out["recon"].shape and torch.allclose(
+        again = decode(out["svd"], torch.ones_like(out["svd"]["S"][0, 0]))
+    except (RuntimeError, TypeError, ValueError, KeyError):
+        return False
+    return again.shape == out["recon"].shape and torch.allclose(
         again, out["recon"], rtol=DECODER_TOLERANCE, atol=DECODER_TOLERANCE
     )
-    return decode if same else None
 
 
 def make_decoder(model: nn.Module, grid: tuple[int, int]) -> Decoder | None:
     """The decoder that a model seems to have, not yet tried."""
     if isinstance(model, PatchSVAE):
-        return lambda U, S, Vt: model.decode(U, S, Vt, grid)
+        return lambda svd, modes: model.decode(svd["U"], svd["S"] * modes, svd["Vt"], grid)
     if not hasattr(model, "decode_patches"):
         return None
 
-    def decode(U: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
-        image = stitch_patches(model.decode_patches(U, S, Vt), grid, model.patch_size)
+    def decode(svd: dict[str, Tensor], modes: Tensor) -> Tensor:
+        patches = model.decode_patches(svd["U"], svd["S"] * modes, svd["Vt"])
+        image = stitch_patches(patches, grid, model.patch_size)
         return model.boundary_smooth(image) if hasattr(model, "boundary_smooth") else image
 
     return decode
@@ -164,7 +169,7 @@ def _check_output(
         raise InputError(
             f"the model's recon has shape {tuple(recon.shape)}; expected the images' {tuple(images.shape)}"
         )
-    for key in ("U", "S", "Vt"):
+    for key in [key for key in ("U", "S", "Vt") if key in svd]:
         if tuple(svd[key].shape[:2]) != wanted:
             raise InputError(
                 f"the model's svd[{key!r}] has shape {tuple(svd[key].shape)}; expected it to begin with "

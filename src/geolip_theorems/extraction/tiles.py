@@ -6,6 +6,7 @@ import copy
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from ..data import ImageSet
 from ..errors import InputError
 from ..model.patch_svae import PatchSVAE, grid_shape
+from .forward import Forward, runs_here
 from .patch_maps import make_decoder, tile_maps
 
 TILES = {"cpu": 8, "cuda": 128, "mps": 32}  # images a forward pass; fixed, so that results are too
@@ -78,7 +80,13 @@ class TileRunner:
         self.device = device
         self.ablated = ablated
         grid = grid_shape(*images.image_size, model.patch_size)
-        self.decoder = make_decoder(model, grid) if decodes else None
+        self.decodes = decodes
+        self.forward: Callable[[Tensor], dict] = model
+        decoder = make_decoder(model, grid)
+        if runs_here(model):
+            self.forward = forward = Forward(model)
+            decoder = partial(forward.decode, grid=grid)
+        self.decoder = decoder if decodes else None
         self.tile = tile
         self.most = most
 
@@ -105,7 +113,8 @@ class TileRunner:
             piece = slice(at, at + size)
             try:
                 images = _moved(batch[piece], self.device)
-                parts.append(tile_maps(self.model, images, chosen[piece], self.decoder, start + at))
+                ps = self.model.patch_size
+                parts.append(tile_maps(self.forward, ps, images, chosen[piece], self.decoder, start + at))
                 at += size
                 continue
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -149,7 +158,7 @@ class ThreadRunners:
         r = self.runner
         weights = [*r.model.parameters(), *r.model.buffers()]
         model = copy.deepcopy(r.model, {id(weight): weight for weight in weights})
-        return TileRunner(model, r.images, r.device, r.ablated, r.decoder is not None, r.tile, r.most)
+        return TileRunner(model, r.images, r.device, r.ablated, r.decodes, r.tile, r.most)
 
 
 def replicable(model: nn.Module) -> bool:

@@ -76,6 +76,13 @@ def gram_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Returns:
         U (..., V, D), S (..., D) descending, Vt (..., D, D), in M's dtype. Signs are the eigensolver's.
     """
+    s, vt = gram_eigh(M)
+    u = (M.double() @ vt.mT) / s.unsqueeze(-2).clamp(min=SINGULAR_VALUE_FLOOR)
+    return u.to(M.dtype), s.to(M.dtype), vt.contiguous().to(M.dtype)
+
+
+def gram_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
+    """The S (..., D) descending and Vt (..., D, D) of :func:`gram_svd`, in float64."""
     m = M.double()
     gram = m.mT @ m
     if _wants_conduit(M):
@@ -83,10 +90,7 @@ def gram_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     else:
         gram.diagonal(dim1=-2, dim2=-1).add_(GRAM_JITTER)
         eigenvalues, v = torch.linalg.eigh(gram)
-    eigenvalues, v = eigenvalues.flip(-1), v.flip(-1)
-    s = eigenvalues.clamp(min=EIGENVALUE_FLOOR).sqrt()
-    u = (m @ v) / s.unsqueeze(-2).clamp(min=SINGULAR_VALUE_FLOOR)
-    return u.to(M.dtype), s.to(M.dtype), v.mT.contiguous().to(M.dtype)
+    return eigenvalues.flip(-1).clamp(min=EIGENVALUE_FLOOR).sqrt(), v.flip(-1).mT
 
 
 def _wants_conduit(M: Tensor) -> bool:
@@ -108,10 +112,10 @@ class SpectralCrossAttention(nn.Module):
     def forward(self, S: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
         b, n, d = S.shape
-        head = d // self.n_heads
-        q, k, v = self.qkv(self.norm(S)).reshape(b, n, 3, self.n_heads, head).permute(2, 0, 3, 1, 4)
-        weights = ((q @ k.mT) * head**-0.5).softmax(dim=-1)
-        mixed = (weights @ v).transpose(1, 2).reshape(b, n, d)
+        q, k, v = (
+            self.qkv(self.norm(S)).reshape(b, n, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d)
         alpha = MAX_ALPHA * torch.sigmoid(self.alpha_logits)
         return S * (1.0 + alpha * torch.tanh(self.out_proj(mixed)))
 
@@ -139,7 +143,8 @@ def _residual_blocks(hidden: int, depth: int) -> nn.ModuleList:
     )
 
 
-def _residual_mlp(first: nn.Linear, blocks: nn.ModuleList, last: nn.Linear, x: Tensor) -> Tensor:
+def residual_mlp(first: nn.Linear, blocks: nn.ModuleList, last: nn.Linear, x: Tensor) -> Tensor:
+    """(..., in) -> (..., out): a linear layer, GELU, residual blocks, a linear layer."""
     h = F.gelu(first(x))
     for block in blocks:
         h = h + block(h)
@@ -172,7 +177,7 @@ class PatchSVAE(nn.Module):
 
     def encode_matrix(self, patches: Tensor) -> Tensor:
         """Patches (B, N, 3*ps*ps) -> M (B, N, V, D) with rows of length 1."""
-        rows = _residual_mlp(self.enc_in, self.enc_blocks, self.enc_out, patches)
+        rows = residual_mlp(self.enc_in, self.enc_blocks, self.enc_out, patches)
         return F.normalize(rows.reshape(*patches.shape[:2], self.config.V, self.config.D), dim=-1)
 
     def coordinate(self, S: Tensor) -> Tensor:
@@ -193,7 +198,7 @@ class PatchSVAE(nn.Module):
 
     def decode_matrix(self, M: Tensor, grid: tuple[int, int]) -> Tensor:
         """The image (B, 3, gh*ps, gw*ps) of matrices (B, N, V, D) that are already put together."""
-        patches = _residual_mlp(self.dec_in, self.dec_blocks, self.dec_out, M.flatten(-2))
+        patches = residual_mlp(self.dec_in, self.dec_blocks, self.dec_out, M.flatten(-2))
         return self.boundary_smooth(stitch_patches(patches, grid, self.patch_size))
 
     def forward(self, images: Tensor) -> dict:
