@@ -148,7 +148,7 @@ def _cells() -> list[Cell]:
              true=False, covers=False, images=150, **over),
         Cell("attribution q6, one more twin", partial(correlated, n=80, ahead=0.0, one_more=True), 0.0,
              true=False, images=80, **over),
-        Cell("attribution q6, ahead", partial(correlated, n=80, ahead=0.25, one_more=False), 0.25,
+        Cell("attribution q6, ahead", partial(correlated, n=80, ahead=0.16, one_more=False), 0.16,
              covers=False, images=80, **found, **over),
         Cell("attribution q6, no where equal", partial(correlated, n=80, ahead=0.0, one_more=False), 0.0,
              true=False, images=80, threshold=0.0, comparison="<"),
