@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,8 +52,7 @@ def case(loader: str, kind: str, says: str, **more) -> Callable:
 def not_files(
     loader: str, name: str, says: str = "is not a file but|cannot be read|there is no such"
 ) -> None:
-    """Enter a pipe, a folder, a device, an endless link, an empty and an unreadable file in a file's place."""
-    import os
+    """Enter a pipe, a folder, a device, an endless link, an empty and an unreadable file."""
 
     def pipe(folder: Path, canary: Path) -> Path:
         os.mkfifo(folder / name)

@@ -61,11 +61,13 @@ def objects_as_labels(folder: Path, canary: Path) -> Path:
 @case("npz", "zip bomb", "would take .* times its compressed size")
 def three_hundred_megabytes_of_zeros(folder: Path, canary: Path) -> Path:
     path, side = folder / "set.npz", 256 * 256 * 3
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open("images.npy", "w") as stream:
-            stream.write(header("(1500, 256, 256, 3)"))
-            for _ in range(1500):
-                stream.write(bytes(side))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("images.npy", "w") as stream,
+    ):
+        stream.write(header("(1500, 256, 256, 3)"))
+        for _ in range(1500):
+            stream.write(bytes(side))
     return path
 
 
@@ -299,8 +301,10 @@ for entry in (
     ("floating point", "pixel type", "mode F; expected 8 bits", tiff_of("F")),
     ("thirty two bits", "pixel type", "mode I; expected 8 bits", tiff_of("I")),
     ("an animated gif", "wrong magic", PIL, animated),
-    ("postscript", "wrong magic", PIL, lambda p: p.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")),
-    ("a pickle", "wrong magic", PIL, lambda p: p.write_bytes(payloads.alone(b"cos\nsystem\n(X\x01\0\0\0xtR"))),
+    ("postscript", "wrong magic", PIL,
+     lambda p: p.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")),
+    ("a pickle", "wrong magic", PIL,
+     lambda p: p.write_bytes(payloads.alone(b"cos\nsystem\n(X\x01\0\0\0xtR"))),
     ("empty", "empty", "not a file of 1 byte", lambda p: p.write_bytes(b"")),
     ("a pipe", "not a file", "not a file of 1 byte", lambda p: os.mkfifo(p)),
     ("a device", "not a file", "not a file of 1 byte", lambda p: p.symlink_to("/dev/zero")),

@@ -47,11 +47,19 @@ def with_subject(**changes: object) -> dict:
     return found
 
 
+def deep_in_its_measurements(levels: int) -> bytes:
+    found = json.dumps(results()).encode()
+    assert b'"measurements": {}' in found
+    return found.replace(
+        b'"measurements": {}', b'"measurements": {"x": %s%s}' % (b"[" * levels, b"]" * levels)
+    )
+
+
 for entry in (
     ("deep lists", "nesting", "is not JSON", lambda: b"[" * 10**6),
     ("deep dictionaries", "nesting", "is not JSON", lambda: b'{"a":' * 10**5),
-    ("deep in its measurements", "nesting", "is not JSON|nested", lambda: json.dumps(results()).encode().replace(
-        b'"measurements": {}', b'"measurements": {"x": ' + b"[" * 5000 + b"]" * 5000 + b"}")),
+    ("deep in its measurements", "nesting", "is not JSON|nested", lambda: deep_in_its_measurements(5000)),
+    ("a hundred deep", "nesting", "measurements is nested over 60", lambda: deep_in_its_measurements(100)),
     ("a number of 5000 digits", "absurd number", "is not JSON", lambda: b'{"format": ' + b"9" * 5000 + b"}"),
     ("nan", "absurd number", "is not JSON", lambda: json.dumps(with_verdict(value=float("nan"))).encode()),
     ("infinity", "absurd number", "is not JSON", lambda: json.dumps(with_verdict(p=float("inf"))).encode()),
@@ -62,9 +70,11 @@ for entry in (
     ("a list", "wrong content", "not a results file of this suite", lambda: []),
     ("another format", "wrong content", "not a results file of this suite", lambda: changed(format="x")),
     ("another version", "wrong version", "of version 99", lambda: changed(version=99)),
-    ("a version of letters", "wrong version", "of version", lambda: changed(version="\x1b[31m" + "x" * 10**5)),
+    ("a version of letters", "wrong version", "of version",
+     lambda: changed(version="\x1b[31m" + "x" * 10**5)),
     ("subjects that are text", "wrong type", "results file", lambda: changed(subjects="many")),
-    ("no subjects", "missing part", "results file", lambda: {k: v for k, v in results().items() if k != "subjects"}),
+    ("no subjects", "missing part", "subjects is missing",
+     lambda: {k: v for k, v in results().items() if k != "subjects"}),
     ("a subject that is a number", "wrong type", "results file", lambda: changed(subjects=[3])),
     ("a model without a name", "missing part", "results file", lambda: with_subject(model={})),
     ("verdicts that are a dictionary", "wrong type", "results file", lambda: with_subject(verdicts={"a": 1})),
@@ -130,7 +140,8 @@ for entry in (
     ("negative sides", "absurd shape", BAD, lambda _: {f"{KEY}.npy": header("(-2, -1000000)")}),
     ("a header that ends in a string", "header", BAD, lambda _: {f"{KEY}.npy": header("((((1, 2")}),
     ("a structured dtype", "wrong dtype", BAD, lambda _: {f"{KEY}.npy": header("(1,)", "[('a', '<f4')]")}),
-    ("a hundred megabytes of zeros", "zip bomb", BAD, lambda _: {f"{KEY}.npy": header("(26214400,)") + bytes(100 << 20)}),
+    ("a hundred megabytes of zeros", "zip bomb", BAD,
+     lambda _: {f"{KEY}.npy": header("(26214400,)") + bytes(100 << 20)}),
     ("not an archive", "wrong magic", BAD, lambda _: b"\x93NUMPY\x01\x00 alone"),
     ("truncated", "truncated", BAD, lambda _: zip_bytes({f"{KEY}.npy": npy(np.zeros(3))})[:-40]),
     ("a flipped bit", "damaged", BAD, lambda _: flipped()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import struct
 from pathlib import Path
 
@@ -20,10 +19,12 @@ def touch(canary: Path) -> bytes:
 # Instructions that push one object and, on the way, make the canary.
 RUNNING = {
     "os system by REDUCE": lambda canary: b"cos\nsystem\n(" + touch(canary) + b"tR",
-    "eval by REDUCE": lambda canary: b"cbuiltins\neval\n(" + text(f"open({str(canary)!r}, 'w')") + b"tR0N",
+    "eval by REDUCE": lambda canary: b"cbuiltins\neval\n(" + text(f"open({str(canary)!r}, 'w')") + b"tR",
     "os system by INST": lambda canary: b"(" + touch(canary) + b"ios\nsystem\n",
     "os system by OBJ": lambda canary: b"(cos\nsystem\n" + touch(canary) + b"o",
-    "os system by STACK GLOBAL": lambda canary: text("os") + text("system") + b"\x93(" + touch(canary) + b"tR",
+    "os system by STACK GLOBAL": lambda canary: (
+        text("os") + text("system") + b"\x93(" + touch(canary) + b"tR"
+    ),
     "Popen by NEWOBJ and BUILD": lambda canary: (
         b"csubprocess\nPopen\n)\x810csubprocess\ncall\n(" + text("touch") + text(str(canary)) + b"l\x85R"
     ),
@@ -32,8 +33,7 @@ RUNNING = {
         + touch(canary) + b"tR"
     ),
     "a partial by BUILD": lambda canary: (
-        b"cfunctools\npartial\n(cos\nsystem\ntR(cos\nsystem\n(" + touch(canary) + b"t}NtbcAAA\n"[:-5]
-        + b"0cos\nsystem\n(" + touch(canary) + b"tR"
+        b"cfunctools\npartial\n(cos\nsystem\ntR(cos\nsystem\n(" + touch(canary) + b"t}Ntb)R"
     ),
 }  # fmt: skip
 
@@ -81,8 +81,3 @@ def implant(data: bytes, sentinel: str, instructions: bytes) -> bytes:
 
 def alone(instructions: bytes) -> bytes:
     return b"\x80\x02" + instructions + b"."
-
-
-def check() -> None:
-    """What pushes nothing strange can be unpickled: the payloads are well-formed."""
-    pickle.loads(alone(text("x")))

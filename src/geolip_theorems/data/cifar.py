@@ -223,8 +223,8 @@ def _fill(root: Path, offline: bool, patience: float | None) -> None:
         raise
     except (OSError, EOFError, LookupError, RuntimeError, tarfile.TarError, zlib.error) as error:
         raise InputError(
-            f"cifar10: {root} cannot be filled ({type(error).__name__}: {printable(error, 160)}); remove what "
-            "is in it, or choose another --data-root"
+            f"cifar10: {root} cannot be filled ({type(error).__name__}: {printable(error, 160)}); remove "
+            "what is in it, or choose another --data-root"
         ) from None
 
 
