@@ -10,7 +10,7 @@ import torch
 from geolip_theorems.analysis import analyse
 from geolip_theorems.comparison import Side
 from geolip_theorems.extraction.cache import MapsCache
-from geolip_theorems.model.sources import open_model, random_twin, weights_sha256
+from geolip_theorems.model.sources import open_model, weights_sha256
 from geolip_theorems.record import Results, environment, now
 from geolip_theorems.subject import RunOptions, open_subject
 
@@ -36,7 +36,7 @@ def golden_model():
 
 @pytest.fixture(scope="session")
 def sides(tmp_path_factory):
-    """Sides of comparisons: the golden model, the same with noise in its weights, one with random weights."""
+    """Sides of comparisons: the golden model, and the same with little and much noise in its weights."""
     cache = MapsCache(tmp_path_factory.mktemp("cache"))
     options = RunOptions(max_images=80, ablation_images=40, controls=0, offline=True)
     subject = open_subject(GOLDEN, "scenes", options)
@@ -52,5 +52,4 @@ def sides(tmp_path_factory):
         "golden": measured("golden", model, controls=3),
         "slightly": measured("slightly", noisy(model, 0.002)),
         "noisy": measured("noisy", noisy(model, 0.5)),
-        "random": measured("random", random_twin(model.config, 7)),
     }
