@@ -78,21 +78,24 @@ def test_a_row_depends_on_itself_alone(backend):
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
 def test_divisions_are_vector_instructions():
-    """The hot loops divide; a regression to scalar code shows in these counts first."""
+    """The path is bound by divisions and roots: none of them may be scalar."""
     from geolip_theorems.conduit import numba_setup, numba_solver
 
-    kernel = numba.njit(**numba_setup.OPTIONS)(numba_solver.solve_tiles.py_func)
-    conduit(grams(1, 4), backend="numba")
-    kernel.compile(next(iter(s for s in numba_solver.solve_tiles.signatures if s[0].count == 4)))
-    (assembly,) = kernel.inspect_asm().values()
-    wide = [line for line in assembly.splitlines() if re.search(r"v?(div|sqrt)p[sd]\s", line)]
-    single = sum("ps" in line for line in wide)
-    # n = 4: sixteen A / s, four Laguerre divisions for each of four roots, and the square roots with them.
-    assert single >= 16 + 4 * 4
-    assert len(wide) - single >= 4
-    checked = numba.njit(boundscheck=False)(numba_solver.ranks.py_func)  # negative control: nothing divides
-    checked.compile((numba.int64, numba.float32[:, ::1], numba.float32[:, ::1]))
-    assert not re.search(r"v?divp[sd]\s", next(iter(checked.inspect_asm().values())))
+    def divisions(kernel, signature) -> tuple[int, int]:
+        """(vector, scalar) divisions and square roots in the compiled code."""
+        compiled = numba.njit(**numba_setup.OPTIONS)(kernel)
+        compiled.compile(signature)
+        (assembly,) = compiled.inspect_asm().values()
+        return tuple(len(re.findall(rf"\bv?(?:div|sqrt){kind}[sd]\s", assembly)) for kind in "ps")
+
+    conduit(torch.diag(torch.tensor([1.0, 2.0])), backend="numba")
+    tiles = numba_solver.straight_tiles
+    vector, scalar = divisions(tiles.py_func, next(s for s in tiles.signatures if s[0].count == 2))
+    # n = 2: four A / s; three Laguerre divisions, a root and two more for the last root; polish; adjugate.
+    assert vector >= 4 + 4 + 2 + 2 * 3 + 2 * 2
+    assert scalar == 0
+    # Negative control: what one division by itself compiles to.
+    assert divisions(lambda x, y: x / y, (numba.float64, numba.float64)) == (0, 1)
 
 
 def test_several_processes_start_at_once(tmp_path):

@@ -44,10 +44,13 @@ def conduit(
     flat = A.reshape(-1, n, n)
     packet, invalid = solver(backend, A.device, research)(flat.float())
     if A.dtype == torch.float64:
-        invalid |= invalid_rows(flat)
+        invalid = invalid_rows(flat) if invalid is None else invalid | invalid_rows(flat)
         replace_by_float64(packet, flat, invalid)
-    apply_mask(packet, flat, invalid, lead, on_invalid)
-    return reshaped(packet, lead)
+    if invalid is not None:
+        apply_mask(packet, flat, invalid, lead, on_invalid)
+    elif on_invalid == "mask":
+        packet.invalid = torch.zeros_like(packet.rescued)
+    return packet if len(lead) == 1 else reshaped(packet, lead)
 
 
 def module_of(backend: str, device: torch.device):
@@ -79,7 +82,10 @@ def choose(backend: str, device: torch.device):
 
 
 def solver(backend: str, device: torch.device, research: bool):
-    """A function of A (B, n, n) float32 that gives the packet and the invalid rows."""
+    """A function of A (B, n, n) float32 that gives the packet and the invalid rows.
+
+    These are (B,) bool, or None where no row is invalid and every eigenvalue is finite.
+    """
     if research:  # trajectories come from the reference, whatever the backend
         return functools.partial(torch_backend.solve, research=True)
     return choose(backend, device).solve

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
@@ -17,8 +18,9 @@ from torch import Tensor
 from .checks import invalid_rows
 from .numba_jacobi import jacobi_tiles
 from .numba_refine import refine_tiles
-from .numba_setup import CACHE_DIRECTORY, FAILED, SUSPECT, lanes_of, search_constants
-from .numba_solver import solve_tiles
+from .numba_setup import CACHE_DIRECTORY, FAILED, LANES, SUSPECT, search_constants
+from .numba_solver import looped_tiles, straight_tiles
+from .numba_straight import LARGEST_STRAIGHT, lanes_of
 from .packet import ConduitPacket
 from .repair import lapack
 
@@ -42,95 +44,120 @@ def pool() -> ThreadPoolExecutor:
         return _pools[os.getpid()]
 
 
-def run_tiles(kernel: Callable, n: int, rows: int, *arguments) -> None:
-    """Call kernel(dims, *arguments, first, last) over the tiles of `rows` matrices, on torch's threads.
+def run_tiles(kernel: Callable, n: int, tiles: int, *arguments) -> int:
+    """Call kernel(dims, *arguments, first, last) over all tiles, on torch's threads; the bits they return.
 
     The first call of a kernel for a size compiles it, or loads it from the cache, under a lock between
     processes: Numba's cache index is not safe when several write it at once.
     """
-    dims, tiles = (0,) * n, -(-rows // int(lanes_of.py_func(n)))
+    dims = (0,) * n
     key = (kernel.__name__, n)
     if key not in _ready:
         with _lock, FileLock(CACHE_DIRECTORY / "compile.lock"):
             kernel(dims, *arguments, 0, 0)
         _ready.add(key)
-    parts = max(1, min(torch.get_num_threads(), os.cpu_count() or 1, tiles // TILES_PER_THREAD))
+    parts = min(torch.get_num_threads(), os.cpu_count() or 1, tiles // TILES_PER_THREAD)
+    if parts <= 1:
+        return kernel(dims, *arguments, 0, tiles)
     edges = [tiles * part // parts for part in range(parts + 1)]
     spans = list(itertools.pairwise(edges))
     waiting = [pool().submit(kernel, dims, *arguments, *span) for span in spans[1:]]
-    kernel(dims, *arguments, *spans[0])
+    flagged = kernel(dims, *arguments, *spans[0])
     for job in waiting:
-        job.result()
+        flagged |= job.result()
+    return flagged
 
 
-def new_packet(batch: int, n: int) -> tuple[ConduitPacket, Tensor]:
-    """A packet with its arrays not yet filled, and the status bits (B,) uint8."""
-    packet = ConduitPacket(
-        eigenvalues=torch.empty(batch, n),
-        eigenvectors=torch.empty(batch, n, n),
-        char_coeffs=torch.empty(batch, n),
-        friction=torch.empty(batch, n),
-        settle=torch.empty(batch, n),
-        extraction_order=torch.arange(n, dtype=torch.float32).expand(batch, n),
-        refinement_residual=torch.empty(batch),
-        rescued=torch.zeros(batch, dtype=torch.bool),
-    )
-    return packet, torch.empty(batch, dtype=torch.uint8)
+def run_path(fused: bool, A: np.ndarray, S: np.ndarray, *outputs: np.ndarray) -> int:
+    """The path of every matrix of A (B, n, n), or of the Gram matrices of A = Vt and S; the status bits."""
+    batch, n, _ = A.shape
+    straight = n <= LARGEST_STRAIGHT
+    kernel, lanes = (straight_tiles, lanes_of.py_func(n)) if straight else (looped_tiles, LANES)
+    return run_tiles(kernel, n, -(-batch // lanes), search_constants(n), fused, A, S, *outputs)
 
 
-def solve(A: Tensor) -> tuple[ConduitPacket, Tensor]:
-    """The packet of A (B, n, n) float32, and which rows are invalid input, (B,) bool."""
+@functools.cache
+def order_of(n: int) -> Tensor:
+    return torch.arange(n, dtype=torch.float32)
+
+
+def new_arrays(batch: int, n: int) -> tuple[np.ndarray, ...]:
+    """values, vectors, coefficients, friction, settle, residual, not yet filled, in one piece of memory.
+
+    In several pieces the allocator gives the memory back to the system and takes it again at every call.
+    """
+    shapes = ((batch, n), (batch, n, n), (batch, n), (batch, n), (batch, n), (batch,))
+    edges = list(itertools.accumulate((math.prod(shape) for shape in shapes), initial=0))
+    memory = np.empty(edges[-1], np.float32)
+    return tuple(memory[a:b].reshape(shape) for a, b, shape in zip(edges, edges[1:], shapes, strict=False))
+
+
+def solve(A: Tensor) -> tuple[ConduitPacket, Tensor | None]:
+    """The packet of A (B, n, n) float32, and which rows are invalid input, (B,) bool.
+
+    None instead where no row is invalid and every eigenvalue is finite.
+    """
     A = A.contiguous()
     batch, n, _ = A.shape
-    packet, status = new_packet(batch, n)
-    outputs = (packet.eigenvalues, packet.eigenvectors, packet.char_coeffs, packet.friction, packet.settle)
-    run_tiles(
-        solve_tiles, n, batch, search_constants(n), np.float32(math.sqrt(n)), False, A.numpy(),
-        np.empty((0, n), np.float32), *(field.numpy() for field in outputs),
-        packet.refinement_residual.numpy(), status.numpy(),
-    )  # fmt: skip
-    invalid = torch.zeros(batch, dtype=torch.bool)
-    flagged = np.flatnonzero(status.numpy())  # few: what follows touches these rows only
-    if len(flagged):
-        flagged = torch.from_numpy(flagged)
-        bits = status[flagged]
-        suspect = flagged[(bits & SUSPECT) != 0]
+    arrays, status, rescued = new_arrays(batch, n), np.empty(batch, np.uint8), np.zeros(batch, np.bool_)
+    flagged = run_path(False, A.numpy(), np.empty((0, n), np.float32), *arrays, status)
+    invalid = None
+    if flagged:  # few rows: what follows touches these only
+        rows = np.flatnonzero(status != 0)
+        suspect = rows[(status[rows] & SUSPECT) != 0]
+        failed = (status[rows] & FAILED) != 0
         if len(suspect):
-            invalid[suspect] = invalid_rows(A[suspect])
-        rows = flagged[((bits & FAILED) != 0) & ~invalid[flagged]]
-        packet.rescued[rows] = True
+            invalid = np.zeros(batch, np.bool_)
+            invalid[suspect] = invalid_rows(A[suspect]).numpy()
+            failed &= ~invalid[rows]
+            invalid = torch.from_numpy(invalid)
+        rows = rows[failed]
+        rescued[rows] = True
         if len(rows):
-            repair(A, packet, rows)
+            repair(A, *arrays[:2], arrays[-1], rows)
+            if not np.isfinite(arrays[0][rows]).all() and invalid is None:
+                invalid = torch.zeros(batch, dtype=torch.bool)
+    eigenvalues, eigenvectors, coefficients, friction, settle, residual = map(torch.from_numpy, arrays)
+    packet = ConduitPacket(
+        eigenvalues=eigenvalues,
+        eigenvectors=eigenvectors,
+        char_coeffs=coefficients,
+        friction=friction,
+        settle=settle,
+        extraction_order=order_of(n).expand(batch, n),
+        refinement_residual=residual,
+        rescued=torch.from_numpy(rescued),
+    )
     return packet, invalid
 
 
-def repair(A: Tensor, packet: ConduitPacket, rows: Tensor) -> None:
+def repair(
+    A: Tensor, values: np.ndarray, vectors: np.ndarray, residual: np.ndarray, rows: np.ndarray
+) -> None:
     """Replace the eigenpairs of some rows by valid ones: refinement, then Jacobi rotations, then LAPACK."""
     n = A.shape[-1]
-    values, vectors = packet.eigenvalues.numpy(), packet.eigenvectors.numpy()
-    near = packet.refinement_residual[rows] < REFINABLE
+    near = residual[rows] < REFINABLE
     near, rows = rows[near], rows[~near]
     if len(near):
-        good = torch.empty(len(near), dtype=torch.bool)
-        run_tiles(refine_tiles, n, len(near), A.numpy(), near.numpy(), values, vectors, good.numpy())
-        rows = torch.cat([rows, near[~good]])
+        good = np.empty(len(near), np.bool_)
+        run_tiles(refine_tiles, n, -(-len(near) // LANES), A.numpy(), near, values, vectors, good)
+        rows = np.concatenate([rows, near[~good]])
     if not len(rows):
         return
     if n <= LARGEST_JACOBI:
-        run_tiles(jacobi_tiles, n, len(rows), A.numpy(), rows.numpy(), values, vectors)
+        run_tiles(jacobi_tiles, n, -(-len(rows) // LANES), A.numpy(), rows, values, vectors)
         return
     eigenvalues, V = lapack(A[rows].permute(1, 2, 0))
-    packet.eigenvalues[rows], packet.eigenvectors[rows] = eigenvalues.T, V.permute(2, 0, 1)
+    values[rows], vectors[rows] = eigenvalues.T.numpy(), V.permute(2, 0, 1).numpy()
 
 
 def telemetry_from_svd(Vt: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
     """(friction, settle), each (B, n), of Vt^T diag(S^2) Vt for Vt (B, n, n) and S (B, n) float32."""
     batch, n, _ = Vt.shape
     friction, settle = torch.empty(batch, n), torch.empty(batch, n)
-    none = np.empty(0, np.float32)
-    run_tiles(
-        solve_tiles, n, batch, search_constants(n), np.float32(math.sqrt(n)), True, Vt.contiguous().numpy(),
-        S.contiguous().numpy(), np.empty((0, n), np.float32), np.empty((0, n, n), np.float32),
-        np.empty((0, n), np.float32), friction.numpy(), settle.numpy(), none, np.empty(0, np.uint8),
+    pairs, none = np.empty((0, n), np.float32), np.empty(0, np.float32)
+    run_path(
+        True, Vt.contiguous().numpy(), S.contiguous().numpy(), pairs, np.empty((0, n, n), np.float32), pairs,
+        friction.numpy(), settle.numpy(), none, np.empty(0, np.uint8),
     )  # fmt: skip
     return friction, settle

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .numba_setup import D0, D1, compiled, lanes_of
+from .numba_setup import D0, D1, LANES, compiled
 
 MOST_SWEEPS = 30
 # Of ||A||_F. Convergence is quadratic: what is left after the sweep that gets here is far smaller.
@@ -19,15 +19,14 @@ NEGLIGIBLE = 1e-10
 def jacobi_tiles(dims, A, rows, values, vectors, first, last):
     """Ascending eigenpairs of A[rows], canonical signs, into values[rows], vectors[rows]; for some tiles."""
     n = len(dims)
-    lanes = lanes_of(n)
-    B, V = np.empty((n, n + 1, lanes), np.float64), np.empty((n, n + 1, lanes), np.float64)
-    x, y = np.empty((n, lanes), np.float64), np.empty((n, lanes), np.float64)
-    norm, cos, sin, tan = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes)
+    B, V = np.empty((n, n + 1, LANES), np.float64), np.empty((n, n + 1, LANES), np.float64)
+    x, y = np.empty((n, LANES), np.float64), np.empty((n, LANES), np.float64)
+    norm, cos, sin, tan = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
     taken = np.empty(n, np.bool_)
     for tile in range(first, last):
-        start = tile * lanes
-        count = min(lanes, len(rows) - start)
-        for lane in range(lanes):
+        start = tile * LANES
+        count = min(LANES, len(rows) - start)
+        for lane in range(LANES):
             source = rows[start + min(lane, count - 1)]
             total = D0
             for i in range(n):
@@ -39,13 +38,13 @@ def jacobi_tiles(dims, A, rows, values, vectors, first, last):
             norm[lane] = np.sqrt(total)
         for i in range(n):
             for j in range(n):
-                for lane in range(lanes):
+                for lane in range(LANES):
                     B[i, j, lane] = B[i, j, lane] / (norm[lane] if norm[lane] > D0 else D1)
         for _ in range(MOST_SWEEPS):
             moved = D0
             for p in range(n - 1):
                 for q in range(p + 1, n):
-                    for lane in range(lanes):
+                    for lane in range(LANES):
                         off = B[p, q, lane]
                         rotate = abs(off) > NEGLIGIBLE
                         theta = (B[q, q, lane] - B[p, p, lane]) / (2.0 * (off if rotate else D1))
@@ -56,37 +55,37 @@ def jacobi_tiles(dims, A, rows, values, vectors, first, last):
                         tan[lane] = t * off
                         cos[lane] = cosine
                         sin[lane] = t * cosine
-                    for lane in range(lanes):
+                    for lane in range(LANES):
                         moved = max(moved, abs(sin[lane]))
                     for r in range(n):
-                        for lane in range(lanes):
+                        for lane in range(LANES):
                             x[r, lane] = cos[lane] * B[p, r, lane] - sin[lane] * B[q, r, lane]
                             y[r, lane] = sin[lane] * B[p, r, lane] + cos[lane] * B[q, r, lane]
-                    for lane in range(lanes):
+                    for lane in range(LANES):
                         x[p, lane] = B[p, p, lane] - tan[lane]
                         y[q, lane] = B[q, q, lane] + tan[lane]
                         off = D0 if sin[lane] != D0 else B[p, q, lane]
                         x[q, lane] = off
                         y[p, lane] = off
                     for r in range(n):
-                        for lane in range(lanes):
+                        for lane in range(LANES):
                             B[p, r, lane] = x[r, lane]
                             B[q, r, lane] = y[r, lane]
                     for r in range(n):
-                        for lane in range(lanes):
+                        for lane in range(LANES):
                             B[r, p, lane] = x[r, lane]
                             B[r, q, lane] = y[r, lane]
-                    for lane in range(lanes):
+                    for lane in range(LANES):
                         B[p, q, lane] = x[q, lane]
                         B[q, p, lane] = x[q, lane]
                         B[p, p, lane] = x[p, lane]
                         B[q, q, lane] = y[q, lane]
                     for r in range(n):
-                        for lane in range(lanes):
+                        for lane in range(LANES):
                             x[r, lane] = cos[lane] * V[p, r, lane] - sin[lane] * V[q, r, lane]
                             y[r, lane] = sin[lane] * V[p, r, lane] + cos[lane] * V[q, r, lane]
                     for r in range(n):
-                        for lane in range(lanes):
+                        for lane in range(LANES):
                             V[p, r, lane] = x[r, lane]
                             V[q, r, lane] = y[r, lane]
             if moved == D0:

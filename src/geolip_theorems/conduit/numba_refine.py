@@ -10,55 +10,53 @@ from __future__ import annotations
 import numpy as np
 
 from .numba_looped import gram, judge, product
-from .numba_setup import D0, D1, TEST_LIMIT, compiled, inlined, lanes_of
+from .numba_setup import D0, D1, LANES, TEST_LIMIT, compiled, inlined
 
 REFINEMENT_STEPS = 3
-judge = inlined(judge)
 
 
 @inlined
 def refine(n, A, X, S, R, E, value, known):
-    """X <- X + X E; the others are scratch. Matrices are (n, n, lanes) float64."""
-    lanes = lanes_of(n)
+    """X <- X + X E; the others are scratch. Matrices are (n, n, LANES) float64."""
     product(n, A, X, E, D1)
     for i in range(n):
         for j in range(n):
-            for lane in range(lanes):
+            for lane in range(LANES):
                 total = X[0, i, lane] * E[0, j, lane]
                 for k in range(1, n):
                     total += X[k, i, lane] * E[k, j, lane]
                 S[i, j, lane] = total
     gram(n, X, R)
     # ||A||_F = sqrt(n) by the scaling; known bounds the error of each eigenvalue.
-    for lane in range(lanes):
+    for lane in range(LANES):
         E[0, 0, lane] = D0
         E[0, 1, lane] = D0
     for i in range(n):
         for j in range(n):
-            for lane in range(lanes):
+            for lane in range(LANES):
                 r = (D1 if i == j else D0) - R[i, j, lane]
                 R[i, j, lane] = r
                 s = D0 if i == j else S[i, j, lane]
                 E[0, 0, lane] += s * s
                 E[0, 1, lane] += r * r
-    for lane in range(lanes):
+    for lane in range(LANES):
         known[lane] = 2.0 * (np.sqrt(E[0, 0, lane]) + np.sqrt(n * E[0, 1, lane]))
     for i in range(n):
-        for lane in range(lanes):
+        for lane in range(LANES):
             value[i, lane] = S[i, i, lane] / (D1 - R[i, i, lane])
     for i in range(n):
         for j in range(n):
-            for lane in range(lanes):
+            for lane in range(LANES):
                 gap = value[j, lane] - value[i, lane]
                 apart = abs(gap) > known[lane]
                 step = (S[i, j, lane] + value[j, lane] * R[i, j, lane]) / (gap if apart else D1)
                 E[i, j, lane] = step if apart else 0.5 * R[i, j, lane]
-        for lane in range(lanes):
+        for lane in range(LANES):
             E[i, i, lane] = 0.5 * R[i, i, lane] + D1
     product(n, X, E, S, D1)
     for i in range(n):
         for j in range(n):
-            for lane in range(lanes):
+            for lane in range(LANES):
                 X[i, j, lane] = S[i, j, lane]
 
 
@@ -66,18 +64,17 @@ def refine(n, A, X, S, R, E, value, known):
 def refine_tiles(dims, A, rows, values, vectors, good, first, last):
     """Refine the eigenpairs of A[rows] in place, for some tiles of rows. good (len(rows),): which pass."""
     n = len(dims)
-    lanes = lanes_of(n)
     m = n + 1
     f4, f8 = np.float32, np.float64
-    B, X, S = np.empty((n, m, lanes), f8), np.empty((n, m, lanes), f8), np.empty((n, m, lanes), f8)
-    R, E, value = np.empty((n, m, lanes), f8), np.empty((n, m, lanes), f8), np.empty((n, lanes), f8)
-    As, V, Y = np.empty((n, m, lanes), f4), np.empty((n, m, lanes), f4), np.empty((n, m, lanes), f4)
-    ritz, orthogonality, reconstruction = np.empty((n, lanes), f4), np.empty(lanes, f4), np.empty(lanes, f4)
-    scale, known, unit = np.empty(lanes, f8), np.empty(lanes, f8), np.ones(lanes, f4)
+    B, X, S = np.empty((n, m, LANES), f8), np.empty((n, m, LANES), f8), np.empty((n, m, LANES), f8)
+    R, E, value = np.empty((n, m, LANES), f8), np.empty((n, m, LANES), f8), np.empty((n, LANES), f8)
+    As, V, Y = np.empty((n, m, LANES), f4), np.empty((n, m, LANES), f4), np.empty((n, m, LANES), f4)
+    ritz, orthogonality, reconstruction = np.empty((n, LANES), f4), np.empty(LANES, f4), np.empty(LANES, f4)
+    scale, known, unit = np.empty(LANES, f8), np.empty(LANES, f8), np.ones(LANES, f4)
     for tile in range(first, last):
-        start = tile * lanes
-        count = min(lanes, len(rows) - start)
-        for lane in range(lanes):
+        start = tile * LANES
+        count = min(LANES, len(rows) - start)
+        for lane in range(LANES):
             source = rows[start + min(lane, count - 1)]
             total = D0
             for i in range(n):
@@ -95,7 +92,7 @@ def refine_tiles(dims, A, rows, values, vectors, good, first, last):
             refine(n, B, X, S, R, E, value, known)
         product(n, B, X, E, D1)
         for j in range(n):
-            for lane in range(lanes):
+            for lane in range(LANES):
                 total = X[0, j, lane] * E[0, j, lane]
                 square = X[0, j, lane] * X[0, j, lane]
                 for i in range(1, n):
@@ -105,7 +102,7 @@ def refine_tiles(dims, A, rows, values, vectors, good, first, last):
                 ritz[j, lane] = f4(total / square)
         for i in range(n):
             for j in range(n):
-                for lane in range(lanes):
+                for lane in range(LANES):
                     V[i, j, lane] = f4(X[i, j, lane])
         judge(dims, As, unit, V, ritz, orthogonality, reconstruction, Y)
         for lane in range(count):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numba
 import numpy as np
 import torch
@@ -13,9 +15,9 @@ from .reference import LARGEST_FLOAT32_SEARCH, START_SPREAD
 # nogil: Python threads run ranges of tiles side by side, so no threading layer is needed.
 OPTIONS = {"error_model": "numpy", "nogil": True, "boundscheck": False, "fastmath": False}
 
-# Matrices in a tile, up to LARGEST_WIDE and above: enough vectors side by side to hide the latency of
-# divisions, few enough for the scratch to stay in cache (the Faddeev-LeVerrier matrices grow as n^3).
-LANES, NARROW_LANES, LARGEST_WIDE = 32, 16, 6
+# Matrices in a tile of the looped code: a few vectors side by side hide the latency of divisions, and the
+# Faddeev-LeVerrier matrices, which grow as n^3, stay in cache.
+LANES = 16
 STEPS = 5
 FAILED, SUSPECT = 1, 2
 
@@ -32,6 +34,7 @@ TEST_LIMIT = np.float32(8e-6)
 SUSPECT_ASYMMETRY = np.float32(0.9e-10)
 
 
+@functools.cache
 def search_constants(n: int) -> np.ndarray:
     """The root search's constants, in its precision: 0, 1, 2, 1e-30, 1e-20, start offsets, degrees 0..n."""
     dtype = torch.float32 if n <= LARGEST_FLOAT32_SEARCH else torch.float64
@@ -55,9 +58,3 @@ def compiled(function):
         return numba.njit(cache=True, **OPTIONS)(function)
     finally:
         numba.config.CACHE_DIR = before
-
-
-@inlined
-def lanes_of(n):
-    """Matrices in a tile of size n."""
-    return LANES if n <= LARGEST_WIDE else NARROW_LANES

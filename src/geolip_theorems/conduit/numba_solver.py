@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
-from numba.extending import overload
 
-from . import numba_looped, numba_roots, numba_unrolled
-from .numba_looped import load, load_gram
-from .numba_roots import find_roots, polish
+from .numba_looped import (
+    adjugate_vectors,
+    faddeev_leverrier,
+    judge,
+    load,
+    load_gram,
+    orthogonalise,
+    scale,
+)
+from .numba_roots import find_roots, polish, start_values
 from .numba_setup import (
     F0,
     F1,
     FAILED,
+    LANES,
     OPTIONS,
     SMALLEST_SCALE,
     SUSPECT,
@@ -19,39 +27,62 @@ from .numba_setup import (
     TEST_LIMIT,
     compiled,
     inlined,
-    lanes_of,
 )
+from .numba_straight import lanes_of, solve_tile
 
 F4, F8 = np.float32, np.float64
 
 
-def phase(unrolled, looped):
-    """A phase: straight-line code for the smallest sizes, loops for the others. dims tells the size."""
-
-    def call(dims, *arguments):
-        raise NotImplementedError("only for compiled callers")
-
-    @overload(call, jit_options={"forceinline": True, **OPTIONS}, strict=False)
-    def choose(dims, *arguments):
-        return unrolled(dims.count) if dims.count <= numba_unrolled.LARGEST_UNROLLED else looped
-
-    return call
+@numba.njit(**OPTIONS)
+def whole_tile(dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, row):
+    return solve_tile(
+        dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, row
+    )
 
 
-scale = phase(numba_unrolled.scale, numba_looped.scale)
-faddeev_leverrier = phase(numba_unrolled.leverrier, numba_looped.faddeev_leverrier)
-start_values = phase(numba_unrolled.start, numba_roots.start_values)
-adjugate_vectors = phase(numba_unrolled.adjugate, numba_looped.adjugate_vectors)
-orthogonalise = phase(numba_unrolled.orthogonalise, numba_looped.orthogonalise)
-judge = phase(numba_unrolled.judge, numba_looped.judge)
+@compiled
+def straight_tiles(
+    dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, first, last
+):
+    """Solve tiles first .. last - 1 of A (B, n, n) into the packet's arrays, for the sizes of numba_straight.
+
+    dims: any tuple of length n. K: search_constants(n). fused: A and S (B, n) are Vt and S of the Gram matrix
+    to solve, and only friction and settle are written. status (B,) gets FAILED and SUSPECT bits. Returns 0
+    where no row has such a bit.
+    """
+    n = len(dims)
+    lanes = lanes_of(n)
+    flagged = 0
+    for tile in range(first, last):
+        row = tile * lanes
+        if row + lanes <= len(A):
+            flagged |= whole_tile(
+                dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, row
+            )
+            continue
+        count = len(A) - row
+        a, s = np.zeros((lanes, n, n), F4), np.ones((lanes, n), F4)
+        for i in range(n):
+            a[:, i, i] = i + 1  # padding that passes the test
+        a[:count] = A[row:]
+        if fused:
+            s[:count] = S[row:]
+        e, v, c = np.empty((lanes, n), F4), np.empty((lanes, n, n), F4), np.empty((lanes, n), F4)
+        f, t = np.empty((lanes, n), F4), np.empty((lanes, n), F4)
+        r, bits = np.empty(lanes, F4), np.zeros(lanes, np.uint8)
+        flagged |= whole_tile(dims, K, fused, a, s, e, v, c, f, t, r, bits, 0)
+        friction[row:], settle[row:] = f[:count], t[:count]
+        if not fused:
+            values[row:], vectors[row:], coefficients[row:] = e[:count], v[:count], c[:count]
+            residual[row:], status[row:] = r[:count], bits[:count]
+    return flagged
 
 
 @inlined
 def ranks(n, values, rank):
     """rank[i] = the place of values[i] in ascending order; ties keep their order, NaN counts as infinity."""
-    lanes = lanes_of(n)
     for i in range(n):
-        for lane in range(lanes):
+        for lane in range(LANES):
             x = values[i, lane]
             x = x if x == x else np.float32(np.inf)
             place = F0
@@ -64,46 +95,29 @@ def ranks(n, values, rank):
 
 
 @compiled
-def solve_tiles(
-    dims,
-    K,
-    root_n,
-    fused,
-    A,
-    S,
-    values,
-    vectors,
-    coefficients,
-    friction,
-    settle,
-    residual,
-    status,
-    first,
-    last,
+def looped_tiles(
+    dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, first, last
 ):
-    """Solve tiles first .. last - 1 of A (B, n, n) into the packet's arrays.
-
-    dims: any tuple of length n. K: search_constants(n). fused: A and S (B, n) are Vt and S of the Gram matrix
-    to solve, and only friction and settle are written. status (B,) gets FAILED and SUSPECT bits.
-    """
+    """straight_tiles for the larger sizes."""
     n = len(dims)
-    lanes = lanes_of(n)
+    root_n = np.float32(np.sqrt(n))
+    flagged = 0
     # One entry more than needed in each direction, for the padding of blocks, and so that entries a power of
     # two apart do not share a cache set.
     m = n + 1
-    a, As, V = np.empty((n, m, lanes), F4), np.empty((n, m, lanes), F4), np.empty((n, m, lanes), F4)
-    Y, T, Z = np.empty((n, m, lanes), F4), np.empty((n, m, lanes), F4), np.empty((n, m, lanes), F4)
-    M, Ad, roots = np.zeros((m, m, m, lanes), F8), np.zeros((m, m, lanes), F8), np.zeros((n + 4, lanes), F8)
-    c, column, best = np.empty((m, lanes), F8), np.empty((4, n, lanes), F8), np.empty((4, n, lanes), F8)
-    largest, block = np.empty((7, lanes), F8), np.empty((4, lanes), F8)
-    search, z = np.empty((m, lanes), K.dtype), np.empty((n, lanes), K.dtype)
-    ritz, rank, row = np.empty((n, lanes), F4), np.empty((n, lanes), F4), np.empty((3, lanes), F4)
-    found, settled = np.empty((n, lanes), F4), np.empty((n, lanes), F4)
-    s, asymmetry = np.empty(lanes, F4), np.empty(lanes, F4)
-    orthogonality, reconstruction = np.empty(lanes, F4), np.empty(lanes, F4)
+    a, As, V = np.empty((n, m, LANES), F4), np.empty((n, m, LANES), F4), np.empty((n, m, LANES), F4)
+    Y, T, Z = np.empty((n, m, LANES), F4), np.empty((n, m, LANES), F4), np.empty((n, m, LANES), F4)
+    M, Ad, roots = np.zeros((m, m, m, LANES), F8), np.zeros((m, m, LANES), F8), np.zeros((n + 4, LANES), F8)
+    c, column, best = np.empty((m, LANES), F8), np.empty((4, n, LANES), F8), np.empty((4, n, LANES), F8)
+    largest, block = np.empty((7, LANES), F8), np.empty((4, LANES), F8)
+    search, z = np.empty((m, LANES), K.dtype), np.empty((n, LANES), K.dtype)
+    ritz, rank, row = np.empty((n, LANES), F4), np.empty((n, LANES), F4), np.empty((3, LANES), F4)
+    found, settled = np.empty((n, LANES), F4), np.empty((n, LANES), F4)
+    s, asymmetry = np.empty(LANES, F4), np.empty(LANES, F4)
+    orthogonality, reconstruction = np.empty(LANES, F4), np.empty(LANES, F4)
     for tile in range(first, last):
-        start = tile * lanes
-        count = min(lanes, len(A) - start)
+        start = tile * LANES
+        count = min(LANES, len(A) - start)
         if fused:
             load_gram(n, A, S, start, count, a, Y)
         else:
@@ -137,3 +151,5 @@ def solve_tiles(
             good = (orthogonality[lane] <= TEST_LIMIT) & (reconstruction[lane] <= TEST_LIMIT) & scaled
             symmetric = (asymmetry[lane] <= SUSPECT_ASYMMETRY * np.float32(n)) & scaled
             status[b] = (0 if good else FAILED) + (0 if symmetric else SUSPECT)
+            flagged |= status[b]
+    return flagged

@@ -1,7 +1,7 @@
 """The conduit's telemetry path as one Triton kernel for n <= 6: one matrix a thread, all in registers.
 
 Triton has no indexable register arrays, so the kernel of each size is written out entry by entry by the same
-kind of generator as numba_unrolled, and compiled from a file (Triton reads its kernels' source). The order
+kind of generator as numba_straight, and compiled from a file (Triton reads its kernels' source). The order
 of operations is that of reference.py; divisions and square roots are the correctly rounded ones, and launches
 set enable_fp_fusion=False, so that nothing is contracted.
 """
