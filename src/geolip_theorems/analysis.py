@@ -19,6 +19,7 @@ from .claims import CLAIMS, Claim
 from .expectations import Expectation
 from .extraction import Extraction, Maps
 from .extraction.cache import MapsCache
+from .extraction.engines import spread
 from .extraction.gallery import gallery_arrays
 from .measures import MEASURES_VERSION, calibrated, seed_accuracies, seed_protocol
 from .measures.arrays import image_groups, image_labels
@@ -207,8 +208,10 @@ def _maps(
         watch=lambda: watch(f"extracting {subject.id}", len(subject.images)),
         say=cache.say,
     )
+    options = subject.options
+    source = spread(extraction, options.workers, options.engine, options.ray_address)
     about = {"model": subject.model.name, "dataset": subject.images.name}
-    maps, entry, shards, computed = cache.maps(subject.maps_key(ablated), extraction, about)
+    maps, entry, shards, computed = cache.maps(subject.maps_key(ablated), source, about)
     timings.update(
         extraction_s=round(time.monotonic() - begun, 3),
         from_cache=not computed,

@@ -45,6 +45,9 @@ class RunOptions:
         probe: the readout of questions 4 and 5, ``ridge`` or ``conv``.
         controls: random-weight twins beside the subject; 0 for none.
         control_images: images the twins are measured on, an even spread over groups and classes.
+        batch_size: images in the works at once; None for what threads and memory allow.
+        workers, engine, ray_address: who computes, see :func:`geolip_theorems.extraction.engines.spread`.
+            Neither these nor the batch size show in any figure.
     """
 
     device: str = "cpu"
@@ -60,6 +63,9 @@ class RunOptions:
     controls: int = DEFAULT_CONTROLS
     control_images: int = 512
     batch_size: int | None = None
+    workers: int = 0
+    engine: str = "local"
+    ray_address: str | None = None
 
 
 def check_seed(seed: int) -> None:

@@ -126,7 +126,9 @@ class Extraction:
         return min(at_once, torch.get_num_threads())
 
     def _runner(self) -> TileRunner:
-        most = Most(min(self.tile, self.batch or self.tile), self.say)
+        # On a CPU less than a tile would change the last bits and save little.
+        least = self.tile if self.device.type == "cpu" else 1
+        most = Most(min(self.tile, max(least, self.batch or self.tile)), self.say)
         return TileRunner(self.model, self.images, self.device, self.ablated, self._decodes, self.tile, most)
 
     @cached_property
