@@ -19,7 +19,7 @@ from .measures.spatial import spatial_structure
 PIXELS = 16  # a patch
 SIDE = 8
 N_PERMUTATIONS = 299
-N_NULL = 199
+N_NULL = 119
 UNEVEN = (3, 4, 5, 6, 8, 12, 18, 24)  # images a group
 
 
@@ -202,23 +202,24 @@ def pearson_for(spearman: float, n: int) -> float:
 
 
 def _cells() -> list[Cell]:
-    q1 = {"threshold": 0.1, "comparison": ">", "images": 80, "needs_p": True}
+    q1 = {"threshold": 0.1, "comparison": ">", "images": 40, "needs_p": True}
     q2 = {"threshold": 0.99, "comparison": "<", "needs_p": True}
     q3 = {"threshold": 0.05, "comparison": ">", "needs_p": True}
     q6 = {"threshold": 0.1, "comparison": ">", "images": 80}
     found = {"true": True, "detectable": True}
     return [
         # A CV of 0 is where the root has a kink, far below the threshold: only the verdict counts there.
-        Cell("q1 no structure", partial(spatial, n=80, cv=0.0), 0.0, true=False, covers=False, **q1),
-        Cell("q1 grey residuals", partial(spatial, n=80, cv=0.0, grey=True), 0.0, true=False, covers=False,
+        Cell("q1 no structure", partial(spatial, n=40, cv=0.0), 0.0, true=False, covers=False, **q1),
+        Cell("q1 grey residuals", partial(spatial, n=40, cv=0.0, grey=True), 0.0, true=False, covers=False,
              **q1),
-        Cell("q1 grey threshold", partial(spatial, n=80, cv=0.1, grey=True), 0.1, true=False, **q1),
-        Cell("q1 threshold", partial(spatial, n=80, cv=0.1), 0.1, true=False, **q1),
-        Cell("q1 unlike images", partial(spatial, n=80, cv=0.1, spread=0.8), 0.1, true=False, **q1),
-        Cell("q1 planted", partial(spatial, n=80, cv=0.13), 0.13, **found, **q1),
+        Cell("q1 grey threshold", partial(spatial, n=40, cv=0.1, grey=True), 0.1, true=False, **q1),
+        Cell("q1 threshold", partial(spatial, n=40, cv=0.1), 0.1, true=False, **q1),
+        Cell("q1 unlike images", partial(spatial, n=40, cv=0.1, spread=0.8), 0.1, true=False, **q1),
+        Cell("q1 planted", partial(spatial, n=40, cv=0.13), 0.13, **found, **q1),
         Cell("q2 identical", partial(classes, sizes=(12,) * 4, cosine=1.0, noise=1.0), 1.0, true=False,
              images=48, **q2),
-        Cell("q2 threshold", partial(classes, sizes=(40, 40), cosine=0.99), 0.99, true=False, images=80, **q2),
+        Cell("q2 threshold", partial(classes, sizes=(40, 40), cosine=0.99), 0.99, true=False, images=80,
+             **q2),
         Cell("q2 small class", partial(classes, sizes=(6, 74), cosine=0.99), 0.99, true=False, images=80,
              **q2),
         Cell("q2 uneven blocks", partial(blocks, groups=9, cosine=0.99), 0.99, true=False, images=84, **q2),

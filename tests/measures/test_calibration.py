@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from geolip_theorems import calibrate
+from geolip_theorems import calibrate, calibration_cells
 from geolip_theorems.calibrate import CELLS, Outcome, chosen, run_cell, table
 from geolip_theorems.calibration_cells import SIDE, pearson_for
 from geolip_theorems.errors import InputError
+from geolip_theorems.measures import classes, modes
 from geolip_theorems.measures.boundaries import rank_correlation
+from geolip_theorems.measures.class_null import ClassNull, sums_by
 from geolip_theorems.measures.decisions import decide
 
-SIMULATIONS = 100
+SIMULATIONS = 60
+FEW = 30  # enough where a broken rule is wrong nearly always
 QUICK = [name for name in CELLS if name[:2] in ("q1", "q2", "q3", "q6")]
 
 
@@ -44,9 +47,44 @@ def test_a_rule_that_ignores_its_interval_is_caught(name):
     assert any("not true" in text for text in refusals)
 
 
-def test_a_rule_that_ignores_its_null_is_caught():
-    refusals = run_cell(CELLS["q3 not with class"], SIMULATIONS, judge=ignores_null).refusals()
+@pytest.mark.parametrize("name", ["q3 not with class", "q3 class x group"])
+def test_a_rule_that_ignores_its_null_is_caught(name):
+    refusals = run_cell(CELLS[name], FEW, judge=ignores_null).refusals()
     assert any("not true" in text for text in refusals)
+
+
+def test_a_null_without_class_by_group_is_caught(monkeypatch):
+    """Images shuffled within groups, as once was: what changes from group to group is taken for class."""
+    real = ClassNull.of
+
+    def shuffled_images(x, y, groups):
+        means = sums_by(x, groups, groups.max() + 1) / np.bincount(groups)[:, None]
+        return real(x - means[groups], y, None)
+
+    monkeypatch.setattr(ClassNull, "of", shuffled_images)
+    assert any("not true" in text for text in run_cell(CELLS["q3 class x group"], FEW).refusals())
+
+
+def test_a_correction_that_counts_channels_as_independent_is_caught(monkeypatch):
+    """The sampling part of 48 values where a grey patch has 16 pixels."""
+    real = calibration_cells.spatial_structure
+    monkeypatch.setattr(
+        calibration_cells,
+        "spatial_structure",
+        lambda error, var, _, **options: real(error, var, 48, **options),
+    )
+    assert any("not true" in text for text in run_cell(CELLS["q1 grey residuals"], FEW).refusals())
+
+
+def test_a_mode_that_costs_more_by_rounding_alone_is_caught(monkeypatch):
+    monkeypatch.setattr(modes, "MARGIN", 0.0)
+    assert any("not true" in text for text in run_cell(CELLS["q3 rounding"], FEW).refusals())
+
+
+def test_a_correction_that_takes_groups_for_equal_is_caught(monkeypatch):
+    """G/(G-1) where large groups' residuals are small: class means are thought to be less noisy."""
+    monkeypatch.setattr(classes, "unit_factor", lambda counts: len(counts) / max(len(counts) - 1, 1e-9))
+    assert run_cell(CELLS["q2 uneven blocks"], 100).refusals()
 
 
 def test_a_rule_that_never_holds_is_caught():

@@ -19,6 +19,8 @@ from geolip_theorems.measures.resampling import (
     ratio_figure,
     share_figure,
     simultaneous_reach,
+    standard_error,
+    unit_factor,
 )
 
 RNG = np.random.default_rng(0)
@@ -146,3 +148,17 @@ def test_identical_values_are_named():
     assert np.ptp(nearly["ci95"]) > 0
     assert "identical" not in nearly["method"]
     assert difference_figure(np.full(8, 0.5))["p"] == 2 / 2**8  # a sign test, not certainty
+
+
+@pytest.mark.parametrize("counts", [np.full(9, 4), np.array([1, 1, 2, 3, 5, 8, 13])])
+def test_standard_errors_are_unbiased_where_images_of_a_group_are_alike(counts):
+    """The variance of a mean over groups of any size, from 4,000 samples; G/(G-1) is not enough."""
+    of_group = RNG.standard_normal((4000, len(counts)))
+    means = of_group @ counts / counts.sum()
+    residuals = counts * (of_group - means[:, None])
+    estimates = unit_factor(counts) * np.square(residuals).sum(1) / counts.sum() ** 2
+    assert estimates.mean() == pytest.approx(means.var(), rel=0.1)
+    assert standard_error(residuals[0], counts) == pytest.approx(np.sqrt(estimates[0]))
+    plain = len(counts) / (len(counts) - 1)
+    assert unit_factor(counts) == pytest.approx(plain) if np.ptp(counts) == 0 else unit_factor(counts) > plain
+    assert unit_factor(np.array([7])) == np.inf

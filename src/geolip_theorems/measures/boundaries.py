@@ -19,6 +19,7 @@ from .resampling import (
     permutation_p,
     ratio_figure,
     too_few,
+    unit_factor,
     unit_name,
 )
 from .seed import region_masks
@@ -196,7 +197,7 @@ def _hot_interval(
     centred, std = mean - mean.mean(), mean.std(ddof=1)
     residual = summed - sizes[:, None] * mean
     level = residual.mean(1) + (2 * residual @ centred / ((places - 1) * std) if std > flat else 0)
-    error = np.sqrt(units / (units - 1) * np.square(residual - level[:, None]).sum(0)) / sizes.sum()
+    error = np.sqrt(unit_factor(sizes) * np.square(residual - level[:, None]).sum(0)) / sizes.sum()
     reach = stats.t.ppf(1 - (1 - LEVEL) / 2 / places, degrees_of_freedom(sizes)) * error
     above = centred - max(2 * std, flat)
     ends = int((above - reach > 0).sum()), int((above + reach > 0).sum())
@@ -230,7 +231,7 @@ def map_spread(e: np.ndarray, groups: np.ndarray | None) -> dict[str, Any]:
         return figure(value, None, len(e), too_few(units, groups))
     # Each unit's part of the sum over pairs, and of the number of pairs.
     parts = (off @ total - squares) / (places - 1) - variance * sizes * (sizes.sum() - sizes)
-    error = 2 * np.sqrt(units / (units - 1) * np.square(parts).sum()) / pairs
+    error = 2 * np.sqrt(unit_factor(sizes) * np.square(parts).sum()) / pairs
     reach = stats.t.ppf(0.5 + LEVEL / 2, degrees_of_freedom(sizes)) * error
     ends = [float(np.sign(end) * np.sqrt(abs(end))) for end in (variance - reach, variance + reach)]
     return figure(value, ends, len(e), f"products of different maps; Student t over {unit_name(groups)}")

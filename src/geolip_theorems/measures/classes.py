@@ -12,7 +12,16 @@ from scipy import stats
 
 from .class_null import ClassNull, exchangeable, sums_by
 from .resampling import LEAST_UNITS as LEAST_FOR_INTERVAL
-from .resampling import LEVEL, degrees_of_freedom, figure, holm, permutation_p, too_few, unit_name
+from .resampling import (
+    LEVEL,
+    degrees_of_freedom,
+    figure,
+    holm,
+    permutation_p,
+    too_few,
+    unit_factor,
+    unit_name,
+)
 
 N_SPLITS = 50  # each gives two estimates, one from either half
 N_PERMUTATIONS = 9999
@@ -166,16 +175,17 @@ def linearised_interval(
         return None, too_few(len(np.unique(groups)), groups)
     cells, index = np.unique(units * n_classes + y, return_inverse=True)
     owner, cell = cells % n_classes, np.bincount(index, effect)
-    sizes, images = np.bincount(owner, minlength=n_classes), np.bincount(index)
-    parts = np.bincount(owner, np.square(cell), n_classes) * sizes / (sizes - 1)
+    images = np.bincount(index)
+    parts = np.bincount(owner, np.square(cell), n_classes) * _factors(owner, images, n_classes)
     known = np.array([degrees_of_freedom(images[owner == c]) for c in range(n_classes)])
     variance, least = parts.sum(), (np.square(parts) / known).sum()
     df = variance**2 / least if least > 0 else float(known.min())
     if groups is not None and exchangeable(y, groups) == "signs of groups":
         home = np.unique(cells // n_classes, return_inverse=True)[1]
         whole = np.bincount(home, cell)
-        variance = len(whole) / (len(whole) - 1) * np.square(whole).sum()
-        df = min(df, degrees_of_freedom(np.bincount(home, images)))
+        of_group = np.bincount(home, images)
+        variance = unit_factor(of_group) * np.square(whole).sum()
+        df = min(df, degrees_of_freedom(of_group))
     reach = float(stats.t.ppf(0.5 + LEVEL / 2, df)) * math.sqrt(variance + more)
     return (value - reach, value + reach), f"Student t over {unit_name(groups)}, {df:.0f} degrees of freedom"
 
@@ -221,17 +231,22 @@ def _noise_units(
     """What each independent unit of a class adds to the noise of its mean, over the mean's length.
 
     Returns:
-        noise (units, P), owner (units,) its class, factor (C,) G/(G-1) for G units, and starts of each
+        noise (units, P), owner (units,) its class, factor (C,) see :func:`unit_factor`, and starts of each
         group's units (a group has one unit a class it holds), in order.
     """
     noise = (x - means[y]) / (counts * length)[y, None]
-    owner, starts = y, np.arange(len(y) + 1)
+    owner, starts, sizes = y, np.arange(len(y) + 1), np.ones(len(y))
     if groups is not None:
-        cells, index = np.unique(groups * len(counts) + y, return_inverse=True)
+        cells, index, sizes = np.unique(groups * len(counts) + y, return_inverse=True, return_counts=True)
         noise, owner = sums_by(noise, index, len(cells)), cells % len(counts)
         starts = np.flatnonzero(np.r_[True, np.diff(cells // len(counts)) > 0, True])
-    units = np.bincount(owner, minlength=len(counts)).astype(np.float64)
-    return noise, owner, units / (units - 1), starts
+    return noise, owner, _factors(owner, sizes, len(counts)), starts
+
+
+def _factors(owner: np.ndarray, sizes: np.ndarray, n_classes: int) -> np.ndarray:
+    """:func:`unit_factor` of each class's units (C,), NaN for a class that has none."""
+    of_class = [sizes[owner == c] for c in range(n_classes)]
+    return np.array([unit_factor(units) if len(units) else np.nan for units in of_class])
 
 
 def _shared_noise(

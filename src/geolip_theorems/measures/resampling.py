@@ -140,14 +140,26 @@ def _student(residual_sums: np.ndarray, counts: np.ndarray, value: float) -> Int
 
 
 def standard_error(residual_sums: np.ndarray, counts: np.ndarray) -> float:
-    """Standard error of a ratio of sums by linearisation (Cochran 1977, 6.3), with G/(G-1) for G units.
+    """Standard error of a ratio of sums by linearisation (Cochran 1977, 6.3), see :func:`unit_factor`.
 
     Args:
         residual_sums: (G,) each unit's sum less the ratio times its count.
         counts: (G,) the units' counts.
     """
-    units = len(residual_sums)
-    return math.sqrt(units / (units - 1) * np.square(residual_sums).sum()) / counts.sum()
+    return math.sqrt(unit_factor(counts) * np.square(residual_sums).sum()) / counts.sum()
+
+
+def unit_factor(counts: np.ndarray) -> float:
+    """What makes the sum of squares of units' residuals unbiased for the variance of their sum.
+
+    G/(G-1) for G units of equal size. Where units differ in size the residuals of large ones are pulled to
+    0, as these make up most of the mean they are taken from: n_g (e_g - mean e) has an expected square in
+    proportion to n_g^2 (1 - 2 n_g / N + sum n^2 / N^2), if images of a unit have all in common. Infinite
+    for a single unit.
+    """
+    squares, total = np.square(counts, dtype=np.float64), float(np.sum(counts))
+    kept = (squares * (1 - 2 * counts / total + squares.sum() / total**2)).sum()
+    return float(squares.sum() / kept) if kept > 1e-9 * squares.sum() else math.inf
 
 
 def degrees_of_freedom(counts: np.ndarray) -> float:
