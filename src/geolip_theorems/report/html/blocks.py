@@ -130,6 +130,7 @@ class Table:
     rows: list[list[Cell]]
     numeric: frozenset[int]
     caption: str = ""
+    opened: bool = False
     wide: bool = True
     template: ClassVar[str] = "table"
 

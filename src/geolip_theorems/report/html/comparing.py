@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...comparison import change, size
@@ -107,9 +108,8 @@ def metric_table(comparison: Mapping[str, Any], number: int) -> Table:
         )
     columns = ("metric", "question", "before", "now", "difference", "joint 95 % interval", "p (Holm)")
     columns += ("matters from", "images", "outcome", "why")
-    return table(
-        "Every metric before and now", columns, rows, "* describes the model; neither way is better."
-    )
+    caption = "* describes the model; neither way is better."
+    return replace(table("Every metric before and now", columns, rows, caption), opened=True)
 
 
 def _sorted(text: str, key: Any) -> Cell:

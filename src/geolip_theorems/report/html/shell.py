@@ -1,0 +1,45 @@
+"""What every page shares: escaping, style, script and its permission, writing the file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from ...errors import InputError
+from ...model.writing import write_atomically
+
+
+def render_page(template: str, **content: Any) -> str:
+    """A page's text from one of the templates; everything in ``content`` is escaped unless it is Markup."""
+    environment = Environment(
+        loader=PackageLoader("geolip_theorems.report.html"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = environment.loader.get_source
+    style, script = (Markup(source(environment, name)[0]) for name in ("style.css", "script.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template(template)
+    return page.render(style=style, script=script, script_hash=digest, **content)
+
+
+def write_page(text: str, out: Path, what: str) -> Path:
+    """Write a page whole or not at all.
+
+    Raises:
+        InputError: ``out`` cannot be written; ``what`` says what it is.
+    """
+    try:
+        write_atomically(out, lambda name: Path(name).write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{what} {str(out)!r} cannot be written ({error.strerror}); give another place for it"
+        ) from None
+    return out
