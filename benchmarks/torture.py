@@ -30,7 +30,7 @@ from geolip_theorems.measures import seed_protocol
 from geolip_theorems.model.config import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 
-CONFIG = SVAEConfig(V=8, D=2, patch_size=4, hidden=16, depth=1, n_cross_layers=1)
+CONFIG = SVAEConfig(V=8, D=4, patch_size=4, hidden=16, depth=1, n_cross_layers=1)
 SHARD_IMAGES = 8
 KEY = {"what": "torture"}
 

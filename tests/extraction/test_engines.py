@@ -1,0 +1,176 @@
+"""Extraction by several threads, processes and Ray workers: the same bits, and nothing lost when one dies."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from geolip_theorems.data import ImageSet, from_arrays
+from geolip_theorems.data.stores import TensorStore
+from geolip_theorems.errors import InputError
+from geolip_theorems.extraction import Extraction, extract, tiles
+from geolip_theorems.extraction.engines import GET_RAY, Spread, import_ray, in_processes, on_ray, spread
+from geolip_theorems.extraction.shards import cut
+from geolip_theorems.model.config import SVAEConfig
+from geolip_theorems.model.sources import random_twin
+
+COUNT, SHARD = 43, 8  # the last shard and the last tile are short
+ABLATED = np.array([3, 4, 30])
+CONFIG = SVAEConfig(V=8, D=4, patch_size=4, hidden=16, depth=1, n_cross_layers=1)
+
+
+class DeadlyStore(TensorStore):
+    """Kills its process the first time that certain images are asked for, and only then."""
+
+    def __init__(self, images, mark: Path, at: int) -> None:
+        super().__init__(images)
+        self.mark, self.at = mark, at
+
+    def tensor(self, index):
+        if self.at in index and not self.mark.exists():
+            self.mark.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().tensor(index)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_twin(CONFIG, 1)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return torch.rand(COUNT, 3, 16, 24, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def images(pixels):
+    return from_arrays(pixels)
+
+
+def bytes_of(flow):
+    """Each shard's arrays as bytes, by number."""
+    return {shard.number: {name: a.tobytes() for name, a in arrays.items()} for shard, arrays in flow}
+
+
+@pytest.fixture(scope="module")
+def alone(model, images):
+    """What one thread of this process computes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return bytes_of(Extraction(model, images, ablated=ABLATED).run(cut(COUNT, SHARD)))
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_show(model, images, alone, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = bytes_of(Extraction(model, images, ablated=ABLATED).run(cut(COUNT, SHARD)))
+        assert torch.get_num_threads() == threads  # as it was
+    finally:
+        torch.set_num_threads(before)
+    assert found == alone
+
+
+@pytest.mark.parametrize("batch", [1, 8, 17, 1000])
+def test_the_batch_does_not_show(model, images, alone, batch):
+    assert bytes_of(Extraction(model, images, ablated=ABLATED, batch=batch).run(cut(COUNT, SHARD))) == alone
+
+
+def test_the_order_of_shards_does_not_show(model, images, alone):
+    shards = cut(COUNT, SHARD)
+    found = bytes_of(Extraction(model, images, ablated=ABLATED).run([shards[4], shards[1]]))
+    assert found == {4: alone[4], 1: alone[1]}
+
+
+def test_without_workers_nothing_is_spread(model, images):
+    extraction = Extraction(model, images)
+    assert spread(extraction) is extraction
+    assert isinstance(spread(extraction, 2), Spread)
+
+
+def deadly(pixels, tmp_path):
+    """An image set that kills the process that first asks for image 20."""
+    mark = tmp_path / "dead"
+    store = DeadlyStore(pixels, mark, 20)
+    return ImageSet("deadly", "a test", store, "as-given"), mark
+
+
+def test_processes_give_the_same_bits_and_a_dead_one_is_replaced(model, pixels, alone, tmp_path):
+    images, mark = deadly(pixels, tmp_path)
+    said = []
+    extraction = Extraction(model, images, ablated=ABLATED, say=said.append)
+    found = bytes_of(in_processes(extraction, cut(COUNT, SHARD), 2))
+    assert mark.exists()
+    assert "a worker process died" in said[0]
+    assert found == alone
+
+
+def test_an_error_in_a_worker_process_is_one_line(model, pixels):
+    broken = random_twin(CONFIG, 1)
+    with torch.no_grad():
+        broken.dec_out.bias.fill_(torch.inf)
+    extraction = Extraction(broken, from_arrays(pixels), ablated=ABLATED)
+    with pytest.raises(InputError, match="recon is not finite for image 0"):
+        bytes_of(in_processes(extraction, cut(COUNT, SHARD), 1))
+
+
+def test_what_cannot_be_sent_is_said(model, pixels):
+    class Local(torch.nn.Module):
+        patch_size = 4
+
+    extraction = Extraction(Local(), from_arrays(pixels), ablated=[])
+    with pytest.raises(InputError, match=r"cannot be sent to a worker.*--workers 0"):
+        bytes_of(in_processes(extraction, cut(COUNT, SHARD), 1))
+
+
+def test_ray_gives_the_same_bits_and_a_dead_worker_is_replaced(model, pixels, alone, tmp_path):
+    pytest.importorskip("ray", reason=GET_RAY)
+    images, mark = deadly(pixels, tmp_path)
+    extraction = Extraction(model, images, ablated=ABLATED)
+    found = bytes_of(on_ray(extraction, cut(COUNT, SHARD), 2, None))
+    assert mark.exists()
+    assert found == alone
+
+
+def test_without_ray_it_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'geolip-theorems\[ray\]'"):
+        import_ray()
+
+
+@pytest.mark.parametrize("most", [4, 3, 1])
+def test_out_of_memory_halves_and_goes_on(model, images, monkeypatch, most):
+    sizes, said, whole = [], [], extract(model, images, ablated=ABLATED)
+
+    def tight(forward, ps, batch, *rest):
+        sizes.append(len(batch))
+        if len(batch) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return tile_maps(forward, ps, batch, *rest)
+
+    tile_maps = tiles.tile_maps
+    monkeypatch.setattr(tiles, "tile_maps", tight)
+    extraction = Extraction(model, images, ablated=ABLATED, say=said.append)
+    shards = [arrays for _, arrays in extraction.run(cut(COUNT, COUNT))]
+    assert said[0] == "out of memory at 8 images; going on with 4"
+    assert max(sizes[-3:]) <= most
+    for name in ("error", "S", "input_var", "error_without"):
+        np.testing.assert_allclose(shards[0][name], getattr(whole, name), rtol=2e-5, atol=1e-7, err_msg=name)
+
+
+def test_out_of_memory_at_one_image_is_one_line(model, images, monkeypatch):
+    def fail(*arguments):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(tiles, "tile_maps", fail)
+    with pytest.raises(InputError, match="cannot hold the forward pass of one image"):
+        extract(model, images, ablated=ABLATED)
