@@ -18,6 +18,7 @@ from scipy import stats
 
 LEVEL = 0.99  # of every interval: a run holds dozens of comparisons
 RESAMPLES = 4000
+LEAST_ROUNDS = 7  # of each side; with fewer, one side may lie above the other by chance
 FIELDS = ("min", "max", "mean", "median", "stddev", "iqr")  # of pytest-benchmark
 MACHINE_FIELDS = {  # in pytest-benchmark's machine_info: what a time depends on, versions of the model apart
     "system": "operating system",
@@ -141,16 +142,20 @@ def saved_change(
         old, new: seconds of each round.
         field: the statistic.
         old_yardstick, new_yardstick: seconds the yardstick took before each round. With both, the interval
-            reaches from the lowest of the lower ends, in seconds and in yardsticks, to the highest upper one.
+            reaches from the lower of the lower ends, in seconds and in mean yardsticks, to the higher upper
+            one. With fewer than ``LEAST_ROUNDS`` rounds it is everything.
     """
     old, new = _times(old), _times(new)
     statistic = STATISTICS[field]
-    ends = [_bootstrap_ratio(old, new, statistic)]
-    drift = None
+    ratios = _resampled_ratios(old, new, statistic, seed=1)
+    ends, drift = [_percentiles(ratios)], None
     if old_yardstick is not None and new_yardstick is not None:
         then, now = _times(old_yardstick), _times(new_yardstick)
-        drift = float(np.median(now) / np.median(then))
-        ends.append(_bootstrap_ratio(old / then, new / now, statistic))
+        # The mean: other work stops one of many short yardsticks for long, and a long round by its share.
+        drift = float(np.mean(now) / np.mean(then))
+        ends.append(_percentiles(ratios / _resampled_ratios(then, now, STATISTICS["mean"], seed=3)))
+    if min(len(old), len(new)) < LEAST_ROUNDS:
+        ends.append((0.0, math.inf))
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
     before, after = float(statistic(old)), float(statistic(new))
     return Change(field, before, after, after / before, low, high, min(len(old), len(new)), False, drift)
@@ -196,9 +201,9 @@ def _percentiles(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _bootstrap_ratio(old: np.ndarray, new: np.ndarray, statistic: Callable) -> tuple[float, float]:
-    """The interval of statistic(new) / statistic(old), rounds of each resampled on their own."""
-    return _percentiles(statistic(new[_rows(len(new), seed=1)]) / statistic(old[_rows(len(old), seed=2)]))
+def _resampled_ratios(old: np.ndarray, new: np.ndarray, statistic: Callable, seed: int) -> np.ndarray:
+    """(RESAMPLES,) statistic(new) / statistic(old), the rounds of each resampled on their own."""
+    return statistic(new[_rows(len(new), seed)]) / statistic(old[_rows(len(old), seed + 1)])
 
 
 def duration(seconds: float) -> str:

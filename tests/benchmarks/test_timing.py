@@ -34,6 +34,7 @@ def test_the_medians_interval_holds_its_level():
 def test_too_few_rounds_decide_nothing():
     assert median_interval(np.ones(5)) == (0.0, float("inf"))
     assert paired_change([1, 1, 1], [9, 9, 9]).verdict(TEN) == "open"
+    assert saved_change([1, 1, 1], [9, 9, 9]).verdict(TEN) == "open"
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -73,6 +74,12 @@ def test_a_slower_machine_is_no_slower_model():
     assert change.drift == pytest.approx(1.5)
     assert "the machine itself took 1.5 times as long" in change.describe()
     assert saved_change(old, 3 * old, **slow).verdict(TEN) == "regressed"
+
+
+def test_a_noisy_yardstick_hides_no_large_change():
+    rng = np.random.default_rng(5)
+    yards = {name: rounds(rng, 15, noise=3.0) for name in ("old_yardstick", "new_yardstick")}
+    assert saved_change(rounds(rng, 15), 20 * rounds(rng, 15), **yards).verdict(TEN) == "regressed"
 
 
 def test_limits():

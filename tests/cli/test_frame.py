@@ -56,7 +56,7 @@ def test_every_option_says_what_it_does(name):
         ("summary", "summary: the following arguments are required: RESULTS"),
         ("summary gone.json", "results file 'gone.json' cannot be read"),
         ("compare a.json b.json --fail-on flop", "did you mean 'flip'?"),
-        ("compare a.json", "one file given; expected two or more"),
+        ("compare a.json", "expected two or more"),
         ("cache vrify", "unknown action 'vrify'; did you mean 'verify'?"),
         ("cache --cache-limit much", "invalid number of gigabytes value: 'much'"),
         ("train --out t --families gausian", "unknown noise family 'gausian'; did you mean 'gaussian'"),

@@ -53,8 +53,8 @@ def test_a_run_that_decides_nothing_says_so(run_suite, npz):
     assert "WARNING: no verdict was reached: none of the 1 claims could be decided" in strict.text
     assert strict.result.ret == pytest.ExitCode.TESTS_FAILED
     some = run_suite(*unlabelled, "-k", "q1 or q2", "--strict-verdicts")
+    assert some.verdicts()["spatial_cv"]["verdict"] in ("holds", "fails")
     assert "no verdict was reached" not in some.text
-    assert some.result.ret == pytest.ExitCode.OK, some.text
 
 
 def start(tmp_path: Path) -> tuple[subprocess.Popen, Path]:
