@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from .accumulate import ClassSums, blocks
 from .arrays import class_names, image_labels
 
 MAX_MAPS = 2000  # spatial CV and probes
@@ -65,12 +66,13 @@ def seed_protocol(
         **dict.fromkeys(
             ("class_error", "class_cosine", "regions", "mode_energy", "full_mse", "probes", "top_positions")
         ),
-        "overall": _overall(error),
     }
+    names = () if labels is None else class_names(maps, labels)
+    sums = class_sums(error, labels, len(names))
+    result["overall"] = _overall(sums.mean())
     if labels is None:
         return result
-    names = class_names(maps, labels)
-    means = class_means(error, labels, len(names))
+    means = sums.means()
     result["class_error"] = {name: _error_figures(means[c]) for c, name in enumerate(names)}
     result["class_cosine"] = _cosine_figures(means)
     result["regions"] = {name: _region_figures(means[c]) for c, name in enumerate(names)}
@@ -103,12 +105,13 @@ def mode_energy(S: np.ndarray) -> np.ndarray:
     return squared / (squared.sum(-1, keepdims=True) + TINY)
 
 
-def class_means(error: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Mean error map of each class, (C, gh, gw) float64; NaN for a class without images."""
-    means = np.full((n_classes, *error.shape[1:]), np.nan)
-    for c in np.unique(labels):
-        means[c] = error[labels == c].mean(0, dtype=np.float64)
-    return means
+def class_sums(error: np.ndarray, labels: np.ndarray | None, n_classes: int) -> ClassSums:
+    """Sums of the error maps by class (of all, without labels), block by block: error may be on disk."""
+    sums = ClassSums(max(n_classes, 1), error.shape[1:])
+    labels = np.zeros(len(error), np.int64) if labels is None else labels
+    for maps, classes in blocks(error, labels):
+        sums.add(maps, classes)
+    return sums
 
 
 def region_masks(gh: int, gw: int) -> dict[str, np.ndarray]:
@@ -292,8 +295,7 @@ def _top_positions(mean_map: np.ndarray) -> dict[str, Any]:
     return {"positions": positions, "ratio": float(flat[top[0]] / (flat.mean() + TINY))}
 
 
-def _overall(error: np.ndarray) -> dict[str, Any]:
-    mean_map = error.mean(0, dtype=np.float64)
+def _overall(mean_map: np.ndarray) -> dict[str, Any]:
     std = _std(mean_map)
     hot = None if std is None else int((mean_map > mean_map.mean() + 2 * std).sum())
     return {"mean": float(mean_map.mean()), "std": std, "hot_patches": hot}
