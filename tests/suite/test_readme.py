@@ -1,0 +1,55 @@
+"""The README's commands, options and links are there."""
+
+import re
+import shlex
+
+import pytest
+
+from geolip_theorems.cli import build_parser
+
+from .conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    shlex.split(line.removeprefix("$ "), comments=True)
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+
+
+@pytest.fixture
+def options(pytestconfig) -> set[str]:
+    """Every option pytest takes here."""
+    return set(pytestconfig._parser.optparser._option_string_actions)
+
+
+def test_every_command_can_be_given(options):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    programs = set()
+    for words in COMMANDS:
+        program = words[0].rpartition("/")[2]
+        programs.add(program)
+        if program == "make":
+            assert words[1] in targets
+        elif program == "geolip-theorems":
+            build_parser().parse_args(words[1:])
+        else:
+            assert [w for w in words[1:] if w.startswith("--") and w not in options] == [], words
+    assert programs == {"make", "pytest", "geolip-theorems"}
+
+
+def test_the_table_of_options_is_whole(options):
+    table = README[README.index("## Options") : README.index("## Commands and exit codes")]
+    named = set(re.findall(r"`(--[a-z-]+)", table))
+    assert named <= options
+    from fixtures.options import OUTPUT_OPTIONS, RUN_OPTIONS, SUBJECT_OPTIONS
+
+    missing = {*SUBJECT_OPTIONS, *RUN_OPTIONS, *OUTPUT_OPTIONS} - set(re.findall(r"`(--[a-z-]+)", README))
+    assert missing == set()
+
+
+def test_every_link_leads_somewhere():
+    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
