@@ -61,7 +61,7 @@ def test_normalisation_is_undone(plain):
     from geolip_theorems.data.transforms import parse_normalize
 
     images = from_arrays(PIXELS, normalize=parse_normalize("imagenet"))
-    _, maps, found = made(images)
+    _, _, found = made(images)
     np.testing.assert_array_equal(found["gallery/input"], PIXELS[found["gallery/index"]])
     assert found["gallery/label"].tolist() == [-1] * 6
     mean, std = normalisation(images.preprocessing)

@@ -91,7 +91,7 @@ def card(shown: Shown, verdict: Mapping[str, Any]) -> Card:
     spread = interval([min(twins), max(twins)], percent) if len(twins) > 1 else ""
     spread = spread.strip("[]").replace(", ", " to ")
     about = mean + (f" ({spread})" if spread else "")
-    images = f", {len(twins)} on {count:,} images" if count else ""
+    images = f"; {len(twins)} twin{'s' if len(twins) > 1 else ''}, {count:,} images" if count else ""
     reason = (verdict.get("attribution") or {}).get("reason") or ""
     return Card(
         verdict=verdict,

@@ -136,7 +136,8 @@ def matrix(
                         color=ink_on(value, *limits, cmap),
                         in_layout=False,
                     )
-        upright = max(len(short(name)) for name in columns) <= 3
+        longest = max(len(short(name)) for name in columns)
+        upright = longest <= (5 if m <= 6 else 3)
         axes.set_xticks(range(m), [short(name) for name in columns], rotation=0 if upright else 90)
         axes.set_yticks(range(n), [short(name, 28) for name in rows])
         axes.tick_params(length=0)

@@ -284,7 +284,7 @@ def class_figures(shown: Shown) -> Any:
         method = next(f["method"] for f in per_class.values() if f and f["value"] is not None)
         tested = sum(1 for f in per_class.values() if f and (f.get("p_holm") or 1) < 0.01)
         caption = (
-            f"n = {shown.images:,} images; 95 % intervals by {method}. {tested} of {len(rows)} classes "
+            f"n = {shown.images:,} images; 95 % intervals ({method}). {tested} of {len(rows)} classes "
             f"differ from the others with Holm's p < 0.01.{more}"
         )
         made.append(Figure("Which classes stand apart", drawn, alt, caption))

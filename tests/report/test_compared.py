@@ -1,0 +1,60 @@
+"""Comparisons as HTML: in the report of a run that made some, and as a page of their own."""
+
+import copy
+import re
+from html import unescape
+
+import pytest
+
+from geolip_theorems import companion
+from geolip_theorems.comparison import Side, compare, refused
+from geolip_theorems.record import finite
+from geolip_theorems.report.html import page
+from geolip_theorems.report.html.compared import write_comparison
+
+from .conftest import ATTACK
+
+
+@pytest.fixture(scope="module")
+def worse(labelled):
+    """The run against itself with half as much error again in every image."""
+    subject = labelled.record["subjects"][0]
+    arrays = companion.of_subject(subject, labelled.results.parent)
+    other = copy.deepcopy(subject)
+    figure = other["measurements"]["calibrated"]["error"]
+    figure["value"] *= 1.5
+    figure["ci95"] = [1.5 * end for end in figure["ci95"]]
+    moved = {**arrays, "per_image/error": 1.5 * arrays["per_image/error"]}
+    return compare(Side(subject, arrays, "before"), Side(other, moved, ATTACK), kind="models")
+
+
+def test_a_page_of_its_own_names_what_got_worse(worse, tmp_path):
+    text = write_comparison([worse], tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert f"<h1>{len(worse.regressions())} regressed</h1>" in text
+    assert worse.regressions()
+    assert "Cannot draw" not in text
+    assert ATTACK not in text
+    assert ATTACK in unescape(text)
+    drawing = re.search(r'aria-label="Changes of \d+ metrics; worse: ([^"]*)"', text)
+    assert "release error" in drawing.group(1)
+    row = re.search(r"<tr>\s*<th[^>]*>release error</th>.*?</tr>", text, re.S).group(0)
+    assert ">worse<" in row
+
+
+def test_a_runs_report_has_its_comparisons(worse, labelled, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "QUESTIONS", ())
+
+    def change(record):
+        subjects = (Side(subject) for subject in record["subjects"] * 2)
+        without = refused(*subjects, kind="baseline", reason=f"other images: {ATTACK}")
+        record["comparisons"] = [finite(worse.to_dict()), finite(without.to_dict())]
+
+    text = labelled.changed(tmp_path, change)
+    assert '<section id="comparison"' in text
+    assert "Every metric before and now" in text
+    assert "Not compared: other images: &lt;script&gt;" in text
+    assert "Cannot draw" not in text
+
+
+def test_without_comparisons_there_is_no_such_section(labelled):
+    assert 'id="comparison"' not in labelled.html
