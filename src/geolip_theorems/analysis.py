@@ -120,7 +120,14 @@ def analyse(
     known = {e.claim: e for e in expectations if (e.model, e.dataset, e.images) == here}
     labelled = maps.labels is not None
     record.verdicts = [
-        verdict_on(claim, record.measurements, labelled, _attribution(claim, controls), known.get(claim.name))
+        verdict_on(
+            claim,
+            record.measurements,
+            labelled,
+            _attribution(claim, controls),
+            known.get(claim.name),
+            group_count(maps, claim),
+        )
         for claim in claims
     ]
     for verdict in record.verdicts:
@@ -134,8 +141,9 @@ def verdict_on(
     labelled: bool,
     twins: Attribution | None = None,
     expectation: Expectation | None = None,
+    groups: int | None = None,
 ) -> Verdict:
-    """The verdict on one claim from a subject's measurements."""
+    """The verdict on one claim from a subject's measurements; ``groups`` of images, where there are any."""
     figure = look_up(measurements["calibrated"], claim.metric) or {}
     shared = {
         "theorem": 3,
@@ -168,7 +176,7 @@ def verdict_on(
         claim.comparison,
         p,
         n=n,
-        units=figure.get("units"),
+        units=figure.get("units", groups),
         reach=figure.get("reach"),
         needs_p=claim.p_from is not None and labelled,
     )
@@ -185,6 +193,14 @@ def verdict_on(
         attributed=twins.attributed if twins else None,
         attribution=asdict(twins) if twins else None,
     )
+
+
+def group_count(maps: Maps, claim: Claim) -> int | None:
+    """Groups of images that a claim's figure rests on, or None where images are independent."""
+    groups = image_groups(maps)
+    if groups is not None and claim.metric.startswith("modes.") and maps.ablated is not None:
+        groups = groups[maps.ablated]
+    return None if groups is None else len(np.unique(groups))
 
 
 def look_up(tree: Mapping[str, Any], path: str) -> Any:

@@ -1,5 +1,6 @@
 """``measure``: a live model and arrays give the record of the command line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 import geolip_theorems
 from geolip_theorems import load_model, measure
 from geolip_theorems.analysis import analyse
+from geolip_theorems.claims import CLAIMS
 from geolip_theorems.data import load_images
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction.cache import MapsCache
@@ -59,6 +61,22 @@ def test_twins_can_be_asked_for(model):
     assert about["spatial_cv"]["twin"]["n"] == 3
     for claim in ("spatial_cv", "gradient"):
         assert "paired over images" in about[claim]["difference"]["method"]
+
+
+def test_what_would_decide_counts_groups_where_images_depend_on_each_other(model):
+    claim = next(c for c in CLAIMS if c.name == "gradient")
+
+    def verdict(groups, threshold):
+        claims = (replace(claim, threshold=threshold),)
+        return measure(model, pixels(), groups=groups, ablation_images=0, claims=claims).verdicts[0]
+
+    for groups, words in ((np.arange(40) // 4, "groups of images ("), (None, "images would")):
+        first = verdict(groups, 0.0)
+        again = verdict(groups, (first.value + first.ci95[0]) / 2)
+        assert again.verdict == "inconclusive"
+        assert words in again.reason
+        assert ("groups" in again.reason) == (groups is not None)
+        assert again.n_to_decide > 40
 
 
 def test_two_twins_show_nothing(model):

@@ -17,7 +17,7 @@ from scipy import stats
 from ..errors import InputError
 from .per_image import PREFIX
 from .probes import INFLATION, LIFTS, OVER_CHANCE
-from .resampling import LEAST_UNITS, LEVEL, degrees_of_freedom
+from .resampling import LEAST_UNITS, LEVEL, degrees_of_freedom, unit_factor
 
 LEAST_TWINS = 3  # fewer say next to nothing of their spread
 
@@ -175,11 +175,10 @@ def _paired_half(
         np.arange(difference.shape[1]) if groups is None else np.unique(groups[known], return_inverse=True)[1]
     )
     counts = np.bincount(index)
-    units = len(counts)
-    if units < LEAST_UNITS:
+    if len(counts) < LEAST_UNITS:
         return math.nan
     sums = np.stack([np.bincount(index, row - row.mean()) for row in difference])
-    error = math.sqrt(units / (units - 1) * np.square(sums).sum(1).mean()) / difference.shape[1]
+    error = math.sqrt(unit_factor(counts) * np.square(sums).sum(1).mean()) / difference.shape[1]
     return float(stats.t.ppf(0.5 + LEVEL / 2, degrees_of_freedom(counts))) * inflation * error
 
 

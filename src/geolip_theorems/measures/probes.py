@@ -16,7 +16,15 @@ from .decisions import POWER
 from .features import SIGNALS, feature_groups
 from .nested import N_FOLDS, Predictions, cross_validated, too_few
 from .readout import conv_cross_validated
-from .resampling import LEAST_UNITS, LEVEL, degrees_of_freedom, figure, simultaneous_reach, unit_name
+from .resampling import (
+    LEAST_UNITS,
+    LEVEL,
+    degrees_of_freedom,
+    figure,
+    simultaneous_reach,
+    unit_factor,
+    unit_name,
+)
 from .resampling import too_few as too_few_units
 
 PROBES = ("ridge", "conv")
@@ -276,8 +284,8 @@ def influence_of(
     value = float(values.mean())
     index = np.arange(values.shape[1]) if groups is None else np.unique(groups, return_inverse=True)[1]
     residual = np.stack([np.bincount(index, row - row.mean()) for row in values])
-    units = residual.shape[1]
-    variance = units / (units - 1) * np.square(residual).sum(1).mean() / values.shape[1] ** 2
+    factor = unit_factor(_sizes(groups, values.shape[1]))
+    variance = factor * np.square(residual).sum(1).mean() / values.shape[1] ** 2
     return value, residual.mean(0), inflation(n_folds, len(values)) * math.sqrt(variance)
 
 
