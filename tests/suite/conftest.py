@@ -49,11 +49,14 @@ def shared_cache(tmp_path_factory):
 
 @pytest.fixture
 def run_suite(pytester: pytest.Pytester, shared_cache: Path):
-    """A function that runs pytest on theorem 3 (or ``paths``) with arguments."""
+    """A function that runs pytest on theorem 3 (or ``paths``) with arguments; no report unless asked for."""
 
-    def run(*arguments, paths=(THEOREM,), subprocess=False, controls=0, cache=shared_cache) -> Run:
+    def run(
+        *arguments, paths=(THEOREM,), subprocess=False, controls=0, cache=shared_cache, report=False
+    ) -> Run:
         fixed = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider"]
         fixed += ["--cache-dir", cache, "--junitxml", pytester.path / "junit.xml", "--controls", controls]
+        fixed += [] if report else ["--no-report"]
         words = [str(word) for word in (*fixed, *paths, *arguments)]
         runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
         return Run(runner(*words), pytester.path)
