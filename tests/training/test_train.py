@@ -118,7 +118,7 @@ def test_the_command_writes_a_checkpoint_that_loads(tmp_path, capsys, short_eval
     for name in ("best.pt", "model.safetensors"):
         model, stored = load_model(str(tmp_path / name))
         assert model.config == SMALL
-        assert stored["dataset"] == "noise"
+        assert (stored["dataset"], stored["img_size"]) == ("noise", 8)
     results = json.loads((tmp_path / "evaluation.json").read_text())
     assert len(results["mse_per_family"]) == 18
     assert math.isfinite(results["mean_mse"])

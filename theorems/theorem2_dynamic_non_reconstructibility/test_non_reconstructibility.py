@@ -5,18 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fixtures.grams import random_grams
 from geolip_theorems.conduit import conduit
 from geolip_theorems.conduit.laws import explained_by_spectrum, friction_change, isospectral, ulp_envelope
 
 # Measured on these matrices: 0.96 of the pairs, and 0.11 of the variance.
 LEAST_SHARE_OF_PAIRS = 0.8
 MOST_EXPLAINED = 0.5
-
-
-def random_grams(count: int, n: int) -> torch.Tensor:
-    X = torch.randn(count, 48, n, generator=torch.Generator().manual_seed(0))
-    G = X.mT @ X
-    return (G + G.mT) / 2
 
 
 def share_of_pairs(A: torch.Tensor, B: torch.Tensor) -> float:

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
+from fixtures.grams import perturbation, random_grams
 from geolip_theorems.conduit.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
 
 # The solver's own rounding, relative to ||A||; eigenvectors feel it divided by their gap.
 ROUNDING = 2e-6
 STEPS = (1e-2, 1e-3, 1e-4)
-
-
-def random_grams(count: int, n: int) -> torch.Tensor:
-    X = torch.randn(count, 48, n, generator=torch.Generator().manual_seed(0))
-    G = X.mT @ X
-    return (G + G.mT) / 2
-
-
-def perturbation(A: torch.Tensor, size: float) -> torch.Tensor:
-    """A random symmetric matrix of spectral norm size ||A|| for each A."""
-    E = torch.randn(A.shape, generator=torch.Generator().manual_seed(1))
-    E = E + E.mT
-    return E * (size * torch.linalg.matrix_norm(A, 2) / torch.linalg.matrix_norm(E, 2))[:, None, None]
 
 
 @pytest.mark.parametrize("size", [1e-1, *STEPS])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fixtures.grams import perturbation
 from geolip_theorems.conduit.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
 
 ROUNDING = 2e-6
@@ -12,9 +13,7 @@ ROUNDING = 2e-6
 
 def test_static_outputs_obey_their_bounds_on_the_subject(subject_grams, record_property):
     A = torch.from_numpy(subject_grams[:4000])
-    E = torch.randn(A.shape, generator=torch.Generator().manual_seed(1))
-    E = E + E.mT
-    E *= (1e-3 * torch.linalg.matrix_norm(A, 2) / torch.linalg.matrix_norm(E, 2))[:, None, None]
+    E = perturbation(A, 1e-3)
     assert weyl_excess(A, E).max() <= ROUNDING
     excess, gap = davis_kahan_excess(A, E)
     assert (excess * gap).max() <= ROUNDING

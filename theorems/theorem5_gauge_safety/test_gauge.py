@@ -5,20 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fixtures.grams import has_one_largest_entry, random_grams, random_signs
 from geolip_theorems.conduit import canonical_signs, conduit
 
 # The compiled backend at the suite's own size, the reference at others (nothing to compile).
 SIZES = [(4, "auto"), (2, "torch"), (3, "torch"), (6, "torch")]
-
-
-def random_grams(count: int, n: int) -> torch.Tensor:
-    X = torch.randn(count, 48, n, generator=torch.Generator().manual_seed(0))
-    G = X.mT @ X
-    return (G + G.mT) / 2
-
-
-def random_signs(*shape: int) -> torch.Tensor:
-    return torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(1)).float() * 2 - 1
 
 
 def projectors(V: torch.Tensor) -> torch.Tensor:
@@ -41,8 +32,7 @@ def test_telemetry_does_not_see_the_gauge(n, backend):
 @pytest.mark.parametrize(("n", "backend"), SIZES)
 def test_canonical_vectors_do_not_depend_on_the_solvers_signs(n, backend, record_property):
     V, signs = conduit(random_grams(2000, n), backend).eigenvectors, random_signs(2000, 1, n)
-    largest = V.abs().topk(2, dim=-2).values
-    unique = largest[:, 0] > largest[:, 1]
+    unique = has_one_largest_entry(V)
     record_property("columns_with_a_unique_largest_entry", float(unique.float().mean()))
     again = canonical_signs(V * signs)
     assert torch.equal(again.mT[unique], V.mT[unique])

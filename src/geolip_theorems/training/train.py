@@ -207,7 +207,7 @@ class Trainer:
     def _finish(self) -> dict:
         results = evaluate(self.model.eval(), seed=self.config.seed + 2)
         results.update(steps=self.step, train_seconds=round(self.elapsed, 1), settings=self._settings())
-        config = {"dataset": "noise", "img_size": 64, "lr": self.config.learning_rate}
+        config = {"dataset": "noise", "img_size": self.config.image_size, "lr": self.config.learning_rate}
         save_checkpoint(
             self.folder / "best.pt", self.model, epoch=self.step, test_mse=results["mean_mse"], config=config
         )
