@@ -1,0 +1,69 @@
+"""Equal inputs, seed and device give equal records, byte for byte, however the run is organised."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+
+from geolip_theorems.stable import VOLATILE, differences, stable, stable_text
+
+from .conftest import GOLDEN, ROOT, THEOREM
+
+SIZES = ("--max-images", "40", "--ablation-images", "10", "--controls", "1", "--offline", "--no-cache")
+
+
+def run(folder, *words, hash_seed: int, threads: int) -> dict:
+    """The record of a run of the real command line in a process of its own."""
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, words)]
+    command += ["--model", str(GOLDEN), "--dataset", "scenes", *SIZES, "--report-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (folder / "results.json").exists(), done.stdout + done.stderr
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_runs_agree_to_the_last_byte(tmp_path):
+    """Another hash seed, two processes, two threads, the tests in reverse: the same record and companion."""
+    one = run(tmp_path / "one", THEOREM, hash_seed=1, threads=1)
+    reverse = sorted(THEOREM.glob("test_*.py"), reverse=True)
+    other = run(tmp_path / "other", *reverse, "-n", "2", hash_seed=2, threads=2)
+    assert differences(stable(one), stable(other)) == {}
+    assert stable_text(one) == stable_text(other)
+    assert one["subjects"][0]["verdicts"]
+    companions = [sorted((tmp_path / name).glob("*.npz")) for name in ("one", "other")]
+    assert [path.name for path in companions[0]] == [path.name for path in companions[1]] != []
+    for first, second in zip(*companions, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+
+
+RECORD = {
+    "created": "today",
+    "command": ["pytest"],
+    "environment": {"torch_threads": 1, "cpus_allowed": 2, "python": "3.12"},
+    "subjects": [{"id": "a", "timings": {"extraction_s": 1.5}, "measurements": {"x": 1.0}}],
+    "comparisons": [{"timings": {"extraction": {}}, "metrics": []}],
+}
+
+
+def test_only_what_is_listed_may_differ():
+    """Negative control: every other change is seen, so the last bit of a figure and the order of keys."""
+    changed = copy.deepcopy(RECORD)
+    for part in (changed, changed["environment"], changed["subjects"][0], changed["comparisons"][0]):
+        for key in set(part) & {path.rpartition(".")[2] for path in VOLATILE}:
+            part[key] = "something else"
+    assert stable_text(changed) == stable_text(RECORD)
+    assert RECORD["subjects"][0]["timings"] == {"extraction_s": 1.5}
+    moved = copy.deepcopy(RECORD)
+    moved["subjects"][0]["measurements"]["x"] = 1.0 + 2**-52
+    assert differences(stable(moved), stable(RECORD)) == {"subjects.0.measurements.x": (1.0 + 2**-52, 1.0)}
+    turned = {**RECORD, "subjects": [dict(reversed(RECORD["subjects"][0].items()))]}
+    assert stable_text(turned) != stable_text(RECORD)
+
+
+def test_every_volatile_path_is_there():
+    """A path that names nothing would promise too little."""
+    for path in VOLATILE:
+        part = RECORD
+        for word in path.split("."):
+            part = part[0] if word == "*" else part[word]
