@@ -71,9 +71,30 @@ def run_tiles(kernel: Callable, n: int, tiles: int, *arguments) -> int:
 def run_path(fused: bool, A: np.ndarray, S: np.ndarray, *outputs: np.ndarray) -> int:
     """The path of every matrix of A (B, n, n), or of the Gram matrices of A = Vt and S; the status bits."""
     batch, n, _ = A.shape
-    straight = n <= LARGEST_STRAIGHT
-    kernel, lanes = (straight_tiles, lanes_of.py_func(n)) if straight else (looped_tiles, LANES)
-    return run_tiles(kernel, n, -(-batch // lanes), search_constants(n), fused, A, S, *outputs)
+    K = search_constants(n)
+    if n > LARGEST_STRAIGHT:
+        return run_tiles(looped_tiles, n, -(-batch // LANES), K, fused, A, S, *outputs)
+    lanes = lanes_of.py_func(n)
+    flagged, rest = 0, batch % lanes
+    if rest:  # the matrices left over, in a tile of their own
+        last = slice(batch - rest, batch)
+        a, s = padded(A[last], lanes), np.ones((lanes, n), np.float32)
+        s[:rest] = S[last] if fused else 1
+        parts = [np.zeros((lanes, *x.shape[1:]), x.dtype) for x in outputs]
+        flagged = run_tiles(straight_tiles, n, 1, K, fused, a, s, *parts)
+        for whole, part in zip(outputs, parts, strict=True):
+            whole[last] = part[: len(whole[last])]
+    if batch >= lanes:
+        flagged |= run_tiles(straight_tiles, n, batch // lanes, K, fused, A, S, *outputs)
+    return flagged
+
+
+def padded(A: np.ndarray, count: int) -> np.ndarray:
+    """A (B, n, n) with diagonal matrices behind it that pass the test, so that there are `count`."""
+    n = A.shape[-1]
+    filled = np.broadcast_to(np.diag(np.arange(1, n + 1, dtype=np.float32)), (count, n, n)).copy()
+    filled[: len(A)] = A
+    return filled
 
 
 @functools.cache
@@ -134,21 +155,23 @@ def solve(A: Tensor) -> tuple[ConduitPacket, Tensor | None]:
 def repair(
     A: Tensor, values: np.ndarray, vectors: np.ndarray, residual: np.ndarray, rows: np.ndarray
 ) -> None:
-    """Replace the eigenpairs of some rows by valid ones: refinement, then Jacobi rotations, then LAPACK."""
+    """Replace the eigenpairs of some rows by valid ones.
+
+    By Jacobi rotations where these are quick, else by refinement of what is nearly right, and by LAPACK.
+    """
     n = A.shape[-1]
+    if n <= LARGEST_JACOBI:
+        run_tiles(jacobi_tiles, n, -(-len(rows) // LANES), A.numpy(), rows, values, vectors)
+        return
     near = residual[rows] < REFINABLE
     near, rows = rows[near], rows[~near]
     if len(near):
         good = np.empty(len(near), np.bool_)
         run_tiles(refine_tiles, n, -(-len(near) // LANES), A.numpy(), near, values, vectors, good)
         rows = np.concatenate([rows, near[~good]])
-    if not len(rows):
-        return
-    if n <= LARGEST_JACOBI:
-        run_tiles(jacobi_tiles, n, -(-len(rows) // LANES), A.numpy(), rows, values, vectors)
-        return
-    eigenvalues, V = lapack(A[rows].permute(1, 2, 0))
-    values[rows], vectors[rows] = eigenvalues.T.numpy(), V.permute(2, 0, 1).numpy()
+    if len(rows):
+        eigenvalues, V = lapack(A[rows].permute(1, 2, 0))
+        values[rows], vectors[rows] = eigenvalues.T.numpy(), V.permute(2, 0, 1).numpy()
 
 
 def telemetry_from_svd(Vt: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from .numba_looped import (
@@ -20,7 +19,6 @@ from .numba_setup import (
     F1,
     FAILED,
     LANES,
-    OPTIONS,
     SMALLEST_SCALE,
     SUSPECT,
     SUSPECT_ASYMMETRY,
@@ -33,48 +31,23 @@ from .numba_straight import lanes_of, solve_tile
 F4, F8 = np.float32, np.float64
 
 
-@numba.njit(**OPTIONS)
-def whole_tile(dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, row):
-    return solve_tile(
-        dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, row
-    )
-
-
 @compiled
 def straight_tiles(
     dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, first, last
 ):
-    """Solve tiles first .. last - 1 of A (B, n, n) into the packet's arrays, for the sizes of numba_straight.
+    """Solve the whole tiles first .. last - 1 of A (B, n, n) into the packet's arrays.
 
-    dims: any tuple of length n. K: search_constants(n). fused: A and S (B, n) are Vt and S of the Gram matrix
-    to solve, and only friction and settle are written. status (B,) gets FAILED and SUSPECT bits. Returns 0
-    where no row has such a bit.
+    For the sizes of numba_straight. dims: any tuple of length n. K: search_constants(n). fused: A and S
+    (B, n) are Vt and S of the Gram matrix to solve, and only friction and settle are written. status (B,)
+    gets FAILED and SUSPECT bits. Returns 0 where no row has such a bit.
     """
-    n = len(dims)
-    lanes = lanes_of(n)
+    lanes = lanes_of(len(dims))
     flagged = 0
     for tile in range(first, last):
-        row = tile * lanes
-        if row + lanes <= len(A):
-            flagged |= whole_tile(
-                dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, row
-            )
-            continue
-        count = len(A) - row
-        a, s = np.zeros((lanes, n, n), F4), np.ones((lanes, n), F4)
-        for i in range(n):
-            a[:, i, i] = i + 1  # padding that passes the test
-        a[:count] = A[row:]
-        if fused:
-            s[:count] = S[row:]
-        e, v, c = np.empty((lanes, n), F4), np.empty((lanes, n, n), F4), np.empty((lanes, n), F4)
-        f, t = np.empty((lanes, n), F4), np.empty((lanes, n), F4)
-        r, bits = np.empty(lanes, F4), np.zeros(lanes, np.uint8)
-        flagged |= whole_tile(dims, K, fused, a, s, e, v, c, f, t, r, bits, 0)
-        friction[row:], settle[row:] = f[:count], t[:count]
-        if not fused:
-            values[row:], vectors[row:], coefficients[row:] = e[:count], v[:count], c[:count]
-            residual[row:], status[row:] = r[:count], bits[:count]
+        flagged |= solve_tile(
+            dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status,
+            tile * lanes,
+        )  # fmt: skip
     return flagged
 
 
@@ -98,7 +71,7 @@ def ranks(n, values, rank):
 def looped_tiles(
     dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, first, last
 ):
-    """straight_tiles for the larger sizes."""
+    """straight_tiles for the larger sizes; the last tile need not be whole."""
     n = len(dims)
     root_n = np.float32(np.sqrt(n))
     flagged = 0
