@@ -11,11 +11,21 @@ from typing import Any
 import pytest
 import torch
 
-from fixtures.benchmarks import CONTESTANTS_KEY, OLD_ROUNDS_KEY, WORKLOAD, YARDSTICK, Contestants
+from fixtures.benchmarks import (
+    CONTESTANTS_KEY,
+    LIMITS_KEY,
+    OLD_ROUNDS_KEY,
+    WORKLOAD,
+    YARDSTICK,
+    Contestants,
+)
 from fixtures.options import suite_options
 from geolip_theorems.model.sources import LoadedModel
+from geolip_theorems.timing import Limit, paired_change
 
 HERE = Path(__file__).parent
+MORE_PAIRS, MOST_TIMES = 5, 6  # pairs at a time while a limit is undecided; in all, times the first number
+LONGEST_S = 30.0  # seconds of that for a benchmark
 YARDSTICK_SIDE = 192  # a matrix product of this side and a sort of its entries: about a millisecond
 
 
@@ -100,12 +110,29 @@ def timed(benchmark, request: pytest.FixtureRequest, yardstick):
     return run
 
 
+def until_decided(limits: list[Limit], before: Callable, after: Callable, old: list[float], new: Any) -> None:
+    """Add pairs of rounds to ``old`` and ``new`` (pytest-benchmark's stats) while a limit is undecided."""
+    most, deadline = MOST_TIMES * len(old), time.monotonic() + LONGEST_S
+    while len(old) < most and time.monotonic() < deadline:
+        found = [paired_change(old, new.stats.data, limit.field).verdict(limit) for limit in limits]
+        if "open" not in found:
+            return
+        for _ in range(MORE_PAIRS):
+            if len(old) % 2:
+                new.update(seconds(after))
+                old.append(seconds(before))
+            else:
+                old.append(seconds(before))
+                new.update(seconds(after))
+
+
 @pytest.fixture
 def timed_models(benchmark, request: pytest.FixtureRequest, yardstick, contestants: Contestants):
     """timed_models(solver, count, make): time make(model)() of one model; or of two, in turn.
 
     Two are timed A B, B A, A B, ...: what slows the machine for a while slows both, and neither always
-    comes first. The benchmark's own times are then the new model's.
+    comes first. While an interval holds a limit they are timed on, a few times as often at most. The
+    benchmark's own times are the new model's.
     """
     least = request.config.getoption("--bench-rounds") or 1
 
@@ -133,7 +160,11 @@ def timed_models(benchmark, request: pytest.FixtureRequest, yardstick, contestan
         )
         benchmark.extra_info[YARDSTICK] = ticks[-rounds:]
         if before and benchmark.stats:
-            request.node.stash[OLD_ROUNDS_KEY] = old[-rounds:]
+            old = old[-rounds:]
+            until_decided(
+                request.config.stash[LIMITS_KEY], calls[0], synchronised(make(new)), old, benchmark.stats
+            )
+            request.node.stash[OLD_ROUNDS_KEY] = old
         return result
 
     return run
