@@ -2,12 +2,14 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from geolip_theorems.comparison import REGRESSIONS, Side, compare
+from geolip_theorems.claims import CLAIMS
+from geolip_theorems.comparison import REGRESSIONS, Side, compare, size
 from geolip_theorems.conditions import differing
 from geolip_theorems.errors import InputError
 from geolip_theorems.metrics import BY_PATH, METRICS
@@ -298,3 +300,16 @@ def test_a_real_change_is_found_in_its_metric(metric, n):
     assert rate(bad) > 0.8
     assert rate(bad / 8) < 0.05
     assert rate(-bad) == 0
+
+
+def test_the_documented_table_is_the_one_in_use():
+    text = (Path(__file__).parents[2] / "docs" / "comparison.md").read_text()
+    words = {1: "larger", -1: "smaller", 0: "neither"}
+    for metric in METRICS:
+        row = f"| `{metric.path}` | {metric.question} | {metric.title} | {words[metric.better]} | "
+        assert row + f"{size(metric.smallest, metric.unit)} |" in text, metric.path
+
+
+def test_every_claims_figure_is_a_metric_whose_better_side_is_the_claims():
+    for claim in CLAIMS:
+        assert BY_PATH[claim.metric].better == (1 if claim.comparison == ">" else -1), claim.name

@@ -45,7 +45,8 @@ def flips(comparison: Mapping[str, Any], number: int) -> Any:
         for f in sorted(found, key=lambda f: (f["outcome"] == "same", f["outcome"] not in BAD, f["question"]))
     ]
     columns = ("claim", "question", "before", "now", "outcome", "why")
-    return [Note(text[0].upper() + text[1:]), table("Verdicts before and now", columns, rows)]
+    verdicts = replace(table("Verdicts before and now", columns, rows), opened=bool(changed))
+    return [Note(text[0].upper() + text[1:]), verdicts]
 
 
 def forest(comparison: Mapping[str, Any], number: int) -> Any:
