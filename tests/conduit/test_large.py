@@ -13,7 +13,6 @@ import torch
 from geolip_theorems.conduit import conduit
 from tests.conduit.matrices import clustered, grams
 
-LARGE = pytest.mark.skipif(not os.environ.get("CONDUIT_LARGE"), reason="CONDUIT_LARGE=1 runs it (a minute)")
 ALL = pytest.mark.skipif(not os.environ.get("CONDUIT_ALL_SIZES"), reason="CONDUIT_ALL_SIZES=1 compiles them")
 TEN_MILLION = 10_000_000
 COMPILE = """
@@ -71,7 +70,6 @@ def test_indices_have_64_bits(tmp_path):
         assert np.array_equal(field[-lanes:], getattr(expected, name).numpy()), name
 
 
-@LARGE
 def test_ten_million_matrices():
     """Every row as by itself, in memory for the packet and little more."""
     some = grams(65_536, 2)
