@@ -58,11 +58,12 @@ def pictures() -> np.ndarray:
     return np.round(share * fine + (1 - share) * coarse).astype(np.uint8)
 
 
-def measured(folder: Path, name: str, labels=None, **options) -> SubjectRecord:
+def measured(folder: Path, name: str, labels=None, pixels=None, **options) -> SubjectRecord:
     """The record of a subject whose companion lies in the folder."""
+    pixels = pictures() if pixels is None else pixels
     model, _ = load_model(str(GOLDEN))
     classes = CLASSES if labels is not None else None
-    images = from_arrays(pictures(), labels, classes, name=f"images of {name}")
+    images = from_arrays(pixels, labels, classes, name=f"images of {name}")
     subject = live_subject(model, images, RunOptions(**options), name)
     known = [Expectation(name, images.name, IMAGES, "gradient", "fails", "noise has <b>no</b> edges")]
     found = analyse(subject, MapsCache(folder / "cache"), expectations=known)

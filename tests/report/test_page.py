@@ -8,7 +8,7 @@ import pytest
 from geolip_theorems.errors import InputError
 from geolip_theorems.report.html import page, write_report
 
-from .conftest import ATTACK, CLASSES
+from .conftest import ATTACK, CLASSES, finished, measured, pictures
 
 SECTIONS = ("verdicts", "q1", "q2", "q3", "q4", "q6", "run")
 ADDRESSES = ("src", "href", "xlink:href", "action", "srcset", "data", "poster")
@@ -246,7 +246,7 @@ def test_what_is_no_record_is_refused_in_a_line(tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_place_that_cannot_be_written_is_a_line(labelled, tmp_path):
+def test_a_place_that_cannot_be_written_is_a_line(labelled, tmp_path, cards_only):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_report(labelled.results, tmp_path / "file" / "report.html")
@@ -257,3 +257,10 @@ def test_class_names_are_all_there(labelled):
 
     text = unescape(labelled.html)
     assert all(name in text for name in CLASSES)
+
+
+def test_a_grid_of_one_patch_is_told_in_sentences(tmp_path):
+    record = measured(tmp_path, "one", pixels=pictures()[:9, :4, :4], controls=0, ablation_images=3)
+    text = finished(tmp_path, [record]).html
+    assert "The grid has one patch" in text
+    assert "Cannot draw" not in text

@@ -85,12 +85,12 @@ def heat_map(
     ``unit`` may have a place ``{power}`` for a power of ten, which values are then divided by.
     """
     gh, gw = values.shape
-    height = float(np.clip(2.75 * gh / gw, 1.0, 4.5)) + 0.4
+    height = float(np.clip(2.75 * gh / gw, 0.8, 4.5)) + (0.9 if gh < 0.7 * gw else 0.4)
     factor, text = power(limits)
     with drawing(height, layout="compressed") as (figure, axes):
         low, high = (factor * limit for limit in limits)
         image = axes.imshow(factor * values, cmap=cmap, vmin=low, vmax=high, interpolation="none")
-        _bar(figure, image, axes, unit.format(power=text))
+        _bar(figure, image, axes, unit.format(power=text), flat=gh < 0.7 * gw)
         for r, c in np.argwhere(boxes) if boxes is not None else []:
             for colour, width in (("#000000", 2.6), ("#ffffff", 1.3)):
                 axes.add_patch(Rectangle((c - 0.5, r - 0.5), 1, 1, fill=False, ec=colour, lw=width))
@@ -148,8 +148,12 @@ def matrix(
         return svg(figure, key, alt)
 
 
-def _bar(figure: Any, image: Any, axes: Axes, unit: str) -> None:
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, aspect=25)
+def _bar(figure: Any, image: Any, axes: Axes, unit: str, flat: bool = False) -> None:
+    """The colour bar beside the axes; below, where a map is too flat for its text."""
+    if flat:
+        bar = figure.colorbar(image, ax=axes, orientation="horizontal", fraction=0.08, pad=0.04, aspect=35)
+    else:
+        bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, aspect=25)
     bar.outline.set_visible(False)
     bar.set_label(unit)
     bar.ax.tick_params(length=2)
@@ -162,6 +166,12 @@ def fold(name: str, length: int = 22) -> str:
         return short(name, length)
     at = places[-1]
     return name[: at + 1].rstrip() + "\n" + short(name[at + 1 :], length)
+
+
+def each(counts: np.ndarray) -> str:
+    """``n = 5 images a class``, or the least and the greatest number."""
+    low, high = int(counts.min()), int(counts.max())
+    return f"n = {low:,} images a class" if low == high else f"n = {low:,} to {high:,} images a class"
 
 
 def legend(axes: Axes, **options: Any) -> None:

@@ -85,7 +85,8 @@ def _regions(error: np.ndarray) -> dict[str, float | None]:
 def correlations(shown: Shown) -> Any:
     """What the error goes with, and how regions differ."""
     found = shown.get("calibrated.boundaries") or {}
-    rows = [Dot(text, found[k]["value"], found[k]["ci95"]) for k, text in NAMES.items() if found.get(k)]
+    known = {k: found[k] for k in NAMES if (found.get(k) or {}).get("value") is not None}
+    rows = [Dot(NAMES[k], figure["value"], figure["ci95"]) for k, figure in known.items()]
     truth = (found.get("true_boundary") or {}).get("correlation")
     if truth and truth.get("value") is not None:
         rows.append(Dot("share of the true boundary", truth["value"], truth["ci95"]))
@@ -101,7 +102,7 @@ def correlations(shown: Shown) -> Any:
             line=claim[0] if claim else 0.0,
             line_text="threshold" if claim else "0",
         )
-        first = next(found[k] for k in NAMES if found.get(k))
+        first = next(iter(known.values()), truth)
         caption = f"n = {first['n']:,} images; mean over images, 95 % intervals by {first['method']}."
         made.append(Figure("What the error goes with", drawn, alt, caption))
     regions = found.get("regions") or {}

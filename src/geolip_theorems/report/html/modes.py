@@ -62,6 +62,7 @@ def energy_stacks(shown: Shown) -> Any:
         f", the first {few:,} for the classes" if by_class else ""
     )
     caption += ". Intervals are in the table of modes."
+    caption += f" From mode 0, dark, to mode {modes - 1}, light." if modes > 8 else ""
     return Figure("Energy of the modes", picture, alt, caption)
 
 

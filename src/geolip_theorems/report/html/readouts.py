@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import Figure, Note, ends, p_text, points, share, table
-from .charts import MOST_ROWS, Dot, dot_plot, matrix
+from .charts import MOST_ROWS, Dot, dot_plot, each, matrix
 from .shown import Shown
 
 NO_LABELS = "The images have no labels, so there is no class to tell."
@@ -175,7 +175,7 @@ def _held_out(shown: Shown) -> Any:
     )
     more = f" The first {MOST_ROWS} of {len(present)} classes." if len(present) > MOST_ROWS else ""
     caption = (
-        f"n = {counts[few].min():,} to {counts[few].max():,} images a class, each held out. Point values "
+        f"{each(counts[few])}, each held out. Point values "
         f"without intervals.{more} R release, E eigenvalues, F friction."
     )
     return Figure("Accuracy of each class", picture, alt, caption)

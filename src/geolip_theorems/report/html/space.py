@@ -8,7 +8,7 @@ import numpy as np
 
 from ...measures.spatial import signed_root
 from .blocks import Figure, Note, Table, Tile, Tiles, ends, p_text, table
-from .charts import MOST_ROWS, Dot, dot_plot, heat_map, legend, matrix
+from .charts import MOST_ROWS, Dot, dot_plot, each, heat_map, legend, matrix
 from .shown import Shown
 from .style import ACCENT, DIVERGING, INK, MUTED, SEQUENTIAL, WARM, colour_bar, drawing, map_png, power, svg
 
@@ -44,6 +44,7 @@ def cv_histogram(shown: Shown) -> Any:
         figure.supxlabel("spatial CV of an image's error map")
         axes.set_ylabel("images")
         axes.margins(x=0.03)
+        axes.locator_params(axis="x", nbins=6)
         legend(axes, ncols=2)
         alt = (
             f"Histogram of the noise-corrected spatial CV: median {np.median(cv):.3g}, from "
@@ -151,7 +152,7 @@ def class_maps(shown: Shown) -> Any:
     few = slice(0, MOST_ROWS)
     low, high = float(maps[few].min()), float(maps[few].max())
     factor, _ = power((low, high))
-    n = f"n = {int(counts.min()):,} to {int(counts.max()):,} images a class"
+    n = each(counts)
     size = f"{maps.shape[1]} x {maps.shape[2]} patches, rows from the top"
     more = f"and {rest} more classes, see the companion file" if rest > 0 else ""
     tiles = [
@@ -253,8 +254,7 @@ def class_errors(shown: Shown) -> Any:
     )
     more = f" The {MOST_ROWS} largest of {len(means)} classes." if len(means) > MOST_ROWS else ""
     unit = "groups of images" if shown.grouped else "images"
-    sizes = f"n = {int(counts.min()):,} to {int(counts.max()):,} images a class"
-    caption = f"{sizes}; 95 % intervals by Student's t over {unit}.{more}"
+    caption = f"{each(counts)}; 95 % intervals by Student's t over {unit}.{more}"
     return Figure("How much each class loses", drawn, alt, caption)
 
 
