@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from geolip_theorems.data import ImageSet, from_arrays
-from geolip_theorems.data.stores import TensorStore
+from geolip_theorems.data.stores import GeneratedStore, TensorStore
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction import Extraction, extract, tiles
 from geolip_theorems.extraction.engines import GET_RAY, Spread, import_ray, in_processes, on_ray, spread
@@ -174,3 +175,21 @@ def test_out_of_memory_at_one_image_is_one_line(model, images, monkeypatch):
     monkeypatch.setattr(tiles, "tile_maps", fail)
     with pytest.raises(InputError, match="cannot hold the forward pass of one image"):
         extract(model, images, ablated=ABLATED)
+
+
+def test_threads_that_want_the_same_block_make_it_once(model):
+    made = []
+
+    def generate(number):
+        made.append(number)
+        time.sleep(0.05)
+        return torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(number)), None
+
+    store = GeneratedStore(generate, block=64, length=128, size=16, recipe="a test")
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        extract(model, ImageSet("made", "a test", store, "as-given"), ablated=[])
+    finally:
+        torch.set_num_threads(before)
+    assert made == [0, 1]

@@ -6,6 +6,7 @@ A store is addressed by original index, so that reordering and taking a prefix c
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -118,21 +119,28 @@ class GeneratedStore:
         self.recipe = recipe
         self.transform = transform
         self._kept: OrderedDict[int, tuple[Any, np.ndarray | None]] = OrderedDict()
+        self._making = threading.Lock()  # threads that want the same block make it once
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": OrderedDict()}  # a worker makes its own blocks
+        state = {**self.__dict__, "_kept": OrderedDict()}  # a worker makes its own blocks
+        del state["_making"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _making=threading.Lock())
 
     def __len__(self) -> int:
         return self.length
 
     def _block(self, number: int) -> tuple[Any, np.ndarray | None]:
-        found = self._kept.pop(number, None)
-        if found is None:
-            found = self.generate(number)
-        self._kept[number] = found
-        kept = max(2, self.KEPT_BYTES // max(1, found[0].nbytes))
-        while len(self._kept) > kept:
-            self._kept.popitem(last=False)
+        with self._making:
+            found = self._kept.pop(number, None)
+            if found is None:
+                found = self.generate(number)
+            self._kept[number] = found
+            kept = max(2, self.KEPT_BYTES // max(1, found[0].nbytes))
+            while len(self._kept) > kept:
+                self._kept.popitem(last=False)
         return found
 
     def _gather(self, index: np.ndarray, part: int) -> list[Any]:
