@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from . import companion
-from .comparison import Comparison, Side, compare, refused
+from .analysis import look_up
+from .comparison import RANK, Comparison, Side, compare, refused
+from .conditions import conditions
 from .errors import InputError
+from .metrics import METRICS
 from .record import read_results
+
+BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
 def open_run(path: Path, label: str = "") -> list[Side]:
@@ -22,11 +27,37 @@ def open_run(path: Path, label: str = "") -> list[Side]:
         InputError: the file cannot be read, holds no measured subject, or a companion is damaged or belongs
             to another record. A missing companion is no error: the side says that it cannot be paired.
     """
-    subjects = [subject for subject in read_results(path)["subjects"] if not subject["error"]]
+    content = read_results(path)
+    try:
+        subjects = [subject for subject in content["subjects"] if not subject["error"]]
+        for subject in subjects:
+            _check_shape(subject)
+    except BROKEN as error:
+        kind = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(
+            f"results file {path.name!r} is not as this suite writes it ({kind}); run the suite again"
+        ) from None
     if not subjects:
         raise InputError(f"results file {path.name!r} holds no measured subject; run the suite again")
     label = label or "/".join(path.absolute().parts[-2:])
     return [_side(subject, path.parent, label) for subject in subjects]
+
+
+def _check_shape(subject: Mapping[str, Any]) -> None:
+    """Touch everything a comparison reads; raises one of ``BROKEN`` where it is missing or of another kind."""
+    conditions(subject)
+    _ = subject["id"] + subject["device"] + subject["model"]["name"] + subject["model"]["sha256"]
+    _ = subject["dataset"]["name"] + "", subject["timings"].items(), subject["dataset"]["classes"]
+    if subject.get("companion"):
+        _ = subject["companion"]["file"] + subject["companion"]["sha256"]
+    for verdict in subject["verdicts"]:
+        _ = verdict["metric"] + verdict["title"] + verdict["question"]
+        if verdict["verdict"] not in (*RANK, "not measured"):
+            raise ValueError(f"verdict {verdict['verdict']!r}")
+    for metric in METRICS:
+        figure = look_up(subject["measurements"].get("calibrated") or {}, metric.path)
+        if figure is not None and figure.get("value") is not None:
+            _ = float(figure["value"]), [float(end) for end in figure.get("ci95") or (0, 0)][1]
 
 
 def _side(subject: Mapping[str, Any], folder: Path, label: str) -> Side:

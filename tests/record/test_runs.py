@@ -201,3 +201,36 @@ def test_other_options_are_bad_input(capsys, sides, old, tmp_path):
     code, _, err = run_compare(capsys, old, path)
     assert code == 2
     assert "seed: 0 then, 4 now" in err
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("id",),
+        ("error",),
+        ("model", "sha256"),
+        ("dataset", "preprocessing"),
+        ("protocol",),
+        ("timings",),
+        ("verdicts",),
+        ("verdicts", 0, "threshold"),
+        ("verdicts", 0, "verdict"),
+        ("measurements", "calibrated", "error", "value"),
+        ("measurements", "calibrated", "spatial_cv"),
+    ],
+    ids=lambda path: ".".join(map(str, path)),
+)
+@pytest.mark.parametrize("value", [{}, "text", [1], 3], ids=str)
+def test_records_edited_into_another_shape_are_one_line(capsys, sides, old, tmp_path, path, value):
+    subject = copy.deepcopy(sides["slightly"].subject)
+    node = subject
+    for key in path[:-1]:
+        node = node[key]
+    if isinstance(value, type(node[path[-1]])):
+        value = None  # of the right kind; nothing is of none
+    node[path[-1]] = value
+    file = write_run(tmp_path / "edited", Side(subject, None, "edited"))
+    code, _, err = run_compare(capsys, old, file)
+    assert code in (1, 2)
+    assert "Traceback" not in err
+    assert err.count("\n") <= 1
