@@ -44,7 +44,7 @@ def open_run(path: Path, label: str = "") -> list[Side]:
 
 
 def _check_shape(subject: Mapping[str, Any]) -> None:
-    """Touch everything a comparison reads; raises one of ``BROKEN`` where it is missing or of another kind."""
+    """Touch everything a comparison reads; raises one of ``BROKEN`` where it is not as it should be."""
     conditions(subject)
     _ = subject["id"] + subject["device"] + subject["model"]["name"] + subject["model"]["sha256"]
     _ = subject["dataset"]["name"] + "", subject["timings"].items(), subject["dataset"]["classes"]
