@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from . import cases_checkpoints, cases_images, cases_records, cases_safetensors  # noqa: F401
+from . import cases_checkpoints, cases_cifar, cases_images, cases_records, cases_safetensors  # noqa: F401
 from .cases import CASES
 
 LARGEST_GROWTH = 256 << 20  # bytes of memory in RAM
