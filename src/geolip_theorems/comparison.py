@@ -373,6 +373,8 @@ def _timings(
 
 def change(value: float, unit: str) -> str:
     """A signed difference in its unit."""
+    if unit and abs(value) >= 100:  # an error many times the other
+        return f"{100 * value:+.2e} {unit}"
     return f"{100 * value:+.2f} {unit}" if unit else f"{value:+.4g}"
 
 

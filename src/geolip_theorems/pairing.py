@@ -21,7 +21,7 @@ from .metrics import Metric
 if TYPE_CHECKING:
     from .comparison import Side
 
-TOLERANCE = 1e-6  # between a record's figure and the same from its companion's arrays, relative
+TOLERANCE = 1e-3  # between a record's figure and the same from its arrays, of the smallest change
 BY_IMAGE = {"mean": mean_difference, "ratio": ratio_difference, "root": root_difference}
 
 
@@ -50,7 +50,7 @@ def paired_difference(
         found = hits_difference(*parts, groups)
         chance = _chance(metric, a)
         found_values = tuple(value - chance for value in found.values)
-        return found if _agree(found_values, first, second) else None
+        return found if _agree(metric, found_values, first, second) else None
     x, y = np.asarray(a[names[0]]), np.asarray(b[names[0]])
     if metric.keys[0] == "other_mode":
         if not np.array_equal(a[PREFIX + "ablated"], b[PREFIX + "ablated"]):
@@ -59,7 +59,7 @@ def paired_difference(
     if x.shape != y.shape:
         return None
     found = BY_IMAGE[metric.kind](x, y, groups)
-    return found if _agree(found.values, first, second) else None
+    return found if _agree(metric, found.values, first, second) else None
 
 
 def _same_images(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bool:
@@ -70,9 +70,15 @@ def _same_images(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bo
     )
 
 
-def _agree(values: tuple[float, float] | None, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    wanted = (first["value"], second["value"])
-    return values is not None and np.allclose(values, wanted, rtol=TOLERANCE, atol=TOLERANCE)
+def _agree(
+    metric: Metric,
+    values: tuple[float, float] | None,
+    first: Mapping[str, Any],
+    second: Mapping[str, Any],
+) -> bool:
+    wanted = np.array([first["value"], second["value"]])
+    allowed = TOLERANCE * metric.smallest * (np.abs(wanted) if metric.kind == "ratio" else 1.0)
+    return values is not None and bool((np.abs(np.array(values) - wanted) <= allowed).all())
 
 
 def _chance(metric: Metric, arrays: Mapping[str, np.ndarray]) -> float:

@@ -79,7 +79,7 @@ def unpacked(stored: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def _correlations(maps: Any, error: np.ndarray) -> dict[str, np.ndarray]:
     gradient = np.asarray(maps.gradient, np.float64).reshape(error.shape)
     bright = brightness(maps.input_mean).reshape(error.shape)
-    variance = np.maximum(np.asarray(maps.input_var, np.float64).reshape(error.shape), 0)
+    variance = np.maximum(maps.input_var.reshape(error.shape), 0)  # as they are: ties depend on rounding
     return {
         "gradient": rank_correlation(error, gradient),
         "contrast": rank_correlation(error, np.sqrt(variance) / np.maximum(np.abs(bright), 1e-3)),

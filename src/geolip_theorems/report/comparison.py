@@ -47,7 +47,7 @@ def span(ends: Sequence[float] | None, unit: str) -> str:
     """``[low, high]`` of a difference, without its unit, or a dash."""
     if ends is None:
         return "-"
-    return "[" + ", ".join(f"{100 * end:+.2f}" if unit else f"{end:+.4g}" for end in ends) + "]"
+    return "[" + ", ".join(change(end, unit).partition(" ")[0] for end in ends) + "]"
 
 
 def p_value(p: float | None) -> str:
