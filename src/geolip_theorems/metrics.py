@@ -36,6 +36,7 @@ class Metric:
     keys: tuple[str, ...]
     unit: str = ""
 
+
 ALL = "hits/release+eigenvalues+friction"
 METRICS: tuple[Metric, ...] = (
     Metric("error", "release error", "all", -1, 0.05, "ratio", ("error",), "%"),
