@@ -24,6 +24,7 @@ from geolip_theorems.measures.nested import (
 )
 from geolip_theorems.measures.probes import (
     COMBINATIONS,
+    CONFUSED,
     INFLATION,
     LIFTS,
     accuracy_figure,
@@ -310,7 +311,7 @@ def test_single_images_come_from_the_same_computation(monkeypatch):
     probes, _ = probe_accuracies(subject, subject.labels, seed=3)
     monkeypatch.setattr(probes_module, "cross_validated", None)  # would raise: nothing is computed again
     found = out_of_fold(subject, subject.labels, None, 3)
-    assert {name for name, p in probes.items() if isinstance(p, dict)} == set(found)
+    assert {name for name, p in probes.items() if isinstance(p, dict) and "value" in p} == set(found)
     for name, accuracy in found.items():
         assert accuracy.shape == (60,)
         assert accuracy.mean() == pytest.approx(probes[name]["value"])
@@ -347,3 +348,16 @@ def test_the_readout_is_seeded_and_leaves_the_global_generator():
     assert torch.equal(before, torch.get_rng_state())
     assert (first == again).all()
     assert set(other) <= {0, 1}
+
+
+def test_confusion_counts_every_image_once_a_repeat_and_its_diagonal_is_the_accuracy():
+    subject = random_maps(60, 4, 4, 2, 3)
+    labels = subject.labels * 2 + 1  # labels need not be 0, 1, 2
+    figures, _ = probe_accuracies(subject, labels, seed=3)
+    found = figures["confusion"]
+    assert found["classes"] == [1, 3, 5]
+    for name in CONFUSED:
+        counts = np.array(found[name])
+        np.testing.assert_array_equal(counts.sum(1), 2 * np.bincount(subject.labels))
+        assert np.trace(counts) / counts.sum() == pytest.approx(figures[name]["value"])
+        assert np.trace(counts) < counts.sum()  # noise is not told

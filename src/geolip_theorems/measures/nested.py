@@ -47,11 +47,13 @@ class Predictions:
     """Out-of-fold results of one probe over repeats.
 
     Attributes:
-        hits: (R, N) bool, the image was classified rightly by the classifier not trained on it.
+        guesses: (R, N) int64, the class named by the classifier not trained on the image.
+        hits: (R, N) bool, it is the image's own.
         choices: R lists of K; empty where nothing is chosen.
         n_folds: outer folds, K or fewer.
     """
 
+    guesses: np.ndarray
     hits: np.ndarray
     choices: list[list[Choice]]
     n_folds: int
@@ -123,12 +125,12 @@ class NestedProbe:
         return min(choices, key=lambda choice: choice.loss)
 
     def predict(self, choices: Sequence[Choice]) -> np.ndarray:
-        """Hits (N,) bool of the tuned classifiers, each on the fold it was not trained on."""
-        hits = np.zeros(len(self.labels), bool)
+        """(N,) int64, the classes the tuned classifiers name, each on the fold it was not trained on."""
+        guesses = np.zeros(len(self.labels), np.int64)
         for f, choice in enumerate(choices):
             score = self.bank.held_out(choice.weights, (f,), (choice.penalty,))[f][0]
-            hits[self.rows[f]] = score.argmax(-1).cpu().numpy() == self.labels[self.rows[f]]
-        return hits
+            guesses[self.rows[f]] = score.argmax(-1).cpu().numpy()
+        return guesses
 
     def _pair(self, candidate: Candidate, f: int, g: int) -> np.ndarray:
         """Loss (L,) on fold g of classifiers trained without f and g."""
@@ -198,7 +200,8 @@ def cross_validated(
             ]
         for name, choices in chosen.items():
             runs.setdefault(name, []).append((probe.predict(choices), choices))
-    return {
-        name: Predictions(np.stack([h for h, _ in parts]), [c for _, c in parts], len(parts[0][1]))
-        for name, parts in runs.items()
-    }
+    found = {}
+    for name, parts in runs.items():
+        guesses = np.stack([g for g, _ in parts])
+        found[name] = Predictions(guesses, guesses == labels, [c for _, c in parts], len(parts[0][1]))
+    return found

@@ -44,6 +44,8 @@ LIFTS: dict[str, tuple[str, str]] = {
     "all-best_single": (ALL, "best_single"),
 }
 OVER_CHANCE = "release-chance"
+CONFUSED = ("release", "eigenvalues", "friction", ALL)
+MOST_CONFUSED = 30  # classes of a confusion matrix
 MOST_KEPT = 8  # results of predictions(), a few hundred kilobytes each
 _KEPT: dict[str, dict[str, Predictions]] = {}
 
@@ -85,7 +87,7 @@ def probe_accuracies(
     Returns:
         probes: a figure a feature group, combination and ``best_single`` (its ``null`` the majority
         rate; with ``per_repeat``, and ``chosen``, the variants and penalties taken and how often), and
-        ``probe``, ``chance``, ``n_folds``, ``repeats``.
+        ``probe``, ``chance``, ``n_folds``, ``repeats``; ``confusion``, see :func:`confusion`.
         lifts: see :func:`lift_figures`.
         With too few images a class every value is None and every method says why.
 
@@ -117,8 +119,27 @@ def probe_accuracies(
             "per_repeat": found.hits.mean(1).tolist(),
             "chosen": _chosen(found),
         }
+    probes["confusion"] = confusion(results, labels)
     hits = {name: found.hits for name, found in results.items()}
     return probes, lift_figures(hits, chance, groups, method, seed, folds)
+
+
+def confusion(results: Mapping[str, Predictions], labels: np.ndarray) -> dict[str, Any] | None:
+    """Which class is taken for which, out of fold.
+
+    Returns:
+        ``classes``: (C,) the labels there are; and for each probe of ``CONFUSED`` (C, C) images of the class
+        of the row named as the class of the column, summed over repeats. None above 30 classes.
+    """
+    classes, y = np.unique(labels, return_inverse=True)
+    if len(classes) > MOST_CONFUSED:
+        return None
+    found: dict[str, Any] = {"classes": classes.tolist()}
+    for name in CONFUSED:
+        cells = y * len(classes) + results[name].guesses
+        counts = np.bincount(cells.ravel(), minlength=len(classes) ** 2)
+        found[name] = counts.reshape(len(classes), -1).tolist()
+    return found
 
 
 def predictions(

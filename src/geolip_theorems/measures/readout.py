@@ -64,7 +64,7 @@ def conv_cross_validated(
     grids = feature_grids(maps)
     for name, parts in combinations.items():
         grids[name] = np.concatenate([grids[part] for part in parts], 1)
-    hits = {name: np.zeros((repeats, len(labels)), bool) for name in grids}
+    guesses = {name: np.zeros((repeats, len(labels)), np.int64) for name in grids}
     used = n_folds
     for repeat in range(repeats):
         folds, used = stratified_folds(labels, groups, n_folds, seed + repeat)
@@ -72,8 +72,9 @@ def conv_cross_validated(
             for f in range(used):
                 test = folds == f
                 guess = _fit_predict(grid[~test], labels[~test], grid[test], seed + 1000 * repeat + f, device)
-                hits[name][repeat, test] = guess == labels[test]
-    return {name: Predictions(h, [[] for _ in range(repeats)], used) for name, h in hits.items()}
+                guesses[name][repeat, test] = guess
+    nothing: list[list] = [[] for _ in range(repeats)]
+    return {name: Predictions(g, g == labels, nothing, used) for name, g in guesses.items()}
 
 
 class Readout(nn.Module):

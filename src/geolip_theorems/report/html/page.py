@@ -62,7 +62,13 @@ QUESTIONS = (
         "Questions 4 and 5. Probes are trained on the maps to name the class of an image they have not "
         "seen. A lift is "
         "what one set of features adds to another, on the same images.",
-        (readouts.accuracies, readouts.lifts, readouts.by_class, readouts.readout_numbers),
+        (
+            readouts.accuracies,
+            readouts.lifts,
+            readouts.by_class,
+            readouts.confusions,
+            readouts.readout_numbers,
+        ),
         ("q4", "q5"),
     ),
     Question(

@@ -181,6 +181,43 @@ def _held_out(shown: Shown) -> Any:
     return Figure("Accuracy of each class", picture, alt, caption)
 
 
+def confusions(shown: Shown) -> list[Any]:
+    """Which class is taken for which, by each probe that keeps it."""
+    found = shown.get("calibrated.probes.confusion") or {}
+    classes = found.get("classes") or []
+    if not 1 < len(classes) <= MOST_ROWS:
+        return []
+    names = [shown.classes[c] if c < len(shown.classes) else str(c) for c in classes]
+    repeats = shown.get("calibrated.probes.repeats") or 1
+    made = []
+    for probe, counts in found.items():
+        if probe == "classes":
+            continue
+        rows = np.array(counts, np.float64)
+        percent = 100 * rows / np.maximum(rows.sum(1, keepdims=True), 1)
+        wrong = np.where(np.eye(len(rows), dtype=bool), -1, percent)
+        worst = np.unravel_index(wrong.argmax(), wrong.shape)
+        alt = f"Confusion of {probe}: most often {names[worst[0]]} is taken for {names[worst[1]]}, "
+        alt += f"{wrong[worst]:.0f} % of its images"
+        picture = matrix(
+            percent,
+            names,
+            names,
+            key=shown.key(f"q4-confusion-{COLUMNS.get(probe, probe)}"),
+            alt=alt,
+            unit="share of the class's images, per cent",
+            limits=(0.0, max(5.0, float(wrong.max()))),
+            text=lambda v: f"{v:.0f}" if v >= 0.5 else "",
+            axis_names=("class named", "true class"),
+        )
+        caption = (
+            f"{each(rows.sum(1) / repeats)}, each held out, {repeats} repeats. {alt}. Colours end at the "
+        )
+        caption += "largest mistake. Point values."
+        made.append(Figure(f"What {probe} takes for what", picture, alt, caption))
+    return made
+
+
 def readout_numbers(shown: Shown) -> Any:
     """Accuracies and lifts as tables."""
     figures, script = _figures(shown), shown.get("seed_protocol.probes") or {}
