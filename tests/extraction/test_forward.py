@@ -1,0 +1,88 @@
+"""The extraction's own round trip is the model's, to rounding, with either kind of linear layer."""
+
+import pytest
+import torch
+
+from geolip_theorems.data import from_arrays
+from geolip_theorems.extraction import extract, forward
+from geolip_theorems.extraction.forward import Forward, kernels, runs_here
+from geolip_theorems.model.config import SVAEConfig
+from geolip_theorems.model.patch_svae import PatchSVAE
+from geolip_theorems.model.sources import random_twin
+
+CONFIGS = [
+    SVAEConfig(V=48, D=4, patch_size=4, hidden=96, depth=2),
+    SVAEConfig(V=32, D=16, patch_size=8, hidden=64, depth=1, n_cross_layers=1),
+    SVAEConfig(V=8, D=2, patch_size=4, hidden=32, depth=0, n_cross_layers=0),
+]
+
+
+def images_of(n=3, size=(32, 48)):
+    return torch.rand(n, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(params=["onednn", "torch"])
+def kind(request, monkeypatch):
+    if request.param == "torch":
+        monkeypatch.setattr(forward, "_onednn", False)
+    elif kernels(torch.device("cpu")) != "onednn":
+        pytest.skip("this torch has no fused oneDNN layers")
+    return request.param
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"D{c.D}")
+@torch.inference_mode()
+def test_it_gives_what_the_model_gives(kind, config):
+    model, images = random_twin(config, 1), images_of()
+    torch.nn.init.normal_(model.boundary_smooth.net[-1].weight, std=0.1)
+    assert kernels(torch.device("cpu")) == kind
+    found, wanted = Forward(model)(images), model(images)
+    torch.testing.assert_close(found["recon"], wanted["recon"], rtol=1e-4, atol=1e-5)
+    for key in ("S", "S_orig", "M"):
+        torch.testing.assert_close(found["svd"][key], wanted["svd"][key], rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_modes_without_u_are_those_with_it(kind):
+    model, images = random_twin(CONFIGS[0], 1), images_of()
+    ours, out = Forward(model), model(images)
+    svd = out["svd"]
+    for k in range(4):
+        mode = torch.eye(4)[k]
+        wanted = model.decode(svd["U"], svd["S"] * mode, svd["Vt"], (8, 12))
+        torch.testing.assert_close(ours.decode(svd, mode, (8, 12)), wanted, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_matrix_without_rank_stays_finite(kind):
+    model = random_twin(CONFIGS[0], 1)
+    with torch.no_grad():
+        model.enc_out.weight.zero_()
+        model.enc_out.bias.copy_(torch.tensor([1.0, 0, 0, 0]).repeat(48))  # every row the same: rank 1
+    images = images_of()
+    found, wanted = Forward(model)(images), model(images)
+    torch.testing.assert_close(found["recon"], wanted["recon"], rtol=1e-3, atol=1e-4)
+
+
+def test_other_weights_give_other_images():
+    images = images_of()
+    with torch.inference_mode():
+        one, two = (Forward(random_twin(CONFIGS[0], seed))(images)["recon"] for seed in (1, 2))
+    assert not torch.allclose(one, two, atol=1e-2)
+
+
+def test_only_the_unchanged_model_is_replaced():
+    class Louder(PatchSVAE):
+        def forward(self, images):
+            out = super().forward(images)
+            return {**out, "recon": out["recon"] + 3}
+
+    plain, louder = random_twin(CONFIGS[0], 1), Louder(CONFIGS[0]).eval()
+    louder.load_state_dict(plain.state_dict())
+    patched = random_twin(CONFIGS[0], 1)
+    patched.forward = louder.forward
+    assert [runs_here(model) for model in (plain, louder, patched)] == [True, False, False]
+    images = from_arrays(images_of())
+    quiet = extract(plain, images, ablated=[])
+    for model in (louder, patched):
+        assert (extract(model, images, ablated=[]).error > quiet.error + 1).all()
