@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint train bench calibrate clean
+.PHONY: theorems test lint train bench calibrate against-script large torture fuzz clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -30,6 +30,19 @@ bench: $(STAMP)  ## time the conduit, the model's steps and the probes beside th
 
 calibrate: $(STAMP)  ## simulate subjects with known truth and tabulate what the verdicts say (hours)
 	$(BIN)/python -m geolip_theorems.calibrate --simulations 2000 --out reports/calibration.md $(ARGS)
+
+against-script: $(STAMP)  ## the seed protocol the script's way and the suite's, side by side (10 minutes)
+	$(BIN)/python benchmarks/against_script.py --images 2000 $(ARGS)
+	$(BIN)/python benchmarks/against_script.py --images 10000 $(ARGS)
+
+large: $(STAMP)  ## memory and cost an image, from 2,000 to 200,000 images
+	$(BIN)/python benchmarks/large.py $(ARGS)
+
+torture: $(STAMP)  ## kill -9 at 30 random moments, then compare with an undisturbed run
+	$(BIN)/python benchmarks/torture.py --points 30 $(ARGS)
+
+fuzz: $(STAMP)  ## damaged files by the thousand to every reader
+	FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/hostile/test_fuzz.py $(ARGS)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

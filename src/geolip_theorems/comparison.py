@@ -24,7 +24,7 @@ from .pairing import paired_difference
 
 FAMILY_ERROR = 0.05  # of all intervals of all comparisons of a run together
 RANK = {"fails": 0, "inconclusive": 1, "holds": 2}
-REGRESSIONS = ("worse", "lost")
+REGRESSIONS = ("worse", "worse within chance", "lost")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ class Flip:
     """One claim's verdict on two sides.
 
     Attributes:
-        outcome: ``worse`` (and not by chance), ``worse within chance``, ``better``, ``same``, ``lost``.
+        outcome: ``worse`` (the figure too, for certain), ``worse within chance`` (the figure's change may be
+            chance; it counts all the same), ``better``, ``same``, ``lost``.
     """
 
     claim: str
@@ -120,12 +121,13 @@ class Comparison:
 
     def regressions(self) -> list[str]:
         """What got worse, a line each: verdicts first."""
-        flips = [f"{f.title}: {f.reason}" for f in self.verdicts if f.outcome in REGRESSIONS]
-        return flips + [f"{d.title}: {d.reason}" for d in self.metrics if d.outcome in REGRESSIONS]
+        return self.worse_flips() + [
+            f"{d.title}: {d.reason}" for d in self.metrics if d.outcome in REGRESSIONS
+        ]
 
     def worse_flips(self) -> list[str]:
-        """The verdicts that got worse, whether or not by chance."""
-        return [f"{f.title}: {f.reason}" for f in self.verdicts if f.outcome.startswith(("worse", "lost"))]
+        """The verdicts that got worse."""
+        return [f"{f.title}: {f.reason}" for f in self.verdicts if f.outcome in REGRESSIONS]
 
 
 def compare(reference: Side, candidate: Side, *, kind: str = "files", comparisons: int = 1) -> Comparison:
@@ -334,8 +336,11 @@ def _flips(
 
 
 def _flip(then: str, now: str, difference: Difference | None) -> tuple[str, str]:
-    """What became of a verdict. A figure near its threshold changes sides by chance, between two models
-    that are alike as between two samples, so a worse verdict counts where its figure is worse for certain.
+    """What became of a verdict, and whether its figure is worse for certain.
+
+    A worse verdict counts either way: figures are repeatable to the bit, so an unchanged model never flips,
+    and of a changed one it is a fact on these images. That a figure near its threshold changes sides between
+    models that are alike is said with it.
     """
     if then == now:
         return "same", f"{now}, as before"

@@ -115,3 +115,9 @@ def test_the_package_names_are_public():
     assert set(geolip_theorems.__all__) == {"PatchSVAE", "load_model", "measure"}
     with pytest.raises(AttributeError):
         _ = geolip_theorems.measured
+
+
+def test_constant_images_are_measured(model):
+    """Every feature is the same for every image: nothing is told, and nothing breaks."""
+    found = measure(model, np.full((40, 64, 64, 3), 128, np.uint8), np.arange(40) % 4, ablation_images=8)
+    assert not [verdict.claim for verdict in found.verdicts if verdict.verdict == "holds"]

@@ -24,7 +24,9 @@ SEED = {"spatial_cv": {"mean": 0.4}, "class_cosine": {"min": 0.9}, "probes": Non
 
 def verdict(claim=CV, labelled=True, expectation=None, **figure):
     keys = claim.metric.split(".")
-    tree = {keys[0]: {keys[1]: {"value": 0.3, "ci95": [0.2, 0.4], "n": 50, "method": "t", **figure}}}
+    tree = {
+        keys[0]: {keys[1]: {"value": 0.3, "ci95": [0.2, 0.4], "n": 50, "method": "t", "p": 0.001, **figure}}
+    }
     measurements = {"calibrated": tree, "seed_protocol": SEED}
     return verdict_on(claim, measurements, labelled, None, expectation)
 
@@ -50,6 +52,7 @@ def test_the_interval_decides(ci95, wanted):
 )
 def test_a_claim_with_a_null_needs_its_p(p, labelled, wanted):
     assert verdict(COSINE, labelled, ci95=[0.9, 0.95], value=0.92, p=p).verdict == wanted
+    assert verdict(CV, labelled, p=p).verdict == wanted
 
 
 def test_what_was_not_measured_says_why():

@@ -144,3 +144,13 @@ def test_mistakes_are_one_line(tmp_path, capsys, options, says):
 def test_effective_rank_of_known_spectra():
     S = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
     torch.testing.assert_close(effective_rank(S), torch.tensor([4.0, 1.0, 2.0]), rtol=1e-4, atol=1e-4)
+
+
+def test_a_damaged_unfinished_run_is_one_clear_line(tmp_path):
+    trainer = Trainer(config(), tmp_path)
+    trainer._save_unfinished()
+    whole = trainer.resume_path.read_bytes()
+    for damaged in (b"", b"not a checkpoint", whole[: len(whole) // 2], whole.replace(b"PK", b"KP", 1)):
+        trainer.resume_path.write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged"):
+            Trainer(config(), tmp_path)

@@ -37,8 +37,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--fail-on",
         choices=FAIL_ON,
         default="regression",
-        help="what makes the exit code 1: a metric or verdict worse by more than chance (regression, "
-        "default), a verdict that got worse, by chance or not (flip), nothing (never)",
+        help="what makes the exit code 1: a verdict that got worse or a metric certainly worse by enough to "
+        "matter (regression, default), a verdict alone (flip), nothing (never)",
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the comparison as HTML")
     add_json(parser)

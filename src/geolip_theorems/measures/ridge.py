@@ -122,14 +122,12 @@ class RidgeBank:
             ridges = torch.tensor(penalties, device=A.device)[:, None, None] * torch.eye(
                 len(A), device=A.device
             )
-            return torch.cholesky_solve(
-                right.expand(len(penalties), -1, -1), torch.linalg.cholesky(A + ridges)
-            )
+            return _solve_positive(A + ridges, right.expand(len(penalties), -1, -1))
         out = []
         diagonal = A.diagonal().clone()
         for penalty in penalties:
             A.diagonal().copy_(diagonal + penalty)
-            out.append(torch.cholesky_solve(right, torch.linalg.cholesky(A)))
+            out.append(_solve_positive(A, right))
         return torch.stack(out)
 
     def _kernel(self, name: str) -> torch.Tensor:
@@ -154,3 +152,11 @@ class RidgeBank:
             rows = self.of_fold[fold]
             self._products[a, b, fold] = self.blocks[a][rows].T @ self.blocks[b][rows]
         return self._products[a, b, fold]
+
+
+def _solve_positive(A: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """A^-1 right by Cholesky; in float64 by LU where rounding has made A indefinite (features all alike)."""
+    factor, failed = torch.linalg.cholesky_ex(A)
+    if failed.any():
+        return torch.linalg.solve(A.double(), right.double()).to(right.dtype)
+    return torch.cholesky_solve(right, factor)

@@ -10,6 +10,7 @@ costs little and removes the explosions.
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -192,7 +193,13 @@ class Trainer:
         )
 
     def _resume(self) -> None:
-        state = torch.load(self.resume_path, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(self.resume_path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError):
+            raise InputError(
+                f"{str(self.resume_path)!r} is damaged and the training in it cannot be resumed; "
+                "delete it to begin again, or give another --out"
+            ) from None
         if state["settings"] != self._settings():
             raise InputError(
                 f"{self.folder.name} holds an unfinished run with other settings; "
