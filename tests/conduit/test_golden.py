@@ -2,59 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from geolip_theorems.conduit import conduit
-from geolip_theorems.conduit.reference import follow
-
-DATA = Path(__file__).parents[1] / "data" / "conduit.npz"
-SIZES = (2, 3, 4, 5, 6, 8, 12, 16)
-# Kinds whose path is well defined. The others (repeated, clustered, rank one, identity) amplify rounding
-# noise without bound: there friction is compared in magnitude, below.
-ORDINARY = ("separated", "symmetric", "gram", "diagonal", "tiny", "huge")
-DEGENERATE = ("repeated", "clustered", "rank1", "identity", "zero")
-# Quantiles need numbers: the eight tiny and eight huge matrices of a size are Gram matrices too: they join.
-FAMILIES = {"gram": ("gram", "tiny", "huge")}
-QUANTILES = (0.5, 0.9, 0.99)
+from tests.conduit.golden import (
+    DEGENERATE,
+    ORDINARY,
+    SIZES,
+    difference,
+    family,
+    inside_envelope,
+    load,
+    telemetry,
+    ulp_moves,
+)
 
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
-    with np.load(DATA) as file:
-        return dict(file)
-
-
-def family(golden: dict[str, np.ndarray], n: int, kind: str, field: str) -> np.ndarray:
-    return np.concatenate([golden[f"n{n}_{member}_{field}"] for member in FAMILIES.get(kind, (kind,))])
-
-
-def telemetry(A: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """friction and settle of the reference path, each of A's shape without its last axis."""
-    path = follow(A.reshape(-1, *A.shape[-2:]).permute(1, 2, 0).contiguous())
-    return path.friction.T.reshape(A.shape[:-1]).numpy(), path.settle.T.reshape(A.shape[:-1]).numpy()
-
-
-def ulp_moves(A: torch.Tensor, draws: int = 8) -> torch.Tensor:
-    """A (B, n, n) with every entry moved one unit in the last place, up or down, symmetrically."""
-    signs = torch.rand((draws, *A.shape), generator=torch.Generator().manual_seed(0)) < 0.5
-    moved = torch.nextafter(A.expand_as(signs), torch.where(signs, torch.inf, -torch.inf))
-    return torch.where(torch.ones(A.shape[-2:], dtype=torch.bool).triu(), moved, moved.mT)
-
-
-def difference(x: np.ndarray, y: np.ndarray, log: bool) -> np.ndarray:
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    # An iterate that ran away has |p'| beyond float32 and adds exactly nothing, so friction can be 0.
-    return np.abs(np.log10((x + 1e-30) / (y + 1e-30))) if log else np.abs(x - y) / y
-
-
-def inside_envelope(difference_to_golden: np.ndarray, difference_when_moved: np.ndarray) -> bool:
-    """Quantiles 50, 90 and 99 % of the first at most twice those of the second."""
-    here, moved = (np.quantile(d, QUANTILES) for d in (difference_to_golden, difference_when_moved))
-    return bool((here <= 2 * moved).all())
+    return load()
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -107,11 +75,47 @@ def test_eigenvalues_match_where_the_original_is_right(golden, n, kind):
 
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("kind", ORDINARY)
-def test_coefficients_and_trajectories_match(golden, n, kind):
-    packet = conduit(torch.from_numpy(golden[f"n{n}_{kind}_A"]), backend="torch", research=True)
+def test_coefficients_match(golden, n, kind):
+    packet = conduit(torch.from_numpy(golden[f"n{n}_{kind}_A"]), backend="torch")
     got, expected = packet.char_coeffs.numpy(), golden[f"n{n}_{kind}_char_coeffs"]
     np.testing.assert_allclose(got, expected, rtol=2e-5, atol=1e-5)
     np.testing.assert_array_equal(packet.extraction_order.numpy(), golden[f"n{n}_{kind}_extraction_order"])
-    first = packet.z_trajectory[:, 0, 0].numpy()
-    np.testing.assert_allclose(first, golden[f"n{n}_{kind}_z_trajectory"][:, 0, 0], rtol=1e-6, atol=1e-6)
-    assert packet.mstore.shape == (n + 1, *packet.eigenvectors.shape)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("kind", ["separated", "symmetric", "gram"])
+@pytest.mark.parametrize("field", ["z_trajectory", "dp_trajectory"])
+def test_trajectories_are_inside_the_envelope(golden, n, kind, field):
+    A = torch.from_numpy(family(golden, n, kind, "A"))
+    moves = ulp_moves(A, draws=4)
+    expected = family(golden, n, kind, field)
+    here = getattr(conduit(A, research=True), field).numpy()
+    moved = getattr(conduit(moves, research=True), field).numpy()
+    # What is rounding noise beside the values of a root is not compared relative to itself.
+    size = np.abs(here).max(-1, keepdims=True) + 1e-30
+    to_golden, to_moved = np.abs(here - expected) / size, np.abs(moved - here[None]) / size
+    assert inside_envelope(to_golden, to_moved)
+    wrong = expected[..., ::-1]  # negative control: the steps in another order
+    assert not inside_envelope(np.abs(here - wrong) / size, to_moved)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_research_adds_what_the_telemetry_is_made_of(golden, n):
+    """Friction and settle follow from the trajectories, the Faddeev-LeVerrier matrices from A."""
+    A = torch.from_numpy(golden[f"n{n}_symmetric_A"])
+    plain, packet = conduit(A, backend="torch"), conduit(A, research=True)
+    for name, value in plain.tensors().items():
+        assert torch.equal(value, getattr(packet, name)), name
+    assert packet.z_trajectory.shape == packet.dp_trajectory.shape == (len(A), n, 5)
+    terms = 1 / (packet.dp_trajectory + 1e-8)
+    torch.testing.assert_close(terms.sum(-1).sort().values, packet.friction.sort().values, rtol=1e-5, atol=0)
+    M, s = packet.mstore, (A.double().norm(dim=(1, 2)) / n**0.5)[:, None, None]
+    assert M.shape == (n + 1, len(A), n, n)
+    assert M.dtype == torch.float64
+    eye, c = torch.eye(n, dtype=torch.float64), packet.char_coeffs.double()[..., None, None]
+    assert not M[0].any()
+    assert torch.equal(M[1], eye.expand_as(M[1]))
+    for k in range(2, n + 1):
+        torch.testing.assert_close(M[k], A / s @ M[k - 1] + c[:, n - k + 1] * eye, rtol=1e-5, atol=2e-5)
+    # Cayley and Hamilton: one step more gives zero.
+    assert (A / s @ M[n] + c[:, 0] * eye).abs().max() < 1e-4

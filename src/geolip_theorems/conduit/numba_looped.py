@@ -2,10 +2,11 @@
 
 A tile holds LANES matrices side by side, lane last, and every innermost loop runs over the lanes, so that
 the compiler turns it into vector instructions: one lane, one matrix. What keeps these loops vectorisable:
-the size n is a constant to the compiler (the length of the tuple `dims`), so that a single short loop inside
-a lane loop unrolls; no division check; selects instead of branches; constants of the right type. Without
-fastmath nothing is reordered or fused, so every lane performs exactly the operations of reference.py, in its
-order, and no result depends on the tile a matrix is in.
+the size is a constant to the compiler (the length of the tuple `dims`), so that a single short loop inside
+a lane loop unrolls; no division check; selects instead of branches; constants of the right type. Products
+loop over their entries up to an n that is read from an array: the compiler would unroll these too, which took
+a quarter of its time at n = 7 and gained nothing. Without fastmath nothing is reordered or fused, so every
+lane performs exactly the operations of reference.py, in its order, and no result depends on its tile.
 """
 
 from __future__ import annotations
@@ -222,25 +223,25 @@ def adjugate_vectors(dims, M, roots, column, best, largest, V):
 
 
 @inlined
-def product(n, X, Y, Z, factor):
+def product(dims, n, X, Y, Z, factor):
     """Z = factor X Y, float32."""
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
                 total = X[i, 0, lane] * Y[0, j, lane]
-                for k in range(1, n):
+                for k in range(1, len(dims)):
                     total += X[i, k, lane] * Y[k, j, lane]
                 Z[i, j, lane] = total * factor
 
 
 @inlined
-def gram(n, V, Y):
+def gram(dims, n, V, Y):
     """Y = V^T V, float32; symmetric, so only half is computed."""
     for i in range(n):
         for j in range(i, n):
             for lane in range(LANES):
                 total = V[0, i, lane] * V[0, j, lane]
-                for k in range(1, n):
+                for k in range(1, len(dims)):
                     total += V[k, i, lane] * V[k, j, lane]
                 Y[i, j, lane] = total
             for lane in range(LANES):
@@ -256,37 +257,35 @@ def three_minus(n, Y, T):
 
 
 @inlined
-def orthogonalise(dims, A, V, values, Y, T, Z):
+def orthogonalise(dims, n, A, V, values, Y, T, Z):
     """Two Newton-Schulz steps, T from Y alone as on the telemetry path, then the Rayleigh quotients."""
-    n = len(dims)
-    gram(n, V, Y)
+    gram(dims, n, V, Y)
     three_minus(n, Y, T)
-    product(n, T, Y, Z, HALF)
+    product(dims, n, T, Y, Z, HALF)
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
                 Y[i, j, lane] = HALF * T[i, j, lane]
     three_minus(n, Z, T)
-    product(n, Y, T, Z, HALF)
-    product(n, V, Z, Y, F1)
+    product(dims, n, Y, T, Z, HALF)
+    product(dims, n, V, Z, Y, F1)
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
                 V[i, j, lane] = Y[i, j, lane]
-    product(n, A, V, Y, F1)
+    product(dims, n, A, V, Y, F1)
     for j in range(n):
         for lane in range(LANES):
             total = V[0, j, lane] * Y[0, j, lane]
-            for i in range(1, n):
+            for i in range(1, len(dims)):
                 total += V[i, j, lane] * Y[i, j, lane]
             values[j, lane] = total
 
 
 @inlined
-def judge(dims, As, s, V, values, orthogonality, reconstruction, Y):
+def judge(dims, n, As, s, V, values, orthogonality, reconstruction, Y):
     """||V^T V - I||_F and ||A/s - V (L/s) V^T||_F; then each column's largest entry is made positive."""
-    n = len(dims)
-    gram(n, V, Y)
+    gram(dims, n, V, Y)
     for lane in range(LANES):
         orthogonality[lane] = F0
         reconstruction[lane] = F0
@@ -303,7 +302,7 @@ def judge(dims, As, s, V, values, orthogonality, reconstruction, Y):
         for j in range(n):
             for lane in range(LANES):
                 total = Y[i, 0, lane] * V[j, 0, lane]
-                for k in range(1, n):
+                for k in range(1, len(dims)):
                     total += Y[i, k, lane] * V[j, k, lane]
                 x = As[i, j, lane] - total
                 reconstruction[lane] += x * x
@@ -313,7 +312,7 @@ def judge(dims, As, s, V, values, orthogonality, reconstruction, Y):
     for j in range(n):
         for lane in range(LANES):
             decisive = V[0, j, lane]
-            for i in range(1, n):
+            for i in range(1, len(dims)):
                 x = V[i, j, lane]
                 decisive = x if abs(x) > abs(decisive) else decisive
             Y[0, j, lane] = -F1 if decisive < F0 else F1

@@ -16,17 +16,17 @@ REFINEMENT_STEPS = 3
 
 
 @inlined
-def refine(n, A, X, S, R, E, value, known):
+def refine(dims, n, A, X, S, R, E, value, known):
     """X <- X + X E; the others are scratch. Matrices are (n, n, LANES) float64."""
-    product(n, A, X, E, D1)
+    product(dims, n, A, X, E, D1)
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
                 total = X[0, i, lane] * E[0, j, lane]
-                for k in range(1, n):
+                for k in range(1, len(dims)):
                     total += X[k, i, lane] * E[k, j, lane]
                 S[i, j, lane] = total
-    gram(n, X, R)
+    gram(dims, n, X, R)
     # ||A||_F = sqrt(n) by the scaling; known bounds the error of each eigenvalue.
     for lane in range(LANES):
         E[0, 0, lane] = D0
@@ -53,7 +53,7 @@ def refine(n, A, X, S, R, E, value, known):
                 E[i, j, lane] = step if apart else 0.5 * R[i, j, lane]
         for lane in range(LANES):
             E[i, i, lane] = 0.5 * R[i, i, lane] + D1
-    product(n, X, E, S, D1)
+    product(dims, n, X, E, S, D1)
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
@@ -63,12 +63,11 @@ def refine(n, A, X, S, R, E, value, known):
 @compiled
 def refine_tiles(dims, A, rows, values, vectors, good, first, last):
     """Refine the eigenpairs of A[rows] in place, for some tiles of rows. good (len(rows),): which pass."""
-    n = len(dims)
-    m = n + 1
-    f4, f8 = np.float32, np.float64
-    B, X, S = np.empty((n, m, LANES), f8), np.empty((n, m, LANES), f8), np.empty((n, m, LANES), f8)
-    R, E, value = np.empty((n, m, LANES), f8), np.empty((n, m, LANES), f8), np.empty((n, LANES), f8)
-    As, V, Y = np.empty((n, m, LANES), f4), np.empty((n, m, LANES), f4), np.empty((n, m, LANES), f4)
+    n = A.shape[-1]  # as dims has it, but not to the compiler: numba_looped.py says why
+    f4, f8, shape = np.float32, np.float64, (len(dims), len(dims) + 1, LANES)
+    B, X, S = np.empty(shape, f8), np.empty(shape, f8), np.empty(shape, f8)
+    R, E, value = np.empty(shape, f8), np.empty(shape, f8), np.empty((n, LANES), f8)
+    As, V, Y = np.empty(shape, f4), np.empty(shape, f4), np.empty(shape, f4)
     ritz, orthogonality, reconstruction = np.empty((n, LANES), f4), np.empty(LANES, f4), np.empty(LANES, f4)
     scale, known, unit = np.empty(LANES, f8), np.empty(LANES, f8), np.ones(LANES, f4)
     for tile in range(first, last):
@@ -89,8 +88,8 @@ def refine_tiles(dims, A, rows, values, vectors, good, first, last):
                     B[i, j, lane] /= scale[lane]
                     As[i, j, lane] = f4(B[i, j, lane])
         for _ in range(REFINEMENT_STEPS):
-            refine(n, B, X, S, R, E, value, known)
-        product(n, B, X, E, D1)
+            refine(dims, n, B, X, S, R, E, value, known)
+        product(dims, n, B, X, E, D1)
         for j in range(n):
             for lane in range(LANES):
                 total = X[0, j, lane] * E[0, j, lane]
@@ -104,7 +103,7 @@ def refine_tiles(dims, A, rows, values, vectors, good, first, last):
             for j in range(n):
                 for lane in range(LANES):
                     V[i, j, lane] = f4(X[i, j, lane])
-        judge(dims, As, unit, V, ritz, orthogonality, reconstruction, Y)
+        judge(dims, n, As, unit, V, ritz, orthogonality, reconstruction, Y)
         for lane in range(count):
             passed = (orthogonality[lane] <= TEST_LIMIT) & (reconstruction[lane] <= TEST_LIMIT)
             good[start + lane] = passed

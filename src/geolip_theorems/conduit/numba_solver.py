@@ -73,6 +73,7 @@ def looped_tiles(
 ):
     """straight_tiles for the larger sizes; the last tile need not be whole."""
     n = len(dims)
+    size = A.shape[-1]  # n again, but not to the compiler: numba_looped.py says why
     root_n = np.float32(np.sqrt(n))
     flagged = 0
     # One entry more than needed in each direction, for the padding of blocks, and so that entries a power of
@@ -101,7 +102,7 @@ def looped_tiles(
         find_roots(n, K, search, z, found, settled)
         polish(n, c, z, roots)
         adjugate_vectors(dims, M, roots, column, best, largest, V)
-        orthogonalise(dims, a, V, ritz, Y, T, Z)
+        orthogonalise(dims, size, a, V, ritz, Y, T, Z)
         ranks(n, ritz, rank)
         for lane in range(count):
             for i in range(n):
@@ -110,7 +111,7 @@ def looped_tiles(
                 settle[start + lane, place] = settled[i, lane]
         if fused:
             continue
-        judge(dims, As, s, V, ritz, orthogonality, reconstruction, Y)
+        judge(dims, size, As, s, V, ritz, orthogonality, reconstruction, Y)
         for lane in range(count):
             b = start + lane
             for i in range(n):
