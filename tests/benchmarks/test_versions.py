@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "svae_d4.pt"
 FILE = ROOT / "theorems" / "benchmarks" / "test_pipeline_speed.py"
 PART = ("-k", "test_model and (encode or decode)", "--image-size", "16", "--offline")
-LIMIT = ("--benchmark-compare-fail", "median:25%")
-SLEEP_S = 0.15  # far above what a busy machine adds to a round
+LIMIT = ("--benchmark-compare-fail", "median:300%")
+SLEEP_S = 0.15  # some fifty times a round, and so far beyond the limit as no busy machine is
 
 
 @dataclass
@@ -86,13 +86,13 @@ def test_two_models_in_turn_and_the_slow_one_fails_by_name(bench, copies):
     assert list(run.failures) == ["test_model[encode]"], run.text
     assert run.result.ret == pytest.ExitCode.TESTS_FAILED
     message = run.failures["test_model[encode]"]
-    assert "REGRESSED beyond median:25%" in message
+    assert "REGRESSED beyond median:300%" in message
     assert "pairs of rounds" in message
     assert "old_model: svae_d4" in run.text
     figures = {
         k: float(v) for k, v in run.properties["test_model[encode]"].items() if k.startswith("median_")
     }
-    assert figures["median_low"] > 1.25
+    assert figures["median_low"] > 4
     assert figures["median_new"] - figures["median_old"] > 0.8 * SLEEP_S
 
 
