@@ -21,6 +21,8 @@ SIDE = 8
 N_PERMUTATIONS = 299
 N_NULL = 119
 UNEVEN = (3, 4, 5, 6, 8, 12, 18, 24)  # images a group
+SINGLE = np.ones(255, int)
+UNLIKE = np.repeat([20, 2], [4, 40])  # images of groups, the first four of another class
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,20 @@ def crossed_modes(rng: np.random.Generator, groups: int, share: float, by_class:
     return _share(rng, y, g, share, np.where(of_class, 1 + y[:, None, None], of_cell[:, None, None]))
 
 
+def unlike_modes(rng: np.random.Generator, sizes: np.ndarray, first: int, scatter: tuple) -> dict[str, Any]:
+    """Two classes alike in which modes matter on average, and unlike in how much that varies.
+
+    Args:
+        sizes: images of each unit (an image, or a group of one class). first: units of the first class.
+        scatter: how far a unit's shares are from the mean, for either class.
+    """
+    of_unit = (np.arange(len(sizes)) >= first).astype(int)
+    g = np.repeat(np.arange(len(sizes)), sizes)
+    part = 0.5 + np.array(scatter)[of_unit] * rng.choice([-1, 1], len(sizes))
+    other = np.where(rng.random((len(g), SIDE, SIDE)) < part[g, None, None], 1, 2)
+    return _share(rng, of_unit[g], None if max(sizes) == 1 else g, 0.3, other)
+
+
 def _share(
     rng: np.random.Generator, y: np.ndarray, g: np.ndarray | None, share: float, other: np.ndarray
 ) -> dict[str, Any]:
@@ -232,6 +248,10 @@ def _cells() -> list[Cell]:
              images=60, **q3),
         Cell("q3 class x group", partial(crossed_modes, groups=12, share=0.3, by_class=0.0), 0.3,
              true=False, images=144, **q3),
+        Cell("q3 unlike scatter", partial(unlike_modes, sizes=SINGLE, first=15, scatter=(0.45, 0.1)), 0.3,
+             true=False, images=255, **q3),
+        Cell("q3 uneven pure groups", partial(unlike_modes, sizes=UNLIKE, first=4, scatter=(0.2, 0.2)), 0.3,
+             true=False, images=160, **q3),
         Cell("q3 rounding", partial(rounding, n=80), 0.0, true=False, images=80, **q3 | {"needs_p": False}),
         Cell("q3 threshold", partial(modes, n=60, share=0.05, by_class=True), 0.05, true=False, images=60,
              **q3),

@@ -85,3 +85,29 @@ def hard_matrix(draw, n: int) -> np.ndarray:
     exponent = draw(st.sampled_from([0, 0, 0, -30, -20, -8, 8, 20, 29]))
     A = (np.asarray(A, dtype=np.float64) * 10.0**exponent).astype(np.float32)
     return np.triu(A) + np.triu(A, 1).T
+
+
+def low_rank(count: int, n: int, rank: int, seed: int = 0) -> torch.Tensor:
+    """Gram matrices X^T X of `rank` normal rows."""
+    X = np.random.default_rng(seed).standard_normal((count, rank, n)).astype(np.float32)
+    return torch.from_numpy(np.einsum("bki,bkj->bij", X, X))
+
+
+def diagonal(count: int, n: int, seed: int = 0) -> torch.Tensor:
+    return torch.diag_embed(torch.randn(count, n, generator=torch.Generator().manual_seed(seed)))
+
+
+def symmetric(count: int, n: int, seed: int = 0) -> torch.Tensor:
+    A = torch.randn(count, n, n, generator=torch.Generator().manual_seed(seed))
+    return A + A.mT
+
+
+# What the share of repaired rows is reported for, each a function of (count, n).
+REPORTED = {
+    "ordinary Gram": grams,
+    "symmetric": symmetric,
+    "diagonal": diagonal,
+    "clustered to 1e-6": lambda count, n: clustered(min(count, 4000), n),
+    "rank n - 1": lambda count, n: low_rank(count, n, n - 1),
+    "rank 1": lambda count, n: low_rank(count, n, 1),
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -82,6 +84,21 @@ def test_asymmetry_of_rounding_is_accepted(backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_the_limit_of_asymmetry(backend, scale):
+    """||A - A^T|| just below and just above 1e-5 ||A||, in one entry or in all."""
+    A = grams(400, 4) * scale
+    skew = torch.randn(A.shape, generator=torch.Generator().manual_seed(0))
+    skew[:200] = torch.tensor([[0.0, 1], [0, 0]]).repeat(2, 2)  # entries above the diagonal blocks
+    skew = skew - skew.mT
+    skew = skew / skew.flatten(1).norm(dim=1)[:, None, None]
+    size = A.flatten(1).norm(dim=1)[:, None, None]
+    for share, invalid in ((0.98e-5, False), (1.02e-5, True)):
+        packet = conduit(A + 0.5 * share * size * skew, backend=backend, on_invalid="mask")
+        assert (packet.invalid == invalid).all(), share
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_eigenvalues_beyond_float32(backend):
     A = torch.full((2, 4, 4), 3e38)
     A[0] = torch.eye(4)
@@ -126,6 +143,12 @@ def test_fused_entry_equals_the_gram_matrix(backend):
     assert torch.equal(settle, packet.settle)
     with pytest.raises(InputError, match="S has shape"):
         conduit_from_svd(Vt, S[..., :3], backend=backend)
+    with pytest.raises(InputError, match="S requires grad; the conduit has no gradient"):
+        conduit_from_svd(Vt, S.clone().requires_grad_(), backend=backend)
+    with pytest.raises(InputError, match="Vt requires grad; the conduit has no gradient"):
+        conduit_from_svd(Vt.clone().requires_grad_(), S, backend=backend)
+    with pytest.raises(InputError, match="S is torch.int64; expected a float32 or float64 tensor"):
+        conduit_from_svd(Vt, S.long(), backend=backend)
 
 
 def test_chunks_change_nothing(monkeypatch):
@@ -147,3 +170,23 @@ def test_missing_backend_falls_back_with_one_warning(monkeypatch):
         again = conduit(grams(4, 4))
     assert torch.equal(first.friction, again.friction)
     api.warn_once.cache_clear()
+
+
+WITHOUT = """
+import sys, warnings, torch
+sys.modules["numba"] = sys.modules["triton"] = None
+from geolip_theorems.conduit import conduit
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for _ in range(3):
+        values = conduit(torch.diag(torch.tensor([3.0, 1.0]))).eigenvalues
+        conduit(torch.eye(2), backend="triton")
+print(values.tolist(), [str(w.message).split(";")[0] for w in caught])
+"""
+
+
+def test_without_numba_and_triton():
+    """Where neither can be imported everything works, with one warning for each."""
+    run = subprocess.run([sys.executable, "-c", WITHOUT], stdout=subprocess.PIPE, text=True, check=True)
+    numba, triton = (f"conduit: {name} is not available for cpu tensors" for name in ("numba", "triton"))
+    assert run.stdout.strip() == f"[1.0, 3.0] {[numba, triton]}"

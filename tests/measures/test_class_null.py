@@ -72,6 +72,7 @@ def test_signs_of_few_groups_are_all_tried_once():
     np.testing.assert_allclose(sums[:, 0] + sums[:, 1], 0, atol=1e-6)  # profiles sum to nothing in a group
     described = chance.describe(np.zeros(15))
     assert (described["groups"], described["least_p"]) == (4, 1 / 8)
+    assert chance.describe(np.zeros(15), even=False)["least_p"] == 1 / 16
 
 
 def test_groups_of_one_class_say_nothing_beside_others():

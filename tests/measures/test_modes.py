@@ -8,6 +8,7 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder
 
+from geolip_theorems.measures.class_null import ClassNull
 from geolip_theorems.measures.decisions import decide
 from geolip_theorems.measures.modes import (
     MARGIN,
@@ -16,7 +17,7 @@ from geolip_theorems.measures.modes import (
     mode_structure,
     share_elsewhere,
 )
-from geolip_theorems.measures.resampling import share_figure
+from geolip_theorems.measures.resampling import permutation_p, share_figure
 
 from .make import random_maps
 
@@ -131,17 +132,50 @@ def test_energy_rank_is_spearmans():
     assert [f["value"] for f in result["energy"]] == pytest.approx(energy.mean((0, 1, 2)))
 
 
-def test_class_dependence_is_r_squared():
+def test_class_dependence_has_r_squared():
     rng = np.random.default_rng(4)
     share = rng.dirichlet(np.ones(D), N)
     observed, null, described = class_dependence(share, LABELS, None, 0, 99)
     onehot = OneHotEncoder(sparse_output=False).fit_transform(LABELS[:, None])
     fit = LinearRegression().fit(onehot, share)
     left = np.square(share - fit.predict(onehot)).sum() / np.square(share - share.mean(0)).sum()
-    assert observed == pytest.approx(1 - left)
+    assert described["r_squared"] == pytest.approx(1 - left)
     assert null.shape == (99,)
+    assert observed == described["observed"] != described["r_squared"]
     assert described["shuffled"] == "labels of images"
     assert class_dependence(np.ones((N, D)) / D, LABELS, None, 0, 9)[0] == 0
+
+
+def test_the_statistic_is_each_classes_distance_in_its_own_standard_errors():
+    """For one mode and two classes of single images: the square of Welch's t, with n for n - 1."""
+    rng = np.random.default_rng(5)
+    share, y = rng.random((N, 1)), np.arange(N) % 2
+    observed, _, _ = class_dependence(share, y, None, 0, 9)
+    a, b = share[y == 0, 0], share[y == 1, 0]
+    assert observed == pytest.approx(stats.ttest_ind(a, b, equal_var=False).statistic ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_small_class_that_scatters_is_no_effect_of_class(grouped):
+    """Equal means, unlike scatter (or groups unlike in size): R squared takes that for class."""
+    rng = np.random.default_rng(6)
+    sizes = np.r_[np.full(4, 20), np.full(40, 2)] if grouped else np.ones(255, int)
+    of_unit = (np.arange(len(sizes)) >= (4 if grouped else 15)).astype(int)
+    g, y = np.repeat(np.arange(len(sizes)), sizes), np.repeat(of_unit, sizes)
+    scatter = np.where(of_unit == 0, 0.2 if grouped else 0.45, 0.2 if grouped else 0.1)
+    wrong, plain = 0, 0
+    for seed in range(100):
+        part = (0.5 + scatter * rng.choice([-1, 1], len(sizes)))[g]
+        share = np.stack([1 - 0.3 * part, 0.3 * part], 1) + 0.01 * rng.standard_normal((len(y), 2))
+        observed, null, described = class_dependence(share, y, g if grouped else None, seed, 199)
+        wrong += permutation_p(observed, null, "greater", 1e-5 * observed) < 0.01
+        chance = ClassNull.of(share, y, g if grouped else None)
+        squares = [(np.square(s) / c[..., None]).sum((1, 2)) for s, c in chance.draws(2, 199, seed)]
+        plain += (
+            permutation_p(described["r_squared"], np.concatenate(squares) / chance.total, "greater") < 0.01
+        )
+    assert wrong <= 6, "nominal 1 in 100"
+    assert plain >= (2 if grouped else 10), "the control: R squared of shuffled labels"
 
 
 def test_without_a_separable_decoder_only_energies():

@@ -31,6 +31,7 @@ def conduit(
 
     For every finite symmetric matrix ||A - V L V^T|| <= 1e-5 ||A|| and ||V^T V - I|| <= 1e-5 hold; rows
     whose path did not reach that by itself are marked in `packet.rescued`. A row depends on itself alone.
+    Fields may share memory: clone() the one to keep of many matrices, or it keeps the whole packet alive.
 
     Raises InputError for a wrong type, dtype or shape, an input that requires grad, an unknown backend, and
     (with on_invalid="raise") for the first row that is not finite or not symmetric.
@@ -138,13 +139,19 @@ def reshaped(packet: ConduitPacket, lead: torch.Size) -> ConduitPacket:
 def conduit_from_svd(Vt: Tensor, S: Tensor, backend: str = "auto") -> tuple[Tensor, Tensor]:
     """(friction, settle), each (..., n) float32, of the Gram matrices Vt^T diag(S^2) Vt.
 
-    Vt: (..., n, n), S: (..., n), any float type, n = 2..16. The same as conduit(G)'s fields, in ascending
+    Vt: (..., n, n), S: (..., n), float32 or float64, n = 2..16. The same as conduit(G)'s fields, in ascending
     order of eigenvalue, but G is never stored. Non-finite rows give NaN. Raises InputError for a wrong type,
-    shape or backend.
+    dtype, shape or backend and an input that requires grad.
     """
     if backend not in BACKENDS:
         raise unknown("conduit backend", backend, BACKENDS)
     check_batch(Vt, "Vt")
+    if not isinstance(S, Tensor) or S.dtype not in (torch.float32, torch.float64):
+        raise InputError(
+            f"S is {getattr(S, 'dtype', type(S).__name__)}; expected a float32 or float64 tensor"
+        )
+    if S.requires_grad:
+        raise InputError("S requires grad; the conduit has no gradient (pass S.detach())")
     if S.shape != Vt.shape[:-1]:
         raise InputError(f"S has shape {tuple(S.shape)}; expected {tuple(Vt.shape[:-1])}, that of Vt's rows")
     n = Vt.shape[-1]

@@ -31,6 +31,9 @@ class ConduitPacket:
 
     friction and settle follow the order of the solver's own Rayleigh quotients, which is ascending.
     Eigenpairs are float32, or float64 for float64 input; telemetry is float32.
+
+    The numba backend's float32 fields share one piece of memory, which lives as long as any of them does: who
+    keeps one field of many matrices keeps them all, unless it is a copy (packet.friction.clone()).
     """
 
     eigenvalues: Tensor

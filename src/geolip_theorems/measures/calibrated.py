@@ -14,7 +14,7 @@ from .probes import probe_accuracies
 from .resampling import mean_figure
 from .spatial import raw_mean, spatial_structure
 
-MEASURES_VERSION = 3  # raised whenever a figure changes: cached analyses of another version are not used
+MEASURES_VERSION = 4  # raised whenever a figure changes: cached analyses of another version are not used
 
 
 def calibrated(

@@ -83,8 +83,8 @@ class ClassNull:
         """The same of n shuffles in batches, (B, C, P) and (B, C); counts are those of the shuffle.
 
         G groups have 2^G patterns of signs; where that is no more than n + 1, all but the observed one are
-        given, once each. So p is never below 2^-G, and in general 2^-(G-1), as a pattern and its opposite
-        mean the same.
+        given, once each. So p is never below 2^-G; and not below 2^-(G-1) for a statistic to which a pattern
+        and its opposite are the same, such as a sum of squares.
 
         Cost: O(C U P) a shuffle in float32, U images, groups, or group x class cells.
         """
@@ -114,12 +114,16 @@ class ClassNull:
         sums = (signed @ self.sums.astype(np.float32)).reshape(len(owner), n_classes, -1)
         return sums.astype(np.float64), np.maximum(counts, 1)
 
-    def describe(self, null: np.ndarray) -> dict[str, Any]:
-        """For a figure's ``null``: what is ``shuffled``, how often; for signs ``groups``, the ``least_p``."""
+    def describe(self, null: np.ndarray, even: bool = True) -> dict[str, Any]:
+        """For a figure's ``null``: what is ``shuffled``, how often; for signs ``groups``, the ``least_p``.
+
+        Args:
+            even: the statistic is the same for a pattern of signs and its opposite.
+        """
         entries: dict[str, Any] = {"shuffled": self.kind, "shuffles": len(null)}
         if self.group is not None:
             count = int(self.group.max()) + 1
-            entries |= {"groups": count, "least_p": max(2.0 ** (1 - count), 1 / (1 + len(null)))}
+            entries |= {"groups": count, "least_p": max(2.0 ** (even - count), 1 / (1 + len(null)))}
         return entries
 
 

@@ -309,7 +309,11 @@ def shuffled_cosines(
     drawn = [cosines(*batch) for batch in chance.draws(n_classes, n, seed)]
     minima, shuffled = (np.concatenate(part) for part in zip(*drawn, strict=True))
     described = {"mean": float(minima.mean()), "q05": float(np.quantile(minima, 0.05))}
-    described |= {"of": "raw minimum cosine", "observed": float(low[0]), **chance.describe(minima)}
+    described |= {
+        "of": "raw minimum cosine",
+        "observed": float(low[0]),
+        **chance.describe(minima, even=False),
+    }
     return {
         "minimum": float(low[0]),
         "medians": medians[0],

@@ -73,9 +73,12 @@ def decide(
     if near <= 0:
         distance = sign * (value - threshold)
         half = distance - near if distance > 0 else far - distance
-        more, words = _suggest(
-            units_to_decide(distance, half, n if units is None else units, reach), n, units
-        )
+        count = n if units is None else units
+        more = units_to_decide(distance, half, count, reach)
+        if distance > 0 and p is not None and not p < alpha:  # it would have to hold against its null too
+            both = (more, _units_for_p(p, alpha, count))
+            more = None if None in both else max(both)
+        more, words = _suggest(more, n, units)
         return Decision("inconclusive", f"{span} holds {threshold:g}{words}", more)
     if p is None and needs_p:
         return Decision("inconclusive", f"{span} is on the claim's side but its null was not tested")

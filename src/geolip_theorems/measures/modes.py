@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from .seed import mode_energy, region_masks
 
 N_PERMUTATIONS = 9999
 MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
-TIE = 1e-5  # of R squared: class sums of shuffles are float32
+TIE = 1e-5  # of the statistic: class sums of shuffles are float32
 
 
 def mode_structure(
@@ -131,30 +132,66 @@ def class_dependence(
         share: (A, D), of each image's patches the share in which mode k costs most.
 
     Returns:
-        R squared, between classes by total sum of squares over all modes; (n,) by chance, see
-        :func:`exchangeable`; and the null as a figure has it. Where groups hold several classes both sums
-        are within groups, and what varies from group to group is in the null. Shares that do not vary
-        give 0.
+        The statistic; (n,) of it by chance, see :func:`exchangeable`; and the null as a figure has it, with
+        ``r_squared``, between classes by total sum of squares over all modes. Where labels are shuffled the
+        statistic is :func:`studentised`. Where groups hold several classes it is R squared, both sums within
+        groups, and what varies from group to group is in the null. Shares that do not vary give 0.
     """
     y = np.unique(labels, return_inverse=True)[1]
     n_classes = int(y.max()) + 1
     chance = ClassNull.of(share, y, None if groups is None else np.unique(groups, return_inverse=True)[1])
 
-    def explained(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        return (np.square(sums) / counts[..., None]).sum((1, 2))
+    if not chance.total > 1e-12 * share.size:
+        null = np.zeros(n)
+        return 0.0, null, {"of": "R squared of class", "observed": 0.0, **chance.describe(null)}
 
-    observed = float(explained(*chance.observed(n_classes))[0])
-    null = np.concatenate([explained(*batch) for batch in chance.draws(n_classes, n, seed)])
-    varies = chance.total > 1e-12 * share.size
-    observed, null = (
-        (float(observed / chance.total), null / chance.total) if varies else (0.0, np.zeros(len(null)))
-    )
-    described = {
-        "mean": float(null.mean()),
-        "q95": float(np.quantile(null, 0.95)),
-        "of": "R squared of class",
-    }
-    return observed, null, described | {"observed": observed, **chance.describe(null)}
+    def explained(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return (np.square(sums) / counts[..., None]).sum((1, 2)) / chance.total
+
+    r_squared = float(explained(*chance.observed(n_classes))[0])
+    statistic, of = explained, "R squared of class"
+    if chance.group is None:
+        chance, statistic = studentised(chance, len(share))
+        of = "distances of class means in standard errors, squared"
+    observed = float(statistic(*chance.observed(n_classes))[0])
+    null = np.concatenate([statistic(*batch) for batch in chance.draws(n_classes, n, seed)])
+    described = {"mean": float(null.mean()), "q95": float(np.quantile(null, 0.95)), "of": of}
+    described |= {"observed": observed, "r_squared": r_squared}
+    return observed, null, described | chance.describe(null)
+
+
+def studentised(
+    chance: ClassNull, images: int
+) -> tuple[ClassNull, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """The classes' distances from their centre, each by its own variance, as a statistic of shuffled labels.
+
+    Labels are exchangeable only where classes have one distribution. Where they scatter unlike, or groups
+    are unlike in size, R squared of shuffles is too small for a small class that scatters, and p with it;
+    divided by each class's own variance the shuffles' statistic is the sample's in large samples (Chung and
+    Romano 2013; Pauly, Brunner and Konietschke 2015).
+
+    Returns:
+        The null with what the variances need appended to its sums, and a function of those sums (B, C, ..)
+        and counts (B, C): sum over classes of |m_c - centre|^2 / var_c, var_c the linearised variance of the
+        mean m_c over images (groups), at least 1 % of what the images' own scatter gives; classes of one
+        unit are left out.
+    """
+    modes, size = chance.sums.shape[1], chance.sizes[:, None]
+    parts = (chance.sums, np.square(chance.sums).sum(1, keepdims=True), size * chance.sums, size**2)
+    floor = 0.01 * chance.total / images**2
+
+    def statistic(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        mean = sums[..., :modes] / counts[..., None]
+        squares, by_size, sizes = sums[..., modes], sums[..., modes + 1 : -1], sums[..., -1]
+        own = squares - 2 * (mean * by_size).sum(-1) + np.square(mean).sum(-1) * sizes
+        free = 1 - sizes / counts**2  # (G - 1) / G for units of one size
+        variance = np.maximum(own, floor * sizes) / counts**2 / np.maximum(free, 1e-9)
+        weight = np.where(free > 1e-9, 1 / variance, 0.0)
+        total = np.maximum(weight.sum(1), np.finfo(float).tiny)
+        centre = (weight[..., None] * mean).sum(1, keepdims=True) / total[:, None, None]
+        return (weight * np.square(mean - centre).sum(-1)).sum(1)
+
+    return replace(chance, sums=np.concatenate(parts, 1)), statistic
 
 
 def _per_mode(values: np.ndarray, groups: np.ndarray | None) -> list[dict[str, Any]]:

@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .probes import INFLATION
-from .resampling import LEAST_UNITS, degrees_of_freedom
+from .resampling import LEAST_UNITS, degrees_of_freedom, unit_factor
 from .spatial import signed_root
+
+NEAR_ZERO = 4  # standard errors
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def ratio_difference(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = N
 def root_difference(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None) -> Paired:
     """Difference of the signed roots of the means of (N,) squares, which may be below zero.
 
-    A root has no derivative at 0. Where a mean is within its standard error of 0, the slope at one standard
-    error is taken.
+    A root has no derivative at 0. Within four standard errors of 0 twice the tangent's slope is taken, at one
+    standard error where the mean is nearer still.
     """
     known = np.isfinite(a) & np.isfinite(b)
     a, b = a[known], b[known]
@@ -68,8 +70,10 @@ def root_difference(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = No
     for x in (a, b):
         mean = _mean(x)
         floor = _paired(mean, (x - mean) / max(len(x), 1), _rows(groups, known), None).error
-        size = max(abs(mean), floor if math.isfinite(floor) else 0.0)
-        slope = 0.5 / math.sqrt(size) if size > 0 else 0.0
+        floor = floor if math.isfinite(floor) else 0.0
+        size = max(abs(mean), floor)
+        # Near 0 the tangent is too flat: over a standard error the root rises twice as much.
+        slope = (1.0 if abs(mean) < NEAR_ZERO * floor else 0.5) / math.sqrt(size) if size > 0 else 0.0
         parts.append((float(signed_root(mean)), slope * (x - mean) / max(len(x), 1)))
     (first, of_first), (second, of_second) = parts
     return _paired(second - first, of_second - of_first, _rows(groups, known), None, (first, second))
@@ -139,7 +143,7 @@ def _within_classes(
     sizes = np.bincount(owner, minlength=n_classes)
     parts = np.bincount(owner, np.square(np.bincount(index, influence)), n_classes)
     carry = np.flatnonzero((parts > 0) & (sizes > 1))
-    parts = parts[carry] * sizes[carry] / (sizes[carry] - 1)
+    parts = parts[carry] * np.array([unit_factor(images[owner == c]) for c in carry])
     df = np.array([degrees_of_freedom(images[owner == c]) for c in carry])
     variance = parts.sum()
     known = variance**2 / (np.square(parts) / df).sum() if variance > 0 else whole.df
@@ -196,5 +200,5 @@ def _paired(
     units = len(influence)
     if units < LEAST_UNITS:
         return Paired(difference, math.nan, units, math.nan, values)
-    variance = units / (units - 1) * np.square(influence).sum()
+    variance = unit_factor(counts) * np.square(influence).sum()
     return Paired(difference, math.sqrt(variance), units, degrees_of_freedom(counts), values)
