@@ -82,7 +82,7 @@ def hard_matrix(draw, n: int) -> np.ndarray:
         A = np.diag(spectrum) if kind == "diagonal" else with_spectrum(spectrum, rng).astype(np.float64)
         if kind == "block":
             A[: n // 2, n // 2 :] = A[n // 2 :, : n // 2] = 0
-    exponent = draw(st.sampled_from([0, 0, 0, -30, -20, -8, 8, 20, 29]))
+    exponent = draw(st.sampled_from([0, 0, 0, -30, -20, -8, 8, 20, 30]))
     A = (np.asarray(A, dtype=np.float64) * 10.0**exponent).astype(np.float32)
     return np.triu(A) + np.triu(A, 1).T
 

@@ -61,13 +61,20 @@ def test_another_basis_is_seen():
     assert not torch.equal(V * random_signs(2000, 1, 4), V)
 
 
-@pytest.mark.parametrize("power", [-38, -10, 3, 40])
+@pytest.mark.parametrize("power", [-44, -10, 3, 53])
 def test_friction_does_not_see_powers_of_two(power):
+    """While s stays inside [1e-12, 1e18], whose ends the first and the last of these nearly reach."""
     A = random_grams(2000, 4)
     one, other = conduit(A), conduit(A * 2.0**power)
     assert torch.equal(one.friction, other.friction)
     assert torch.equal(one.settle, other.settle)
     assert torch.equal(one.char_coeffs, other.char_coeffs)
+
+
+def test_friction_sees_powers_of_two_below_the_least_scale():
+    """Negative control: where s is held at 1e-12 the scaled matrix is another one."""
+    A = random_grams(2000, 4)
+    assert not torch.equal(conduit(A).friction, conduit(A * 2.0**-60).friction)
 
 
 def test_friction_sees_other_scalings():
