@@ -180,6 +180,8 @@ def verdict_on(
         reach=figure.get("reach"),
         needs_p=claim.p_from is not None and labelled,
     )
+    if ci95 is None and method:
+        decision = replace(decision, reason=method)  # which says why there is no interval
     return Verdict(
         **shared,
         value=value,

@@ -86,7 +86,8 @@ def counterpart(sides: Sequence[Side], subject: Mapping[str, Any], run: str) -> 
     if not fits:
         known = ", ".join(sorted({side.subject["dataset"]["name"] for side in sides}))
         raise InputError(
-            f"{run} has nothing on the images {data['name']!r} of {subject['id']}; it has {known}"
+            f"{run} has nothing on the images {data['name']!r} of {subject['id']}; "
+            f"its images are {known}; run both on the same --dataset"
         )
     name = subject["model"]["name"]
     same = [side for side in fits if side.subject["model"]["name"] == name]

@@ -126,7 +126,9 @@ def probe_table(seed: Mapping[str, Any], measurements: Mapping[str, Any]) -> Tab
     columns = ("features", "seed train", "seed test", "over splits", "calibrated", "95 % interval")
     table = _table(f"probe accuracy ({fair.get('probe', 'no')} probe{chance})", *columns)
     measured = [
-        name for name, figure in fair.items() if isinstance(figure, Mapping) and name not in seed["probes"]
+        name
+        for name, figure in fair.items()
+        if isinstance(figure, Mapping) and "value" in figure and name not in seed["probes"]
     ]
     for name in (*seed["probes"], *measured):
         script, spread, figure = seed["probes"].get(name), splits.get(name), fair.get(name)
