@@ -26,7 +26,10 @@ LARGEST_FILE = LARGEST + (1 << 20)
 BOMB_BYTES, BOMB_RATIO = 256 << 20, 100  # images hardly shrink; this much from so little is no image set
 LONGEST_CLASS_NAME = 1024
 LONGEST_HEADER = 16_384  # bytes; numpy itself refuses headers above 10,000
-WANTED = "expected images uint8 (N, H, W, 3) and optionally labels (N,), classes (C,), groups (N,), N the number of images"
+WANTED = (
+    "expected images uint8 (N, H, W, 3) and optionally labels (N,), classes (C,), groups (N,), "
+    "N the number of images"
+)
 
 
 def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) -> ImageSet:
