@@ -56,7 +56,8 @@ def mean_figure(
         groups: (N,) group of each image, or None where images are independent. Images of a group are
             drawn together: the mean is then a ratio of the groups' sums to their counts.
         bootstrap: BCa over images (or groups) by SciPy, 9,999 resamples, where there are 30 to 4,000 of
-            them; else, and outside that range, Student's t (for groups of the linearised ratio).
+            them (of groups unlike in size: an effective 30); else, and outside that range, Student's t (for
+            groups of the linearised ratio).
 
     Returns:
         See :func:`figure`. Fewer than six images (groups) give a value and no interval. Values that are
@@ -79,11 +80,16 @@ def mean_figure(
     value = sums.sum() / counts.sum()
     if np.ptp(values) == 0:
         ci, method = (value, value), f"no spread: identical values in all {unit}"
-    elif bootstrap and LEAST_UNITS_BOOTSTRAP <= units <= MOST_UNITS_BOOTSTRAP and np.ptp(sums / counts) > 0:
+    elif bootstrap and _enough(counts) and np.ptp(sums / counts) > 0:
         ci, method = _bca(sums, counts, seed), f"BCa bootstrap over {unit}, {N_RESAMPLES} resamples"
     else:
         ci, method = _student(sums - value * counts, counts, value), f"Student t over {unit}"
     return figure(value, ci, n, method, **more)
+
+
+def _enough(counts: np.ndarray) -> bool:
+    """Whether units with so many images each are neither too few nor too many for the bootstrap."""
+    return degrees_of_freedom(counts) + 1 >= LEAST_UNITS_BOOTSTRAP and len(counts) <= MOST_UNITS_BOOTSTRAP
 
 
 def unit_name(groups: np.ndarray | None) -> str:
