@@ -1,5 +1,6 @@
 """An extraction to be interrupted: ``python -m tests.extraction.interrupted FOLDER``."""
 
+import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ def watch():
 
 
 def main(folder: Path) -> None:
+    # A shell that starts its jobs in the background has them ignore Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     images = load_images("noise", image_size=64, max_images=4000)
     extraction = Extraction(random_twin(SVAEConfig(), 1), images, ablated=[], watch=watch)

@@ -37,14 +37,14 @@ def maps_of(source, n=None):
 
 
 def wrong_probes(given, expected, n_test):
-    """Probes off by more than one test image, or by more than 2 % of them where friction is read.
+    """Probes off by more than one test image, or by more than 4 % of them where friction is read.
 
     Friction is ill-conditioned: the last digit of an input moves values of up to 1e8, and the protocol's
-    one small penalty passes that on.
+    one small penalty passes that on, to either side: over splits and probes it must cancel.
     """
     wrong = []
     for name, probe in given.items():
-        slack = 0.02 * n_test if "friction" in name else 1
+        slack = 0.04 * n_test if "friction" in name else 1
         if abs(probe["test"] - expected[name]["test"]) * n_test > slack + 0.01:
             wrong.append((name, probe["test"], expected[name]["test"]))
     return wrong
@@ -84,9 +84,12 @@ def test_cifar_figures_are_the_original_packages():
         },
     }
     assert differences({key: given[key] for key in expected}, expected) == []
+    off = []
     for seed, figures in found.items():
         probes = dict(zip(PROBES, (golden["probes"][seed][key] for key in GOLDEN_PROBES), strict=True))
         assert wrong_probes(figures["probes"], probes, 400) == []
+        off += [figures["probes"][n]["test"] - probes[n]["test"] for n in PROBES if "friction" in n]
+    assert abs(np.mean(off)) < 0.01
 
 
 def test_digits_figures_are_the_committed_ones():

@@ -97,7 +97,7 @@ def test_image_files(run_suite, npz, changes, says):
             "unknown claim in the thresholds file 'spatial'; did you mean 'spatial_cv'",
         ),
         ("[thresholds]\nspatial_cv = 'high'", "threshold of 'spatial_cv' is 'high'"),
-        ("[thresholds]\nspatial_cv = nan", "expected a finite number"),
+        ("[thresholds]\nspatial_cv = nan", "expected a number, finite"),
         ("spatial_cv = 1", "needs one table, [thresholds]"),
         ("[thresholds", "is not TOML"),
     ],
