@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 import fixtures.benchmarks
 
@@ -51,6 +52,15 @@ def bench(pytester: pytest.Pytester):
         return Run(pytester.runpytest_inprocess(*map(str, words)), pytester.path)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other on a busy machine take a hundred times as long as one alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

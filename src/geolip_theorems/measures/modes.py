@@ -143,7 +143,8 @@ def class_dependence(
 
     if not chance.total > 1e-12 * share.size:
         null = np.zeros(n)
-        return 0.0, null, {"of": "R squared of class", "observed": 0.0, **chance.describe(null)}
+        described = {"mean": 0.0, "q95": 0.0, "of": "R squared of class", "observed": 0.0}
+        return 0.0, null, described | chance.describe(null)
 
     def explained(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return (np.square(sums) / counts[..., None]).sum((1, 2)) / chance.total
