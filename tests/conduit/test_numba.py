@@ -112,3 +112,19 @@ def test_several_processes_start_at_once(tmp_path):
     ]
     assert [process.communicate()[0].strip() for process in starts] == ["[1.0, 3.0]"] * 3
     assert list(tmp_path.glob("conduit-*/**/*.nbc"))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_repairs_run_on_any_number_of_threads(threads):
+    """Four thousand matrices that all need repair: enough tiles for two threads."""
+    vectors = torch.linalg.qr(torch.randn(4000, 4, 4, generator=torch.Generator().manual_seed(0)))[0]
+    values = torch.tensor([1.0, 1.0, 2.0, 3.0])
+    A = vectors @ torch.diag(values) @ vectors.mT
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        packet = conduit((A + A.mT) / 2, backend="numba")
+    finally:
+        torch.set_num_threads(before)
+    assert packet.rescued.float().mean() > 0.5
+    torch.testing.assert_close(packet.eigenvalues, values.expand(4000, 4), rtol=0, atol=1e-5)

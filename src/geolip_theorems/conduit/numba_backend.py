@@ -58,13 +58,13 @@ def run_tiles(kernel: Callable, n: int, tiles: int, *arguments) -> int:
         _ready.add(key)
     parts = min(torch.get_num_threads(), os.cpu_count() or 1, tiles // TILES_PER_THREAD)
     if parts <= 1:
-        return kernel(dims, *arguments, 0, tiles)
+        return kernel(dims, *arguments, 0, tiles) or 0  # repairs return nothing
     edges = [tiles * part // parts for part in range(parts + 1)]
     spans = list(itertools.pairwise(edges))
     waiting = [pool().submit(kernel, dims, *arguments, *span) for span in spans[1:]]
-    flagged = kernel(dims, *arguments, *spans[0])
+    flagged = kernel(dims, *arguments, *spans[0]) or 0
     for job in waiting:
-        flagged |= job.result()
+        flagged |= job.result() or 0
     return flagged
 
 
