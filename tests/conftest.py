@@ -1,0 +1,7 @@
+"""Loaded once, before pytester's runs inside this process, which forget what they import: Numba's and
+torch's registries do not bear a second import."""
+
+import contextlib
+
+with contextlib.suppress(ImportError):
+    import numba  # noqa: F401
