@@ -17,17 +17,12 @@ from torch import Tensor
 
 from .checks import invalid_rows
 from .numba_jacobi import jacobi_tiles
-from .numba_refine import refine_tiles
 from .numba_setup import CACHE_DIRECTORY, FAILED, LANES, SUSPECT, search_constants
 from .numba_solver import looped_tiles, straight_tiles
 from .numba_straight import LARGEST_STRAIGHT, lanes_of
 from .packet import ConduitPacket
 from .repair import lapack
 
-# Jacobi rotations beat LAPACK up to this size.
-LARGEST_JACOBI = 4
-# Eigenvectors further from orthogonal than this are not worth refining.
-REFINABLE = 0.3
 # Fewer tiles than this are not worth handing to a second thread.
 TILES_PER_THREAD = 16
 
@@ -135,7 +130,7 @@ def solve(A: Tensor) -> tuple[ConduitPacket, Tensor | None]:
         rows = rows[failed]
         rescued[rows] = True
         if len(rows):
-            repair(A, *arrays[:2], arrays[-1], rows)
+            repair(A, *arrays[:2], rows)
             if not np.isfinite(arrays[0][rows]).all() and invalid is None:
                 invalid = torch.zeros(batch, dtype=torch.bool)
     eigenvalues, eigenvectors, coefficients, friction, settle, residual = map(torch.from_numpy, arrays)
@@ -152,23 +147,14 @@ def solve(A: Tensor) -> tuple[ConduitPacket, Tensor | None]:
     return packet, invalid
 
 
-def repair(
-    A: Tensor, values: np.ndarray, vectors: np.ndarray, residual: np.ndarray, rows: np.ndarray
-) -> None:
+def repair(A: Tensor, values: np.ndarray, vectors: np.ndarray, rows: np.ndarray) -> None:
     """Replace the eigenpairs of some rows by valid ones.
 
-    By Jacobi rotations where these are quick, else by refinement of what is nearly right, and by LAPACK.
+    By Jacobi rotations in float32, and by LAPACK in float64 where these do not pass the test.
     """
-    n = A.shape[-1]
-    if n <= LARGEST_JACOBI:
-        run_tiles(jacobi_tiles, n, -(-len(rows) // LANES), A.numpy(), rows, values, vectors)
-        return
-    near = residual[rows] < REFINABLE
-    near, rows = rows[near], rows[~near]
-    if len(near):
-        good = np.empty(len(near), np.bool_)
-        run_tiles(refine_tiles, n, -(-len(near) // LANES), A.numpy(), near, values, vectors, good)
-        rows = np.concatenate([rows, near[~good]])
+    good = np.empty(len(rows), np.bool_)
+    run_tiles(jacobi_tiles, A.shape[-1], -(-len(rows) // LANES), A.numpy(), rows, values, vectors, good)
+    rows = rows[~good]
     if len(rows):
         eigenvalues, V = lapack(A[rows].permute(1, 2, 0))
         values[rows], vectors[rows] = eigenvalues.T.numpy(), V.permute(2, 0, 1).numpy()
