@@ -23,6 +23,7 @@ from .metrics import METRICS, Metric
 from .pairing import paired_difference
 
 FAMILY_ERROR = 0.05  # of all intervals of all comparisons of a run together
+LARGEST_PERCENT = 10.0  # relative changes beyond 1,000 % read better as ratios
 RANK = {"fails": 0, "inconclusive": 1, "holds": 2}
 REGRESSIONS = ("worse", "worse within chance", "lost")
 
@@ -290,9 +291,7 @@ def _outcome(metric: Metric, part: _Part, joint: list[float] | None) -> tuple[st
     if joint is None:
         return "open", f"{moved}; there is no interval"
     how = "paired" if part.paired else "unpaired"
-    moved = (
-        f"{moved}, {how} joint interval {change(joint[0], metric.unit)} to {change(joint[1], metric.unit)}"
-    )
+    moved = f"{moved}, {how} joint interval {' to '.join(changes(joint, metric.unit))}"
     low, high = sorted((metric.better or 1) * end for end in joint)
     if low == high == 0:
         return "same", "no difference at all"
@@ -378,9 +377,15 @@ def _timings(
 
 def change(value: float, unit: str) -> str:
     """A signed difference in its unit."""
-    if unit and abs(value) >= 100:  # an error many times the other
-        return f"{100 * value:+.2e} {unit}"
-    return f"{100 * value:+.2f} {unit}" if unit else f"{value:+.4g}"
+    return changes((value,), unit)[0]
+
+
+def changes(values: Sequence[float], unit: str) -> list[str]:
+    """Signed differences in their unit; relative ones as ratios to the reference where one is very large."""
+    if unit == "%" and max(map(abs, values)) > LARGEST_PERCENT:
+        ratios = [1 + value for value in values]
+        return [f"×{ratio:.3g}" if abs(ratio) < 999.5 else f"×{ratio:,.0f}" for ratio in ratios]
+    return [f"{100 * value:+.2f} {unit}" if unit else f"{value:+.4g}" for value in values]
 
 
 def size(value: float, unit: str) -> str:

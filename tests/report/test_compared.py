@@ -7,8 +7,9 @@ from html import unescape
 import pytest
 
 from geolip_theorems import companion
-from geolip_theorems.comparison import Side, compare, refused
+from geolip_theorems.comparison import Side, change, compare, refused
 from geolip_theorems.record import finite
+from geolip_theorems.report.comparison import span
 from geolip_theorems.report.html import page
 from geolip_theorems.report.html.compared import write_comparison
 
@@ -58,3 +59,23 @@ def test_a_runs_report_has_its_comparisons(worse, labelled, tmp_path, monkeypatc
 
 def test_without_comparisons_there_is_no_such_section(labelled):
     assert 'id="comparison"' not in labelled.html
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.5, "%", "+50.00 %"),
+        (-0.25, "pp", "-25.00 pp"),
+        (10.0, "%", "+1000.00 %"),
+        (22.4, "%", "×23.4"),
+        (9e5, "%", "×900,001"),
+        (22.4, "", "+22.4"),
+    ],
+)
+def test_a_very_large_relative_change_is_a_ratio(value, unit, text):
+    assert change(value, unit) == text
+
+
+def test_both_ends_of_an_interval_are_in_one_unit():
+    assert span((-0.5, 22.4), "%") == "[×0.5, ×23.4]"
+    assert span((-0.5, 0.5), "%") == "[-50.00, +50.00]"

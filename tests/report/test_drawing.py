@@ -168,6 +168,15 @@ def test_a_drawing_follows_the_page_and_names_nothing_twice():
     assert made[0] == made[1].replace("second", "first")
 
 
+def test_ticks_close_together_are_plain_numbers():
+    """Not -0.0002 to 0.0002 with a "+1" in a corner."""
+    rows = [charts.Dot("", 1 + 1e-4 * i) for i in range(-2, 3)]
+    made = str(charts.dot_plot(rows, key="k", alt="a", unit="cosine"))
+    ticks = re.findall(r">([^<>]*\d)</text>", made)
+    assert len(ticks) >= 3
+    assert all(abs(float(tick) - 1) < 0.001 for tick in ticks), ticks
+
+
 def test_long_names_are_folded_and_cut():
     assert charts.fold("release") == "release"
     assert charts.fold("release+eigenvalues − eigenvalues") == "release+eigenvalues −\neigenvalues"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..comparison import Comparison, Difference, Flip, change, size
+from ..comparison import Comparison, Difference, Flip, change, changes, size
 
 STYLES = {
     "worse": "bold red",
@@ -47,7 +47,7 @@ def span(ends: Sequence[float] | None, unit: str) -> str:
     """``[low, high]`` of a difference, without its unit, or a dash."""
     if ends is None:
         return "-"
-    return "[" + ", ".join(change(end, unit).partition(" ")[0] for end in ends) + "]"
+    return "[" + ", ".join(text.partition(" ")[0] for text in changes(ends, unit)) + "]"
 
 
 def p_value(p: float | None) -> str:

@@ -79,6 +79,7 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "geolip-theorems",
     "text.parse_math": False,  # a class may be named "$x"
     "axes.formatter.use_mathtext": False,
+    "axes.formatter.useoffset": False,  # whole numbers at the ticks, not 0.001 and "+0.99" in a corner
     "axes.unicode_minus": True,
 }
 
