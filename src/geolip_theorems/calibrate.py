@@ -150,7 +150,7 @@ def run_named(name: str, simulations: int, seed: int) -> Outcome:
 
 
 def chosen(names: Sequence[str] | None) -> list[Cell]:
-    """The cells of these names or beginnings of names; all for None.
+    """The cells of these names, or of these beginnings of names where no cell has the whole name; all for None.
 
     Raises:
         InputError: a name that begins no cell's.
@@ -160,7 +160,8 @@ def chosen(names: Sequence[str] | None) -> list[Cell]:
     for name in names:
         if not any(known.startswith(name) for known in CELLS):
             raise unknown("calibration cell", name, CELLS)
-    return [cell for known, cell in CELLS.items() if any(known.startswith(name) for name in names)]
+    begins = tuple(name for name in names if name not in CELLS)
+    return [cell for known, cell in CELLS.items() if known in names or (begins and known.startswith(begins))]
 
 
 def _p(count: int, n: int, rate: float, side: str) -> float:

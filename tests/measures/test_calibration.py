@@ -111,6 +111,8 @@ def test_simulated_gradients_have_the_stated_correlation():
 
 def test_cells_are_chosen_by_the_beginning_of_their_names():
     assert {cell.name[:2] for cell in chosen(["q1", "q6"])} == {"q1", "q6"}
+    assert [cell.name for cell in chosen(["q4 equal"])] == ["q4 equal"]
+    assert len(chosen(["q4 equal,"])) > 1
     assert len(chosen(None)) == len(CELLS)
     with pytest.raises(InputError, match="q9"):
         chosen(["q9"])
