@@ -150,7 +150,7 @@ def run_named(name: str, simulations: int, seed: int) -> Outcome:
 
 
 def chosen(names: Sequence[str] | None) -> list[Cell]:
-    """The cells of these names, or of these beginnings of names where no cell has the whole name; all for None.
+    """The cells of these names, or with these beginnings where no cell has the whole name; all for None.
 
     Raises:
         InputError: a name that begins no cell's.
