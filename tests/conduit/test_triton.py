@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from geolip_theorems.conduit import conduit, conduit_from_svd
+from geolip_theorems.conduit import api, conduit, conduit_from_svd, torch_backend
 from geolip_theorems.conduit.cache import cache_directory
 from tests.conduit.matrices import TOLERANCE, clustered, grams, residuals
 
@@ -62,6 +62,22 @@ def test_interpreted_fused_entry(interpreted):
 def test_interpreted_larger_sizes_take_the_reference(interpreted):
     A = grams(5, 8)
     assert same(conduit(A, backend="triton").friction, conduit(A, backend="torch").friction)
+
+
+def test_without_a_c_compiler_torch_takes_over(monkeypatch):
+    """Triton's launcher is C; where nothing compiles it CUDA tensors take torch, with one warning."""
+    cuda = torch.device("cuda")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setenv("CC", "gcc")
+    assert api.choose("auto", cuda).__name__.endswith("triton_backend")
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", "")
+    api.warn_once.cache_clear()
+    with pytest.warns(UserWarning, match="triton is not available for cuda tensors .*needs a C compiler"):
+        assert api.choose("auto", cuda) is torch_backend
+    api.warn_once.cache_clear()
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert api.choose("triton", torch.device("cpu")).__name__.endswith("triton_backend")
 
 
 def test_kernel_compiles_for_a_gpu(monkeypatch):

@@ -55,21 +55,25 @@ def conduit(
 
 
 def module_of(backend: str, device: torch.device):
-    """The module of a backend, or None where it cannot serve: not installed, or another kind of device."""
+    """The module of a backend, or None where it cannot serve: not installed or usable, or another device."""
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     serves = device.type == "cpu" if backend == "numba" else device.type == "cuda" or interpreted
     if not serves:
         return None
     try:
-        return importlib.import_module(f".{backend}_backend", __package__)
+        module = importlib.import_module(f".{backend}_backend", __package__)
     except ImportError:
         return None
+    return module if module.usable() else None
 
 
 @functools.cache
 def warn_once(backend: str, device: str) -> None:
     """One warning a process for each backend that is not there."""
-    warnings.warn(f"conduit: {backend} is not available for {device} tensors; using torch", stacklevel=4)
+    needs = " (it needs a C compiler: gcc, clang or CC)" if (backend, device) == ("triton", "cuda") else ""
+    warnings.warn(
+        f"conduit: {backend} is not available for {device} tensors{needs}; using torch", stacklevel=4
+    )
 
 
 def choose(backend: str, device: torch.device):
