@@ -15,6 +15,7 @@ from geolip_theorems.measures.classes import (
     held_out_minimum,
     linearised_interval,
     shuffled_cosines,
+    stratified_variance,
 )
 from geolip_theorems.measures.decisions import decide
 
@@ -200,6 +201,24 @@ def test_a_small_class_that_carries_the_pair_leaves_few_degrees_of_freedom():
     assert "3 degrees of freedom" in method
     weights[0, 1], weights[1, 2] = 0, 1
     assert int(linearised_interval(x, y, None, weights, 0.9)[1].split()[-4]) > 400
+
+
+@pytest.mark.parametrize("sizes", [np.array([1, 1, 2, 3, 5, 8, 13]), np.full(7, 4)])
+def test_unevenly_sized_groups_widen_the_interval_within_classes(sizes):
+    """Two classes of groups of their own, images of a group alike: the difference of the means, simulated."""
+    groups = np.repeat(np.arange(len(sizes) + 9), np.r_[sizes, np.full(9, 2)])
+    y = (groups >= len(sizes)).astype(np.int64)
+    rng = np.random.default_rng(0)
+    differences, variances = [], []
+    for _ in range(3000):
+        x = rng.standard_normal(groups.max() + 1)[groups]
+        means = np.array([x[y == 0].mean(), x[y == 1].mean()])
+        effect = (x - means[y]) * np.array([-1, 1])[y] / np.bincount(y)[y]
+        variance, df = stratified_variance(effect, y, groups)
+        differences.append(means[1] - means[0])
+        variances.append(variance)
+        assert 2 < df < 14
+    assert np.mean(variances) == pytest.approx(np.var(differences), rel=0.08)
 
 
 def test_the_raw_minimum_says_why_it_has_no_interval():

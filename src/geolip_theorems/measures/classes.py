@@ -26,6 +26,7 @@ from .resampling import (
 N_SPLITS = 50  # each gives two estimates, one from either half
 N_PERMUTATIONS = 9999
 LEAST_UNITS = 4  # images, or groups, a class needs to be split and to have its noise estimated
+LEAST_LENGTH = 1e-150  # of a mean map; its square is a number above 0
 TIE = 1e-5  # of what a cosine is below 1: class sums of shuffles are float32
 
 
@@ -159,35 +160,45 @@ def linearised_interval(
     value: float,
     more: float = 0.0,
 ) -> tuple[tuple[float, float] | None, str]:
-    """Student's interval of a weighted mean of pairs' cosines, and its method; classes are the strata.
+    """Student's interval of a weighted mean of pairs' cosines, and its method.
 
-    The standard error is that of images' (or groups') first-order influences, within classes; groups that
-    hold several classes are the units instead. Degrees of freedom are Welch and Satterthwaite's over the
-    classes, so a small class that carries the pair counts for as little as it knows.
+    The standard error is that of images' (or groups') first-order influences, see
+    :func:`stratified_variance`.
 
     Args:
         weights: (C, C) of the pairs. value: the estimate. more: variance to add.
     """
-    n_classes = len(weights)
-    effect = _influence(x, y, weights)
-    units = np.arange(len(y)) if groups is None else groups
     if groups is not None and len(np.unique(groups)) < LEAST_FOR_INTERVAL:
         return None, too_few(len(np.unique(groups)), groups)
-    cells, index = np.unique(units * n_classes + y, return_inverse=True)
-    owner, cell = cells % n_classes, np.bincount(index, effect)
-    images = np.bincount(index)
-    parts = np.bincount(owner, np.square(cell), n_classes) * _factors(owner, images, n_classes)
-    known = np.array([degrees_of_freedom(images[owner == c]) for c in range(n_classes)])
-    variance, least = parts.sum(), (np.square(parts) / known).sum()
-    df = variance**2 / least if least > 0 else float(known.min())
-    if groups is not None and exchangeable(y, groups) == "signs of groups":
-        home = np.unique(cells // n_classes, return_inverse=True)[1]
-        whole = np.bincount(home, cell)
-        of_group = np.bincount(home, images)
-        variance = unit_factor(of_group) * np.square(whole).sum()
-        df = min(df, degrees_of_freedom(of_group))
+    variance, df = stratified_variance(cosine_influence(x, y, weights)[0], y, groups)
     reach = float(stats.t.ppf(0.5 + LEVEL / 2, df)) * math.sqrt(variance + more)
     return (value - reach, value + reach), f"Student t over {unit_name(groups)}, {df:.0f} degrees of freedom"
+
+
+def stratified_variance(effect: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
+    """Variance of the sum of images' effects (N,), classes as strata, and its degrees of freedom.
+
+    These are Welch and Satterthwaite's over the classes, so a small class that carries the variance counts
+    for as little as it knows; a class of one unit knows nothing and adds nothing. Where groups hold several
+    classes the groups are the units of the variance, and the degrees of freedom are at most theirs.
+    """
+    n_classes = int(y.max()) + 1
+    units = np.arange(len(y)) if groups is None else groups
+    cells, index, images = np.unique(units * n_classes + y, return_inverse=True, return_counts=True)
+    owner, sums = cells % n_classes, np.bincount(index, effect)
+    of_class = [owner == c for c in np.unique(owner)]
+    sizes = [images[cell] for cell in of_class if cell.sum() > 1]
+    squares = [np.square(sums[cell]).sum() for cell in of_class if cell.sum() > 1]
+    parts = np.array([unit_factor(n) * square for n, square in zip(sizes, squares, strict=True)])
+    known = np.array([degrees_of_freedom(n) for n in sizes])
+    variance, least = float(parts.sum()), float((np.square(parts) / known).sum())
+    df = variance**2 / least if least > 0 else float(known.min(initial=len(y)))
+    home = np.unique(cells // n_classes, return_inverse=True)[1]
+    if home[-1] + 1 < len(cells):
+        of_group = np.bincount(home, images)
+        variance = unit_factor(of_group) * np.square(np.bincount(home, sums)).sum()
+        df = min(df, degrees_of_freedom(of_group))
+    return float(variance), df
 
 
 def corrected_cosines(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, n_classes: int) -> np.ndarray:
@@ -273,18 +284,18 @@ def _shared_noise(
     return out * np.sqrt(np.outer(factor, factor))
 
 
-def _influence(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Each image's first-order effect on the weighted mean of the pairs' cosines, (N,)."""
+def cosine_influence(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each image's first-order effect on the weighted mean of the pairs' cosines (N,), and these (C, C)."""
     n_classes = len(weights)
-    counts = np.bincount(y, minlength=n_classes)
+    counts = np.maximum(np.bincount(y, minlength=n_classes), 1)
     means = sums_by(x, y, n_classes) / counts[:, None]
-    length = np.maximum(np.linalg.norm(means, axis=1), np.finfo(float).tiny)
+    length = np.maximum(np.linalg.norm(means, axis=1), LEAST_LENGTH)
     cosine = means @ means.T / np.outer(length, length)
     both = weights + weights.T
     # d cos(a, b) / d mean_a = mean_b / (|a| |b|) - cos(a, b) mean_a / |a|^2
     gradient = (both / np.outer(length, length)) @ means
     gradient -= ((both * cosine).sum(1) / length**2)[:, None] * means
-    return np.einsum("ij,ij->i", x - means[y], gradient[y]) / counts[y]
+    return np.einsum("ij,ij->i", x - means[y], gradient[y]) / counts[y], cosine
 
 
 def shuffled_cosines(

@@ -2,7 +2,7 @@
 
 An estimate's influence is what an image adds to it to first order, so a difference's is the difference of the
 two models' influences, and what the images have in common cancels (Efron 1982, the infinitesimal jackknife).
-Images of a group are one unit.
+Images of a group are one unit. Roots, which bend near 0, are taken along secants.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .classes import cosine_influence, stratified_variance
 from .probes import INFLATION
 from .resampling import LEAST_UNITS, degrees_of_freedom, unit_factor
 from .spatial import signed_root
 
-NEAR_ZERO = 4  # standard errors
+REACHES = (2, 3)  # standard errors: half-widths of a single interval and of one of a family
+_ANGLES = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def mean_difference(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = No
     difference = (b - a)[known]
     value = _mean(difference)
     influence = (difference - value) / max(len(difference), 1)
-    return _paired(value, influence, groups, known, (_mean(a[np.isfinite(a)]), _mean(b[np.isfinite(b)])))
+    groups = None if groups is None else groups[known]
+    return _paired(value, influence, groups, (_mean(a[np.isfinite(a)]), _mean(b[np.isfinite(b)])))
 
 
 def ratio_difference(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None) -> Paired:
@@ -55,28 +59,37 @@ def ratio_difference(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = N
         return Paired(math.nan, math.nan, len(a), math.nan, (first, second))
     ratio = second / first
     influence = (b - ratio * a) / (first * len(a))
-    return _paired(ratio - 1, influence, groups, np.ones(len(a), bool), (first, second))
+    return _paired(ratio - 1, influence, groups, (first, second))
 
 
 def root_difference(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None) -> Paired:
     """Difference of the signed roots of the means of (N,) squares, which may be below zero.
 
-    A root has no derivative at 0. Within four standard errors of 0 twice the tangent's slope is taken, at one
-    standard error where the mean is nearer still.
+    A root has no tangent at 0, and two models that are alike may move along it together: how far they are
+    apart then depends on where they are. So the standard error is the steepest secant, the greatest change
+    of the difference on the ellipses of two and of three standard errors about the two means, a standard
+    error. Far from 0 that is the tangent's.
     """
     known = np.isfinite(a) & np.isfinite(b)
     a, b = a[known], b[known]
-    parts = []
-    for x in (a, b):
-        mean = _mean(x)
-        floor = _paired(mean, (x - mean) / max(len(x), 1), _rows(groups, known), None).error
-        floor = floor if math.isfinite(floor) else 0.0
-        size = max(abs(mean), floor)
-        # Near 0 the tangent is too flat: over a standard error the root rises twice as much.
-        slope = (1.0 if abs(mean) < NEAR_ZERO * floor else 0.5) / math.sqrt(size) if size > 0 else 0.0
-        parts.append((float(signed_root(mean)), slope * (x - mean) / max(len(x), 1)))
-    (first, of_first), (second, of_second) = parts
-    return _paired(second - first, of_second - of_first, _rows(groups, known), None, (first, second))
+    values = float(signed_root(_mean(a))), float(signed_root(_mean(b)))
+    # The first mean and the step to the second: a model against itself has a step of exactly 0.
+    mean, step = _mean(a), _mean(b - a)
+    influence = np.stack([a - mean, b - a - step], 1) / max(len(a), 1)
+    sums, counts = _by_unit(influence, None if groups is None else groups[known])
+    if len(sums) < LEAST_UNITS:
+        return Paired(values[1] - values[0], math.nan, len(sums), math.nan, values)
+    axes = math.sqrt(unit_factor(counts)) * np.linalg.qr(sums, mode="r")
+
+    def difference(x: np.ndarray) -> np.ndarray:
+        return signed_root(x[..., 0] + x[..., 1]) - signed_root(x[..., 0])
+
+    centre = np.array([mean, step])
+    secants = [
+        np.abs(difference(centre + reach * DIRECTIONS @ axes) - difference(centre)).max() / reach
+        for reach in REACHES
+    ]
+    return Paired(values[1] - values[0], float(max(secants)), len(sums), degrees_of_freedom(counts), values)
 
 
 def hits_difference(
@@ -93,7 +106,7 @@ def hits_difference(
     difference = b - a
     value = float(difference.mean())
     n = difference.shape[1]
-    parts = [_paired(0.0, (row - row.mean()) / n, groups, None) for row in difference]
+    parts = [_paired(0.0, (row - row.mean()) / n, groups) for row in difference]
     error = INFLATION * math.sqrt(np.mean([part.error**2 for part in parts]))
     return Paired(value, error, parts[0].units, parts[0].df, (float(a.mean()), float(b.mean())))
 
@@ -117,55 +130,19 @@ def cosine_difference(
     could add: the variance over pairs of the difference where both models chose the same, of either model's
     cosines for the share of the choices in which they did not.
     """
-    effects, cosines = zip(*(_cosine_effect(x, w, labels) for x, w in (first, second)), strict=True)
+    effects, cosines = zip(
+        *(cosine_influence(_flat(x), labels, weights) for x, weights in (first, second)), strict=True
+    )
     wa, wb = first[1], second[1]
     both = np.minimum(wa, wb)
     variance = _spread(both, cosines[1] - cosines[0])
     variance += (1 - both.sum()) * (_spread(wa, cosines[0]) + _spread(wb, cosines[1]))
-    linear = _within_classes(difference, effects[1] - effects[0], labels, groups)
-    return replace(linear, error=math.sqrt(max(linear.error**2 + variance, 0.0)))
-
-
-def _within_classes(
-    difference: float, influence: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
-) -> Paired:
-    """The standard error with classes as strata, degrees of freedom by Welch and Satterthwaite.
-
-    Groups that hold several classes are the units instead.
-    """
-    n_classes = int(labels.max()) + 1
-    units = np.arange(len(labels)) if groups is None else groups
-    whole = _paired(difference, influence, groups, None)
-    cells, index = np.unique(units * n_classes + labels, return_inverse=True)
-    if whole.units < LEAST_UNITS or (groups is not None and len(cells) > whole.units):
+    influence = effects[1] - effects[0]
+    whole = _paired(difference, influence, groups)
+    if whole.units < LEAST_UNITS:
         return whole
-    owner, images = cells % n_classes, np.bincount(index)
-    sizes = np.bincount(owner, minlength=n_classes)
-    parts = np.bincount(owner, np.square(np.bincount(index, influence)), n_classes)
-    carry = np.flatnonzero((parts > 0) & (sizes > 1))
-    parts = parts[carry] * np.array([unit_factor(images[owner == c]) for c in carry])
-    df = np.array([degrees_of_freedom(images[owner == c]) for c in carry])
-    variance = parts.sum()
-    known = variance**2 / (np.square(parts) / df).sum() if variance > 0 else whole.df
-    return replace(whole, error=math.sqrt(variance), df=float(known))
-
-
-def _cosine_effect(
-    error: np.ndarray, weights: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each image's effect on the weighted mean of the pairs' cosines, (N,), and the cosines, (C, C)."""
-    x = np.asarray(error, np.float64).reshape(len(error), -1)
-    counts = np.bincount(labels, minlength=len(weights))
-    means = np.stack(
-        [x[labels == c].mean(0) if counts[c] else np.ones(x.shape[1]) for c in range(len(weights))]
-    )
-    length = np.maximum(np.linalg.norm(means, axis=1), np.finfo(float).tiny)
-    cosine = means @ means.T / np.outer(length, length)
-    both = weights + weights.T
-    # d cos(a, b) / d mean_a = mean_b / (|a| |b|) - cos(a, b) mean_a / |a|^2
-    gradient = (both / np.outer(length, length)) @ means
-    gradient -= ((both * cosine).sum(1) / length**2)[:, None] * means
-    return np.einsum("ij,ij->i", x - means[labels], gradient[labels]) / counts[labels], cosine
+    linear, df = stratified_variance(influence, labels, groups)
+    return replace(whole, error=math.sqrt(max(linear + variance, 0.0)), df=df)
 
 
 def _spread(weights: np.ndarray, values: np.ndarray) -> float:
@@ -177,8 +154,8 @@ def _spread(weights: np.ndarray, values: np.ndarray) -> float:
     return float((weights * np.square(values - mean)).sum())
 
 
-def _rows(groups: np.ndarray | None, known: np.ndarray) -> np.ndarray | None:
-    return None if groups is None else groups[known]
+def _flat(maps: np.ndarray) -> np.ndarray:
+    return np.asarray(maps, np.float64).reshape(len(maps), -1)
 
 
 def _mean(values: np.ndarray) -> float:
@@ -189,16 +166,22 @@ def _paired(
     difference: float,
     influence: np.ndarray,
     groups: np.ndarray | None,
-    known: np.ndarray | None,
     values: tuple[float, float] | None = None,
 ) -> Paired:
     """The standard error from images' influences, sums of which are taken over groups."""
-    counts = np.ones(len(influence))
-    if groups is not None:
-        index = np.unique(groups if known is None else groups[known], return_inverse=True)[1]
-        influence, counts = np.bincount(index, influence), np.bincount(index).astype(np.float64)
-    units = len(influence)
+    sums, counts = _by_unit(influence, groups)
+    units = len(sums)
     if units < LEAST_UNITS:
         return Paired(difference, math.nan, units, math.nan, values)
-    variance = unit_factor(counts) * np.square(influence).sum()
+    variance = unit_factor(counts) * np.square(sums).sum()
     return Paired(difference, math.sqrt(variance), units, degrees_of_freedom(counts), values)
+
+
+def _by_unit(influence: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of influences, (N,) or (N, 2), over the images of each group, and the groups' sizes."""
+    if groups is None:
+        return influence, np.ones(len(influence))
+    index, counts = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    sums = np.zeros((len(counts), *influence.shape[1:]))
+    np.add.at(sums, index, influence)
+    return sums, counts.astype(np.float64)
