@@ -190,7 +190,11 @@ BAD_ARRAYS = {
     "grey": ({"images": pictures()[..., 0]}, "expected uint8"),
     "no image": ({"images": pictures()[:0]}, "none of them 0"),
     "int64": ({"images": pictures().astype(np.int64)}, "expected uint8"),
-    "floats with channels last": ({"images": np.zeros((4, 8, 8, 3))}, "expected uint8"),
+    "floats with channels last": ({"images": np.zeros((4, 8, 8, 3))}, "channels second"),
+    "floats of 8 bits": (
+        {"images": pictures().transpose(0, 3, 1, 2).astype(np.float32)},
+        "float images hold whole numbers from 0 to 255; expected values .* divide by 255",
+    ),
     "text": ({"images": np.full((1, 3, 4, 4), "x")}, "expected uint8"),
     "NaN": ({"images": torch.full((2, 3, 4, 4), float("nan"))}, "image 0 holds NaN"),
     "infinite": ({"images": torch.full((2, 3, 4, 4), float("inf"))}, "NaN or infinite"),

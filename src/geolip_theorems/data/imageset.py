@@ -238,11 +238,19 @@ def _store(images: Any, name: str, image_size: int | None, normalize: Normalize 
             raise InputError(f"{kind}; {expected}")
         images = torch.from_numpy(np.ascontiguousarray(images, np.float32))
     if not images.is_floating_point() or images.shape[1] != 3:
-        raise InputError(f"{kind}; {expected}")
+        channels_last = images.is_floating_point() and images.shape[3] == 3
+        how = "; put the channels second with a transpose to (0, 3, 1, 2)" if channels_last else ""
+        raise InputError(f"{kind}; {expected}{how}")
     tensor = images.detach().to("cpu", torch.float32)
     if not bool(torch.isfinite(tensor).all()):
         bad = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
         raise InputError(f"{name}: image {bad} holds NaN or infinite values; expected finite numbers")
+    low, high = float(tensor.min()), float(tensor.max())
+    if high >= 2 and bool((tensor == tensor.round()).all()):
+        raise InputError(
+            f"{name}: float images hold whole numbers from {low:g} to {high:g}; expected values as the model "
+            "takes them, mostly 0 to 1; divide by 255, or give uint8 (N, H, W, 3)"
+        )
     return TensorStore(tensor), "as-given"
 
 

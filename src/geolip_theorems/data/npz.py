@@ -64,7 +64,8 @@ def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) ->
 
 def _read(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
     members = _members(archive, name)
-    for key, (member, shape, dtype) in members.items():
+    for key in (key for key in KEYS if key in members):  # the images first: the others have their number
+        member, shape, dtype = members[key]
         _check_header(key, shape, dtype, members["images"][1], name)
         header = member.file_size - math.prod(shape) * dtype.itemsize
         if not 0 < header <= LONGEST_HEADER:
@@ -124,7 +125,45 @@ def _check_header(key: str, shape: tuple, dtype: np.dtype, images: tuple, name: 
     else:
         right = dtype.kind in "iu" and shape == images[:1]
     if not right:
-        raise InputError(f"{name}: {key} are {_shown(dtype, shape)}; {WANTED}")
+        advice = (
+            _picture_advice(shape, dtype) if key == "images" else _number_advice(key, shape, dtype, images)
+        )
+        raise InputError("; ".join([f"{name}: {key} are {_shown(dtype, shape)}", *advice, WANTED]))
+
+
+def _picture_advice(shape: tuple, dtype: np.dtype) -> list[str]:
+    """What makes images of another layout or type fit."""
+    if 0 in shape or dtype.kind not in "buif":
+        return []
+    steps = []
+    if len(shape) == 4 and shape[1] == 3 != shape[3]:
+        steps.append("put the channels last with images.transpose(0, 2, 3, 1)")
+    elif len(shape) == 4 and shape[3] == 4:
+        steps.append("leave the fourth channel out with images[..., :3]")
+    elif len(shape) == 3:
+        steps.append("make grey images colour with images[..., None].repeat(3, axis=-1)")
+    if dtype.kind == "f":
+        steps.append(
+            "make values from 0 to 1 bytes with (255 * images).round().astype('uint8'), "
+            "values from 0 to 255 with images.round().astype('uint8')"
+        )
+    elif dtype != np.uint8:
+        steps.append("make values from 0 to 255 bytes with images.astype('uint8')")
+    return steps
+
+
+def _number_advice(key: str, shape: tuple, dtype: np.dtype, images: tuple) -> list[str]:
+    """What makes labels, groups or class names fit."""
+    if key == "classes":
+        return [] if dtype.kind == "U" else ["give the classes' names as text"]
+    if not shape or shape[0] != images[0]:
+        count = shape[0] if shape else 0
+        return [f"{count:,} {key} for {images[0]:,} images; give one an image"]
+    if dtype.kind == "U" and len(shape) == 1:
+        return [f"make numbers of them with names, {key} = np.unique({key}, return_inverse=True)"]
+    if key == "labels" and len(shape) == 2:
+        return ["give the number of the class, of a table of ones and zeros labels.argmax(1)"]
+    return [f"make whole numbers of them with {key}.astype(int)"] if dtype.kind in "fb" else []
 
 
 def _shown(dtype: np.dtype, shape: tuple) -> str:
