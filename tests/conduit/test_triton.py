@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from geolip_theorems.conduit.cache import cache_directory
 from tests.conduit.matrices import TOLERANCE, clustered, grams, residuals
 
 triton = pytest.importorskip("triton")
-ALL = pytest.mark.skipif(not os.environ.get("CONDUIT_ALL_SIZES"), reason="CONDUIT_ALL_SIZES=1 runs them")
 DATA = Path(__file__).parents[1] / "data" / "conduit.npz"
 
 
@@ -28,7 +26,7 @@ def same(x: torch.Tensor, y: torch.Tensor) -> bool:
     return np.array_equal(x.numpy(), y.numpy(), equal_nan=x.dtype.is_floating_point)
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, *(pytest.param(n, marks=ALL) for n in (5, 6))])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
 def test_interpreted_kernel_is_the_reference_bit_for_bit(interpreted, n):
     with np.load(DATA) as golden:
         keys = [k for k in golden.files if k.startswith(f"n{n}_") and k.endswith("_A")]
