@@ -113,6 +113,57 @@ def test_no_number_is_suggested_where_the_sample_suggests_none(value, ci, p):
     assert "probably" not in decision.reason
 
 
+def needed(value, ci=None, p=None, **options):
+    """Images that would decide the claim of a figure above 0, from 100."""
+    return decide(value, ci or (value - 1, value + 1), 0.0, ">", p, n=100, **options).n_to_decide
+
+
+def test_an_interval_and_a_null_that_are_both_open_need_the_larger_number():
+    by_interval = {value: needed(value, p=0.001) for value in (0.3, 0.9)}
+    by_p = {p: needed(1.5, p=p) for p in (0.02, 0.19)}
+    assert by_interval[0.3] > by_p[0.19] > by_p[0.02]
+    assert by_p[0.19] > by_interval[0.9]
+    for value, of_value in by_interval.items():
+        assert needed(value) == of_value
+        for p, of_p in by_p.items():
+            assert needed(value, p=p) == max(of_value, of_p)
+
+
+def test_a_null_that_says_nothing_leaves_no_number_and_one_that_is_not_asked_does():
+    """A p above 0.2, or none where one is needed: no number of images is known to make the claim hold."""
+    assert needed(0.5, p=0.2) is not None
+    for options in ({"p": 0.21}, {"p": math.nan}, {"needs_p": True}):
+        assert needed(0.5, **options) is None
+        assert needed(1.5, **options) is None
+        # Below the threshold the claim can fail, which no null has a say in.
+        assert needed(-0.5, **options) == needed(-0.5) == needed(0.5)
+
+
+@given(value=st.floats(-3, 3), p=st.none() | st.floats(0, 1), units=st.none() | st.integers(3, 60))
+def test_what_is_decided_needs_no_images(value, p, units):
+    decision = decide(value, (value - 1, value + 1), 0.0, ">", p, n=100, units=units)
+    if decision.verdict != "inconclusive":
+        assert decision.n_to_decide is None
+    assert (decision.n_to_decide is None) == ("probably" not in decision.reason)
+
+
+@given(
+    distances=st.lists(st.floats(0, 1), min_size=2, max_size=2).map(sorted),
+    half=st.floats(0.01, 1),
+    p=st.none() | st.floats(0, 1),
+    n=st.integers(3, 10**4),
+    side=st.sampled_from([-1, 1]),
+)
+def test_further_from_the_threshold_fewer_images_decide(distances, half, p, n, side):
+    near, far = (
+        decide(side * d * half, (side * d * half - half, side * d * half + half), 0.0, ">", p, n=n)
+        for d in distances
+    )
+    if near.verdict == far.verdict == "inconclusive":
+        numbers = [math.inf if found.n_to_decide is None else found.n_to_decide for found in (near, far)]
+        assert numbers[0] >= numbers[1]
+
+
 @given(distance=st.floats(1e-6, 1e3), half=st.floats(1e-6, 1e3), units=st.integers(3, 10**6))
 def test_a_suggestion_is_never_beyond_reason(distance, half, units):
     more = units_to_decide(distance, half, units)

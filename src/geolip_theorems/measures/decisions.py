@@ -75,7 +75,8 @@ def decide(
         half = distance - near if distance > 0 else far - distance
         count = n if units is None else units
         more = units_to_decide(distance, half, count, reach)
-        if distance > 0 and p is not None and not p < alpha:  # it would have to hold against its null too
+        tested, small = needs_p or p is not None, p is not None and p < alpha
+        if distance > 0 and tested and not small:  # it would have to hold against its null too
             both = (more, _units_for_p(p, alpha, count))
             more = None if None in both else max(both)
         more, words = _suggest(more, n, units)
@@ -124,9 +125,9 @@ def units_to_decide(
     return math.ceil(optimize.brentq(excess, 2, most)) if excess(2) > 0 else 2
 
 
-def _units_for_p(p: float, alpha: float, units: int | None) -> int | None:
+def _units_for_p(p: float | None, alpha: float, units: int | None) -> int | None:
     """The same for a null: its normal score is taken to grow with the root of the units."""
-    if units is None or not p <= WORTH_SUGGESTING:
+    if units is None or p is None or not p <= WORTH_SUGGESTING:
         return None
     need = float(stats.norm.isf(alpha)) + float(stats.norm.isf(1 - POWER))
     more = math.ceil(units * (need / float(stats.norm.isf(p))) ** 2)
