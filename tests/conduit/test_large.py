@@ -61,8 +61,8 @@ def test_indices_have_64_bits(tmp_path):
     fields = [sparse(str(i), *shape) for i, shape in enumerate(shapes)]
     status = np.memmap(tmp_path / "status", np.uint8, "w+", shape=(batch,))
     expected = conduit(some)
-    numba_backend.straight_tiles(
-        (0,) * n, numba_backend.search_constants(n), False, A, np.empty((0, n), np.float32), *fields, status,
+    numba_backend.solve_tiles(
+        (0,) * n, numba_backend.start_offsets(n), False, A, np.empty((0, n), np.float32), *fields, status,
         batch // lanes - 1, batch // lanes,
     )  # fmt: skip
     names = ("eigenvalues", "eigenvectors", "char_coeffs", "friction", "settle", "refinement_residual")

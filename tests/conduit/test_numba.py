@@ -77,7 +77,16 @@ def test_a_row_depends_on_itself_alone(n, backend):
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
-def test_divisions_are_vector_instructions():
+@pytest.mark.parametrize(
+    ("n", "least"),
+    [
+        # Four A / s; three Laguerre divisions, a root and two more for the last root; polish; adjugate.
+        (2, 4 + 4 + 2 + 2 * 3 + 2 * 2),
+        # Loops: norm, A / s; two traces; Laguerre's four and a root; polish of seven roots; adjugate; test.
+        (7, 3 + 2 + 5 + 7 + 2 + 3),
+    ],
+)
+def test_divisions_are_vector_instructions(n, least):
     """The path is bound by divisions and roots: none of them may be scalar."""
     from geolip_theorems.conduit import numba_setup, numba_solver
 
@@ -88,11 +97,10 @@ def test_divisions_are_vector_instructions():
         (assembly,) = compiled.inspect_asm().values()
         return tuple(len(re.findall(rf"\bv?(?:div|sqrt){kind}[sd]\s", assembly)) for kind in "ps")
 
-    conduit(torch.diag(torch.tensor([1.0, 2.0])), backend="numba")
-    tiles = numba_solver.straight_tiles
-    vector, scalar = divisions(tiles.py_func, next(s for s in tiles.signatures if s[0].count == 2))
-    # n = 2: four A / s; three Laguerre divisions, a root and two more for the last root; polish; adjugate.
-    assert vector >= 4 + 4 + 2 + 2 * 3 + 2 * 2
+    conduit(torch.diag(torch.arange(1.0, n + 1)), backend="numba")
+    tiles = numba_solver.solve_tiles
+    vector, scalar = divisions(tiles.py_func, next(s for s in tiles.signatures if s[0].count == n))
+    assert vector >= least
     assert scalar == 0
     # Negative control: what one division by itself compiles to.
     assert divisions(lambda x, y: x / y, (numba.float64, numba.float64)) == (0, 1)

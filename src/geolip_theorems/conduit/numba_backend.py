@@ -17,9 +17,8 @@ from torch import Tensor
 
 from .checks import invalid_rows
 from .numba_jacobi import jacobi_tiles
-from .numba_setup import CACHE_DIRECTORY, FAILED, LANES, SUSPECT, search_constants
-from .numba_solver import looped_tiles, straight_tiles
-from .numba_straight import LARGEST_STRAIGHT, lanes_of
+from .numba_setup import CACHE_DIRECTORY, FAILED, LANES, SUSPECT, start_offsets
+from .numba_solver import lanes_of, solve_tiles
 from .packet import ConduitPacket
 from .repair import lapack
 
@@ -71,9 +70,7 @@ def run_tiles(kernel: Callable, n: int, tiles: int, *arguments) -> int:
 def run_path(fused: bool, A: np.ndarray, S: np.ndarray, *outputs: np.ndarray) -> int:
     """The path of every matrix of A (B, n, n), or of the Gram matrices of A = Vt and S; the status bits."""
     batch, n, _ = A.shape
-    K = search_constants(n)
-    if n > LARGEST_STRAIGHT:
-        return run_tiles(looped_tiles, n, -(-batch // LANES), K, fused, A, S, *outputs)
+    offsets = start_offsets(n)
     lanes = lanes_of.py_func(n)
     flagged, rest = 0, batch % lanes
     if rest:  # the matrices left over, in a tile of their own
@@ -81,11 +78,11 @@ def run_path(fused: bool, A: np.ndarray, S: np.ndarray, *outputs: np.ndarray) ->
         a, s = padded(A[last], lanes), np.ones((lanes, n), np.float32)
         s[:rest] = S[last] if fused else 1
         parts = [np.zeros((lanes, *x.shape[1:]), x.dtype) for x in outputs]
-        flagged = run_tiles(straight_tiles, n, 1, K, fused, a, s, *parts)
+        flagged = run_tiles(solve_tiles, n, 1, offsets, fused, a, s, *parts)
         for whole, part in zip(outputs, parts, strict=True):
             whole[last] = part[: len(whole[last])]
     if batch >= lanes:
-        flagged |= run_tiles(straight_tiles, n, batch // lanes, K, fused, A, S, *outputs)
+        flagged |= run_tiles(solve_tiles, n, batch // lanes, offsets, fused, A, S, *outputs)
     return flagged
 
 

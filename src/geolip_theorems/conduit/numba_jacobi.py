@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .numba_looped import gram, judge, product
+from .numba_products import gram, judge, product
 from .numba_rotations import diagonalise
 from .numba_setup import D0, D1, F0, F1, HALF, LANES, TEST_LIMIT, compiled, inlined
 
@@ -48,7 +48,7 @@ def jacobi_tiles(dims, A, rows, values, vectors, good, first, last):
 
     good (len(rows),): which pass the residual test; the others are left as they were.
     """
-    n = A.shape[-1]  # as dims has it, but not to the compiler: numba_looped.py says why
+    n = A.shape[-1]  # as dims has it, but not to the compiler: numba_products.py says why
     shape = (len(dims), len(dims) + 1, LANES)
     As, B, V, Y = np.empty(shape, F4), np.empty(shape, F4), np.empty(shape, F4), np.empty(shape, F4)
     ritz, unit, scale = np.empty((n, LANES), F4), np.ones(LANES, F4), np.empty(LANES, F8)

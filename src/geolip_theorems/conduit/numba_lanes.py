@@ -8,6 +8,7 @@ nothing is reordered or fused, and each lane performs the operations of referenc
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -80,6 +81,9 @@ class Vector:
 
     def __and__(self, other: Vector) -> Vector:
         return self.call("and_", other)
+
+    def __or__(self, other: Vector) -> Vector:
+        return self.call("or_", other)
 
     def __invert__(self) -> Vector:
         return self.call("not_")
@@ -169,30 +173,81 @@ def interleave(fields: list[Vector]) -> list[Vector]:
     ]
 
 
+class Whole:
+    """A whole number known only when the code runs, with Python's operators; the other side may be an int."""
+
+    def __init__(self, builder: ir.IRBuilder, value: ir.Value):
+        self.builder, self.value = builder, value
+
+    def call(self, operation: str, other: Index) -> Whole:
+        return Whole(self.builder, getattr(self.builder, operation)(self.value, value_of(other)))
+
+    def __add__(self, other: Index) -> Whole:
+        return self.call("add", other)
+
+    def __sub__(self, other: Index) -> Whole:
+        return self.call("sub", other)
+
+    def __rsub__(self, other: int) -> Whole:
+        return Whole(self.builder, INT(other)).call("sub", self)
+
+    def __mul__(self, other: Index) -> Whole:
+        return self.call("mul", other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+Index = int | Whole
+
+
+def value_of(x: Index) -> ir.Value:
+    return x.value if isinstance(x, Whole) else INT(x)
+
+
 class Array:
-    """Scratch of the tile on the stack: an array of numbers of which each lane has its own."""
+    """Scratch: an array of numbers of which each of `lanes` lanes has its own; on the stack, or in `memory`.
 
-    def __init__(self, tile: Tile, kind: ir.Type, shape: tuple[int, ...]):
-        self.tile, self.kind, self.shape = tile, kind, shape
-        with tile.builder.goto_entry_block():
-            self.memory = tile.builder.alloca(ir.ArrayType(kind, int(np.prod(shape)) * tile.lanes))
-        self.memory.align = 64
+    If shared, it holds the whole tile's lanes and an entry is the current block's part of them; else one
+    block's. What is read and written only at places known here, of an array of its own, LLVM keeps in
+    registers.
+    """
 
-    def pointer(self, index: int | tuple[int, ...]) -> ir.Value:
+    def __init__(
+        self,
+        tile: Tile,
+        kind: ir.Type,
+        shape: tuple[int, ...],
+        lanes: int,
+        shared: bool,
+        memory: ir.Value | None = None,
+    ):
+        self.tile, self.kind, self.shape, self.lanes, self.shared = tile, kind, shape, lanes, shared
+        if memory is None:
+            with tile.builder.goto_entry_block():
+                whole = tile.builder.alloca(ir.ArrayType(kind, math.prod(shape) * lanes))
+                whole.align = 64
+                memory = tile.builder.bitcast(whole, kind.as_pointer())
+        self.memory = memory
+
+    def pointer(self, index: Index | tuple[Index, ...]) -> ir.Value:
         """Where the current block of an entry lies."""
         builder, tile = self.tile.builder, self.tile
-        entry = int(np.ravel_multi_index(index if isinstance(index, tuple) else (index,), self.shape))
-        offset = builder.add(INT(entry * tile.lanes), tile.offset)
-        place = builder.gep(self.memory, [INT(0), offset], inbounds=True)
+        entry: Index = 0
+        for place, size in zip(index if isinstance(index, tuple) else (index,), self.shape, strict=True):
+            entry = entry * size + place
+        offset = value_of(entry * self.lanes)
+        if self.shared:
+            offset = builder.add(offset, tile.offset)
+        place = builder.gep(self.memory, [offset], inbounds=True)
         return builder.bitcast(place, ir.VectorType(self.kind, tile.width).as_pointer())
 
     def align(self) -> int:
         return min(64, self.tile.width * ITEM_BYTES[self.kind])
 
-    def __getitem__(self, index: int | tuple[int, ...]) -> Vector:
+    def __getitem__(self, index: Index | tuple[Index, ...]) -> Vector:
         return Vector(self.tile.builder, self.tile.builder.load(self.pointer(index), align=self.align()))
 
-    def __setitem__(self, index: int | tuple[int, ...], vector: Vector) -> None:
+    def __setitem__(self, index: Index | tuple[Index, ...], vector: Vector) -> None:
         self.tile.builder.store(vector.value, self.pointer(index), align=self.align())
 
 
@@ -205,18 +260,30 @@ class Tile:
         self.offset, self.width = INT(0), 0
 
     def array(self, kind: ir.Type, *shape: int) -> Array:
-        return Array(self, kind, shape)
+        """Scratch of the whole tile."""
+        return Array(self, kind, shape, self.lanes, shared=True)
+
+    def local(self, kind: ir.Type, *shape: int) -> Array:
+        """Scratch of the current block."""
+        return Array(self, kind, shape, self.width, shared=False)
 
     def entries(self) -> list[tuple[int, int]]:
         return [(i, j) for i in range(self.n) for j in range(self.n)]
 
     @contextlib.contextmanager
-    def blocks(self, width: int) -> Iterator[None]:
-        """Emit once what is inside, as a loop over the tile's blocks of `width` lanes."""
+    def blocks(self, width: int) -> Iterator[Whole]:
+        """Emit once what is inside, as a loop over the tile's blocks of `width` lanes; which block it is."""
         with cgutils.for_range(self.builder, INT(self.lanes // width)) as loop:
             self.offset, self.width = self.builder.mul(loop.index, INT(width)), width
-            yield
+            yield Whole(self.builder, loop.index)
         self.offset, self.width = INT(0), 0
+
+    @contextlib.contextmanager
+    def steps(self, start: Index, stop: Index, step: int = 1) -> Iterator[Whole]:
+        """Emit once what is inside, as a loop over range(start, stop, step)."""
+        start, stop = value_of(start), value_of(stop)
+        with cgutils.for_range_slice(self.builder, start, stop, INT(step), inc=True) as (index, _):
+            yield Whole(self.builder, index)
 
     def each_block(self, width: int, emit: Callable[[], None]) -> None:
         """Emit a part for each block, without a loop: independent work side by side."""
@@ -251,3 +318,41 @@ class Tile:
         """The inverse of read_rows."""
         for v, vector in enumerate(interleave(fields)):
             self.builder.store(vector.value, self.place(data, len(fields), v, FLOAT), align=4)
+
+    @contextlib.contextmanager
+    def spans(self, data: ir.Value, fields: int) -> Iterator[tuple[Whole, list[ir.Value]]]:
+        """As a loop over spans of at most `width` fields: the first one, and where each row's part lies.
+
+        The last span overlaps the one before where `width` does not divide `fields`.
+        """
+        builder, count = self.builder, min(self.width, fields)
+        row = Whole(builder, builder.add(self.row, self.offset))
+        with self.steps(0, fields, self.width) as first:
+            last = builder.icmp_signed(">", first.value, INT(fields - count))
+            first = Whole(builder, builder.select(last, INT(fields - count), first.value))
+            kind = ir.VectorType(FLOAT, count).as_pointer()
+            offsets = [(row + lane) * fields + first for lane in range(self.width)]
+            yield first, [builder.bitcast(builder.gep(data, [x.value]), kind) for x in offsets]
+
+    def resized(self, vector: Vector, count: int) -> Vector:
+        """The first `count` lanes; those beyond the vector's own repeat its last."""
+        lanes = [min(t, vector.value.type.count - 1) for t in range(count)]
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), count), lanes)
+        return Vector(self.builder, self.builder.shuffle_vector(vector.value, vector.value, mask))
+
+    def read_into(self, array: Array, data: ir.Value) -> None:
+        """array's entries = the block's rows of a float32 array (B, entries)."""
+        fields = math.prod(array.shape)
+        with self.spans(data, fields) as (first, places):
+            rows = [Vector(self.builder, self.builder.load(place, align=4)) for place in places]
+            for t, vector in enumerate(deinterleave([self.resized(row, self.width) for row in rows])):
+                if t < fields:
+                    array[first + t] = vector
+
+    def write_from(self, array: Array, data: ir.Value) -> None:
+        """The inverse of read_into."""
+        fields = math.prod(array.shape)
+        with self.spans(data, fields) as (first, places):
+            entries = [array[first + min(t, fields - 1)] for t in range(self.width)]
+            for row, place in zip(interleave(entries), places, strict=True):
+                self.builder.store(self.resized(row, min(self.width, fields)).value, place, align=4)

@@ -1,321 +1,392 @@
-"""The conduit's phases as loops over the entries of a tile of matrices (Numba), for the larger sizes.
+"""The conduit's whole pass for the larger sizes (n > 6) in vector instructions, with loops over the entries.
 
-A tile holds LANES matrices side by side, lane last, and every innermost loop runs over the lanes, so that
-the compiler turns it into vector instructions: one lane, one matrix. What keeps these loops vectorisable:
-the size is a constant to the compiler (the length of the tuple `dims`), so that a single short loop inside
-a lane loop unrolls; no division check; selects instead of branches; constants of the right type. Products
-loop over their entries up to an n that is read from an array: the compiler would unroll these too, which took
-a quarter of its time at n = 7 and gained nothing. Without fastmath nothing is reordered or fused, so every
-lane performs exactly the operations of reference.py, in its order, and no result depends on its tile.
+What numba_straight.py writes out entry by entry is here a loop when the code runs, so that the code hardly
+grows with n. The order of operations is that of reference.py.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from .numba_setup import (
-    D0,
-    D1,
-    F0,
-    F1,
-    F2,
-    F3,
-    HALF,
-    LANES,
-    LARGE,
-    SHRINK,
-    SMALLEST_SCALE,
-    inlined,
-)
+import numba
+from llvmlite import ir
 
+from .numba_blocks import Products
+from .numba_lanes import DOUBLE, FLOAT, INT, Array, Index, Tile, Vector, Whole
+from .numba_setup import LANES, OPTIONS, STEPS
+from .numba_straight import NARROW, WIDE, laguerre_move, scale_of, verdict
+from .reference import FRICTION_DELTA, POLISH_STEPS, SETTLE_THRESHOLD
 
-@inlined
-def load(n, A, first, count, tile):
-    for lane in range(LANES):
-        if lane < count:
-            for i in range(n):
-                for j in range(n):
-                    tile[i, j, lane] = A[first + lane, i, j]
-        else:
-            for i in range(n):
-                for j in range(n):
-                    tile[i, j, lane] = F1 if i == j else F0
+# Roots whose adjugates are computed side by side: each entry of M read serves as many.
+MOST_ROOTS = 8
+# x + ZERO is x, also for x = -0.
+ZERO = -0.0
 
 
-@inlined
-def load_gram(n, Vt, S, first, count, tile, W):
-    """tile = Vt^T diag(S^2) Vt."""
-    load(n, Vt, first, count, W)
-    for i in range(n):
-        for lane in range(LANES):
-            s = S[first + lane, i] if lane < count else F1
-            for j in range(n):
-                W[i, j, lane] *= s
-    for i in range(n):
-        for j in range(i, n):
-            for lane in range(LANES):
-                total = W[0, i, lane] * W[0, j, lane]
-                for k in range(1, n):
-                    total += W[k, i, lane] * W[k, j, lane]
-                tile[i, j, lane] = total
-                tile[j, i, lane] = total
+@numba.njit(**OPTIONS)
+def looped_scratch(n):
+    """Numbers of 8 bytes for the Faddeev-LeVerrier matrices of a tile, and to align them."""
+    return (n - 1) * (n * n + 1) * LANES + 8
 
 
-@inlined
-def scale(dims, root_n, A, As, s, suspect, row):
-    """As = A / s; suspect = ||As - As^T||_F^2, NaN for non-finite entries."""
-    n = len(dims)
-    for lane in range(LANES):
-        row[0, lane] = F0
-        row[1, lane] = F0
-        suspect[lane] = F0
-    for i in range(n):
-        for lane in range(LANES):
-            largest = row[0, lane]
-            for j in range(n):
-                x = abs(A[i, j, lane])
-                largest = x if x > largest else largest
-            row[0, lane] = largest
-    for lane in range(LANES):
-        row[0, lane] = SHRINK if row[0, lane] > LARGE else F1
-    groups = (n * n) // 8
-    for p in range(8):
-        for lane in range(LANES):
-            row[2, lane] = F0
-        for g in range(groups):
-            i = (8 * g + p) // n
-            j = (8 * g + p) % n
-            for lane in range(LANES):
-                x = A[i, j, lane] * row[0, lane]
-                row[2, lane] += x * x
-        for lane in range(LANES):
-            row[1, lane] += row[2, lane]
-    for e in range(8 * groups, n * n):
-        for lane in range(LANES):
-            x = A[e // n, e % n, lane] * row[0, lane]
-            row[1, lane] += x * x
-    for lane in range(LANES):
-        x = np.sqrt(row[1, lane]) / row[0, lane] / root_n
-        s[lane] = SMALLEST_SCALE if x < SMALLEST_SCALE else x
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                As[i, j, lane] = A[i, j, lane] / s[lane]
-    for i in range(n):
-        for j in range(i):
-            for lane in range(LANES):
-                x = As[i, j, lane] - As[j, i, lane]
-                suspect[lane] += F2 * (x * x)
+def groups(n: int) -> tuple[range, int]:
+    """Where groups of roots start, and their size; the last one overlaps the one before if it must."""
+    count = -(-n // MOST_ROOTS)
+    size = -(-n // count)
+    return range(0, n - size + 1, max(1, n - size)), size
 
 
-@inlined
-def faddeev_leverrier(dims, As, Ad, M, c, block):
-    """M[1..n] and c[0..n] in float64. Products go in blocks of two by two; for odd n the last are padding."""
-    n = len(dims)
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                Ad[i, j, lane] = np.float64(As[i, j, lane])
-                M[1, i, j, lane] = D1 if i == j else D0
-                M[2, i, j, lane] = np.float64(As[i, j, lane])
-    for lane in range(LANES):
-        trace = Ad[0, 0, lane]
-        for i in range(1, n):
-            trace += Ad[i, i, lane]
-        c[n, lane] = D1
-        c[n - 1, lane] = -trace
-    for k in range(2, n + 1):
-        if k > 2:
-            for i in range(0, n, 2):
-                for j in range(0, n, 2):
-                    for lane in range(LANES):
-                        t00 = Ad[i, 0, lane] * M[k - 1, 0, j, lane]
-                        t01 = Ad[i, 0, lane] * M[k - 1, 0, j + 1, lane]
-                        t10 = Ad[i + 1, 0, lane] * M[k - 1, 0, j, lane]
-                        t11 = Ad[i + 1, 0, lane] * M[k - 1, 0, j + 1, lane]
-                        for m in range(1, n):
-                            t00 += Ad[i, m, lane] * M[k - 1, m, j, lane]
-                            t01 += Ad[i, m, lane] * M[k - 1, m, j + 1, lane]
-                            t10 += Ad[i + 1, m, lane] * M[k - 1, m, j, lane]
-                            t11 += Ad[i + 1, m, lane] * M[k - 1, m, j + 1, lane]
-                        block[0, lane] = t00
-                        block[1, lane] = t01
-                        block[2, lane] = t10
-                        block[3, lane] = t11
-                    for lane in range(LANES):
-                        M[k, i, j, lane] = block[0, lane]
-                        M[k, i, j + 1, lane] = block[1, lane]
-                        M[k, i + 1, j, lane] = block[2, lane]
-                        M[k, i + 1, j + 1, lane] = block[3, lane]
-        for i in range(n):
-            for lane in range(LANES):
-                M[k, i, i, lane] += c[n - k + 1, lane]
-        for lane in range(LANES):
-            total = Ad[0, 0, lane] * M[k, 0, 0, lane]
-            for j in range(1, n):
-                total += Ad[0, j, lane] * M[k, 0, j, lane]
-            c[n - k, lane] = total
-        for i in range(1, n):
-            for lane in range(LANES):
-                total = c[n - k, lane]
-                for j in range(n):
-                    total += Ad[i, j, lane] * M[k, i, j, lane]
-                c[n - k, lane] = total
-        for lane in range(LANES):
-            c[n - k, lane] = -c[n - k, lane] / np.float64(k)
+class LoopedPath(Products):
+    """The scratch of a tile on its way, and the phases that fill it."""
 
+    def __init__(self, tile: Tile, memory: ir.Value):
+        super().__init__(tile)
+        n, builder = tile.n, tile.builder
+        self.A, self.As, self.U, self.V = (tile.array(FLOAT, n * n) for _ in range(4))
+        self.X, self.Y, self.Z = (tile.array(FLOAT, n * n) for _ in range(3))
+        aligned = builder.and_(builder.add(builder.ptrtoint(memory, INT), INT(63)), INT(-64))
+        memory = builder.inttoptr(aligned, DOUBLE.as_pointer())
+        # M[block, k - 2] is M_k. One entry more keeps M_2 .. M_n of an entry out of the same cache set.
+        self.M = Array(tile, DOUBLE, (tile.lanes // NARROW, n - 1, n * n + 1), NARROW, False, memory)
+        self.c, self.search, self.z, self.roots = (tile.array(DOUBLE, n) for _ in range(4))
+        self.friction, self.settle, self.coefficients = (tile.array(FLOAT, n) for _ in range(3))
+        self.values, self.keys = (tile.array(FLOAT, n) for _ in range(2))
+        self.s, self.asymmetry = tile.array(FLOAT, 1), tile.array(FLOAT, 1)
 
-@inlined
-def adjugate_vectors(dims, M, roots, column, best, largest, V):
-    """V[:, r] = the normalised column of largest norm of adj(root_r I - A), float32.
+    def load(self, A: ir.Value) -> None:
+        with self.tile.blocks(WIDE):
+            self.tile.read_into(self.A, A)
 
-    Four roots at a time, so that each entry of M is read once for the four; roots has room for the padding.
-    """
-    n = len(dims)
-    for r in range(0, n, 4):
-        for j in range(n):
-            for i in range(n):
-                for lane in range(LANES):
-                    x0, x1, x2, x3 = (
-                        roots[r, lane],
-                        roots[r + 1, lane],
-                        roots[r + 2, lane],
-                        roots[r + 3, lane],
-                    )
-                    entry = M[1, i, j, lane]
-                    R0, R1, R2, R3 = entry, entry, entry, entry
-                    for k in range(2, n + 1):
-                        entry = M[k, i, j, lane]
-                        R0 = R0 * x0 + entry
-                        R1 = R1 * x1 + entry
-                        R2 = R2 * x2 + entry
-                        R3 = R3 * x3 + entry
-                    column[0, i, lane] = R0
-                    column[1, i, lane] = R1
-                    column[2, i, lane] = R2
-                    column[3, i, lane] = R3
-            for q in range(4):
-                for lane in range(LANES):
-                    total = column[q, 0, lane] * column[q, 0, lane]
-                    for i in range(1, n):
-                        total += column[q, i, lane] * column[q, i, lane]
-                    largest[1, lane] = total
-                    largest[2, lane] = -D1 if j == 0 else largest[3 + q, lane]
-                for i in range(n):
-                    for lane in range(LANES):
-                        best[q, i, lane] = (
-                            column[q, i, lane]
-                            if (largest[1, lane] > largest[2, lane]) | (j == 0)
-                            else best[q, i, lane]
-                        )
-                for lane in range(LANES):
-                    largest[3 + q, lane] = (
-                        largest[1, lane]
-                        if (largest[1, lane] > largest[2, lane]) | (j == 0)
-                        else largest[2, lane]
-                    )
-        for q in range(min(4, n - r)):
-            for lane in range(LANES):
-                largest[0, lane] = D1 / (np.sqrt(largest[3 + q, lane]) + 1e-30)
-            for i in range(n):
-                for lane in range(LANES):
-                    V[i, r + q, lane] = np.float32(best[q, i, lane] * largest[0, lane])
+    def load_gram(self, Vt: ir.Value, S: ir.Value) -> None:
+        """A = Vt^T diag(S^2) Vt."""
+        n, tile = self.n, self.tile
+        with tile.blocks(WIDE):
+            tile.read_into(self.X, Vt)
+            tile.read_into(self.values, S)
+            with tile.steps(0, n) as i, tile.steps(0, n) as j:
+                self.X[i * n + j] = self.X[i * n + j] * self.values[i]
+            self.gram(FLOAT, self.X, self.A.__setitem__)
 
+    def scale(self) -> None:
+        n, tile = self.n, self.tile
+        with tile.blocks(WIDE):
+            cells = tile.local(FLOAT, 10)
+            cells[9] = abs(self.A[0])
+            with tile.steps(1, n * n) as e:
+                x = abs(self.A[e])
+                cells[9] = (x > cells[9]).choose(x, cells[9])
+            large = cells[9] > 2.0**60
+            shrink = large.choose(2.0**-70, cells[9].like(1.0))
+            for p in range(9):
+                cells[p] = tile.number(FLOAT, 0.0)
+            whole = 8 * (n * n // 8)
+            with tile.steps(0, whole, 8) as e:
+                for p in range(8):
+                    x = self.A[e + p] * shrink
+                    cells[p] = cells[p] + x * x
+            square = cells[0]
+            for p in range(1, 8):
+                square = square + cells[p]
+            for e in range(whole, n * n):
+                x = self.A[e] * shrink
+                square = square + x * x
+            s = self.s[0] = scale_of(square, large, n)
+            with tile.steps(0, n * n) as e:
+                self.As[e] = self.A[e] / s
+            cells[8] = tile.number(FLOAT, 0.0)
+            with tile.steps(1, n) as i, tile.steps(0, i) as j:
+                x = self.As[i * n + j] - self.As[j * n + i]
+                cells[8] = cells[8] + 2.0 * (x * x)
+            self.asymmetry[0] = cells[8]
 
-@inlined
-def product(dims, n, X, Y, Z, factor):
-    """Z = factor X Y, float32."""
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                total = X[i, 0, lane] * Y[0, j, lane]
-                for k in range(1, len(dims)):
-                    total += X[i, k, lane] * Y[k, j, lane]
-                Z[i, j, lane] = total * factor
+    def faddeev_leverrier(self) -> None:
+        """M_2 .. M_n and c_0 .. c_(n-1), float64, and the coefficients rounded to float32."""
+        n, tile = self.n, self.tile
+        with tile.blocks(NARROW) as block:
+            A, trace = tile.local(DOUBLE, n * n), tile.local(DOUBLE, 1)
+            with tile.steps(0, n * n) as e:
+                A[e] = self.As[e].double()
+                self.M[block, 0, e] = A[e]
 
+            def add_to_diagonal(k: Index, c: Vector) -> None:
+                def add(e: Index) -> None:
+                    self.M[block, k - 2, e] = self.M[block, k - 2, e] + c
 
-@inlined
-def gram(dims, n, V, Y):
-    """Y = V^T V, float32; symmetric, so only half is computed."""
-    for i in range(n):
-        for j in range(i, n):
-            for lane in range(LANES):
-                total = V[0, i, lane] * V[0, j, lane]
-                for k in range(1, len(dims)):
-                    total += V[k, i, lane] * V[k, j, lane]
-                Y[i, j, lane] = total
-            for lane in range(LANES):
-                Y[j, i, lane] = Y[i, j, lane]
+                self.diagonal(add)
 
+            def add_terms(k: Index, first: Index, count: int) -> None:
+                for e in range(count):
+                    trace[0] = trace[0] + A[first + e] * self.M[block, k - 2, first + e]
 
-@inlined
-def three_minus(n, Y, T):
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                T[i, j, lane] = (F3 if i == j else F0) - Y[i, j, lane]
+            def add_entry(e: Index) -> None:
+                trace[0] = trace[0] + A[e]
 
+            trace[0] = tile.number(DOUBLE, ZERO)
+            self.diagonal(add_entry)
+            c = -trace[0]
+            self.store_coefficient(n - 1, c)
+            add_to_diagonal(2, c)
+            with tile.steps(2, n) as k:
+                # The trace of A M_k is one long chain of sums: it goes beside the product A M_k.
+                trace[0] = tile.number(DOUBLE, ZERO)
+                self.product(
+                    DOUBLE,
+                    lambda i, m: A[i * n + m],
+                    lambda m, j: self.M[block, k - 2, m * n + j],
+                    lambda e, x: self.M.__setitem__((block, k - 1, e), x),
+                    lambda first, count: add_terms(k, first, count),
+                )
+                c = -trace[0] / self.number_of(k)
+                self.store_coefficient(n - k, c)
+                add_to_diagonal(k + 1, c)
+            trace[0] = tile.number(DOUBLE, ZERO)
+            with tile.steps(0, n * n) as e:
+                add_terms(n, e, 1)
+            self.store_coefficient(0, -trace[0] / float(n))
 
-@inlined
-def orthogonalise(dims, n, A, V, values, Y, T, Z):
-    """Two Newton-Schulz steps, T from Y alone as on the telemetry path, then the Rayleigh quotients."""
-    gram(dims, n, V, Y)
-    three_minus(n, Y, T)
-    product(dims, n, T, Y, Z, HALF)
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                Y[i, j, lane] = HALF * T[i, j, lane]
-    three_minus(n, Z, T)
-    product(dims, n, Y, T, Z, HALF)
-    product(dims, n, V, Z, Y, F1)
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                V[i, j, lane] = Y[i, j, lane]
-    product(dims, n, A, V, Y, F1)
-    for j in range(n):
-        for lane in range(LANES):
-            total = V[0, j, lane] * Y[0, j, lane]
-            for i in range(1, len(dims)):
-                total += V[i, j, lane] * Y[i, j, lane]
-            values[j, lane] = total
+    def store_coefficient(self, j: Index, c: Vector) -> None:
+        self.c[j] = self.search[j] = c
+        self.coefficients[j] = c.float()
 
+    def start(self, offsets: ir.Value) -> None:
+        """z = the sorted diagonal plus its offsets."""
+        n, tile = self.n, self.tile
+        with tile.blocks(WIDE):
+            diagonal, high = self.keys, tile.local(FLOAT, 1)
+            with tile.steps(0, n) as i:
+                diagonal[i] = self.As[i * (n + 1)]
+                self.friction[i] = tile.number(FLOAT, 0.0)
+                self.settle[i] = tile.number(FLOAT, float(STEPS))
+            with tile.steps(1, n) as passed:
+                high[0] = diagonal[0]
+                with tile.steps(0, n - passed) as i:
+                    x, y = high[0], diagonal[i + 1]
+                    swap = y < x
+                    diagonal[i], high[0] = swap.choose(y, x), swap.choose(x, y)
+                diagonal[n - passed] = high[0]
+            with tile.steps(0, n) as i:
+                offset = tile.builder.load(tile.builder.gep(offsets, [i.value]))
+                self.z[i] = diagonal[i].double() + tile.repeated(offset)
 
-@inlined
-def judge(dims, n, As, s, V, values, orthogonality, reconstruction, Y):
-    """||V^T V - I||_F and ||A/s - V (L/s) V^T||_F; then each column's largest entry is made positive."""
-    gram(dims, n, V, Y)
-    for lane in range(LANES):
-        orthogonality[lane] = F0
-        reconstruction[lane] = F0
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                x = Y[i, j, lane] - (F1 if i == j else F0)
-                orthogonality[lane] += x * x
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                Y[i, j, lane] = V[i, j, lane] * (values[j, lane] * (F1 / s[lane]))
-    for i in range(n):
-        for j in range(n):
-            for lane in range(LANES):
-                total = Y[i, 0, lane] * V[j, 0, lane]
-                for k in range(1, len(dims)):
-                    total += Y[i, k, lane] * V[j, k, lane]
-                x = As[i, j, lane] - total
-                reconstruction[lane] += x * x
-    for lane in range(LANES):
-        orthogonality[lane] = np.sqrt(orthogonality[lane])
-        reconstruction[lane] = np.sqrt(reconstruction[lane])
-    for j in range(n):
-        for lane in range(LANES):
-            decisive = V[0, j, lane]
-            for i in range(1, len(dims)):
-                x = V[i, j, lane]
-                decisive = x if abs(x) > abs(decisive) else decisive
-            Y[0, j, lane] = -F1 if decisive < F0 else F1
-        for i in range(n):
-            for lane in range(LANES):
-                V[i, j, lane] *= Y[0, j, lane]
+    def find_roots(self) -> None:
+        n, tile = self.n, self.tile
+        with tile.blocks(WIDE), tile.steps(0, n) as root:
+            with tile.steps(0, STEPS) as step:
+                self.laguerre_step(root, step)
+            self.deflate(root)
+
+    def laguerre_step(self, root: Whole, step: Whole) -> None:
+        tile, x, cells = self.tile, self.z[root], self.tile.local(DOUBLE, 3)
+        for place, start in enumerate((1.0, 0.0, 0.0)):
+            cells[place] = tile.number(DOUBLE, start)
+        with tile.steps(0, self.n - root) as passed:
+            p, dp, half_d2 = (cells[t] for t in range(3))
+            cells[2] = half_d2 * x + dp
+            cells[1] = dp * x + p
+            cells[0] = p * x + self.search[self.n - 1 - root - passed]
+        p, dp, half_d2 = (cells[t] for t in range(3))
+        self.friction[root] = self.friction[root] + 1.0 / (abs(dp).float() + FRICTION_DELTA)
+        settled = self.settle[root]
+        first = (abs(p).float() < SETTLE_THRESHOLD) & (settled >= float(STEPS))
+        now = tile.repeated(tile.builder.sitofp(step.value, FLOAT))
+        self.settle[root] = first.choose(now, settled)
+        self.z[root] = laguerre_move(x, p, dp, half_d2, self.number_of(self.n - root))
+
+    def deflate(self, root: Whole) -> None:
+        """Synthetic division by x - z; the quotient is monic too."""
+        tile, x, cells = self.tile, self.z[root], self.tile.local(DOUBLE, 2)
+        top = self.n - 1 - root
+        cells[0], cells[1] = tile.number(DOUBLE, 1.0), self.search[top]
+        with tile.steps(0, top) as passed:
+            below = top - 1 - passed
+            following = self.search[below]
+            cells[0] = self.search[below] = cells[1] + x * cells[0]
+            cells[1] = following
+
+    @contextmanager
+    def root_groups(self) -> Iterator[tuple[Whole, int]]:
+        """Emit once what is inside, as a loop over groups of roots: the first, and how many."""
+        starts, size = groups(self.n)
+        with self.tile.steps(starts.start, starts.stop, starts.step) as first:
+            yield first, size
+
+    def polish(self) -> None:
+        """Newton on the undeflated polynomial, float64."""
+        n, tile = self.n, self.tile
+        with tile.blocks(NARROW), self.root_groups() as (first, size):
+            x, p, dp = (tile.local(DOUBLE, size) for _ in range(3))
+            for r in range(size):
+                x[r] = self.z[first + r]
+            with tile.steps(0, POLISH_STEPS):
+                for r in range(size):
+                    p[r], dp[r] = tile.number(DOUBLE, 1.0), tile.number(DOUBLE, 0.0)
+                with tile.steps(0, n) as passed:
+                    c = self.c[n - 1 - passed]
+                    for r in range(size):
+                        dp[r] = dp[r] * x[r] + p[r]
+                        p[r] = p[r] * x[r] + c
+                for r in range(size):
+                    ok = abs(dp[r]) > 1e-30
+                    x[r] = x[r] - ok.choose(p[r] / ok.choose(dp[r], 1.0), 0.0)
+            for r in range(size):
+                self.roots[first + r] = x[r]
+
+    def adjugate_vectors(self) -> None:
+        """The normalised column of largest norm of adj(root I - A) for each root."""
+        tile = self.tile
+        with tile.blocks(NARROW) as block, self.root_groups() as (first, size):
+            best, most = self.largest_columns(block, [self.roots[first + r] for r in range(size)])
+            with tile.steps(0, size) as r:
+                inverse = 1.0 / (most[r].sqrt() + 1e-30)
+                with tile.steps(0, self.n) as i:
+                    self.U[i * self.n + first + r] = (best[r, i] * inverse).float()
+
+    def largest_columns(self, block: Whole, x: list[Vector]) -> tuple[Array, Array]:
+        """For each root x[r] the largest column of its adjugate, [r, i], and its squared norm."""
+        n, tile, size = self.n, self.tile, len(x)
+        column, best = tile.local(DOUBLE, size, n), tile.local(DOUBLE, size, n)
+        most, squares, entry = (tile.local(DOUBLE, size) for _ in range(3))
+        with tile.steps(0, n) as j:
+            with tile.steps(0, n) as i:
+                for r in range(size):
+                    entry[r] = self.M[block, 0, i * n + j]
+                with tile.builder.if_then(tile.builder.icmp_signed("==", i.value, j.value)):
+                    for r in range(size):
+                        entry[r] = entry[r] + x[r]
+                with tile.steps(1, n - 1) as k:
+                    m = self.M[block, k, i * n + j]
+                    for r in range(size):
+                        entry[r] = entry[r] * x[r] + m
+                for r in range(size):
+                    column[r, i] = entry[r]
+            total = tile.local(DOUBLE, size)
+            for r in range(size):
+                total[r] = tile.number(DOUBLE, ZERO)
+            with tile.steps(0, n) as i:
+                for r in range(size):
+                    total[r] = total[r] + column[r, i] * column[r, i]
+            for r in range(size):
+                squares[r] = total[r]
+            with tile.steps(0, size) as r:
+                is_first = tile.repeated(tile.builder.icmp_signed("==", j.value, INT(0)))
+                taken = (squares[r] > most[r]) | is_first
+                most[r] = taken.choose(squares[r], most[r])
+                with tile.steps(0, n) as i:
+                    best[r, i] = taken.choose(column[r, i], best[r, i])
+        return best, most
+
+    def finish(self, outputs: dict[str, ir.Value], fused: ir.Value, flagged: ir.Value) -> None:
+        """Newton-Schulz, Rayleigh quotients, test, order, signs; everything written to the packet's rows."""
+        tile, builder = self.tile, self.tile.builder
+        with tile.blocks(WIDE):
+            self.orthogonalise()
+            with builder.if_then(builder.not_(fused)):
+                self.judge(outputs, flagged)
+                self.sign_columns()
+            self.order(Whole(builder, builder.select(fused, INT(0), INT(self.n))))
+            tile.write_from(self.friction, outputs["friction"])
+            tile.write_from(self.settle, outputs["settle"])
+            with builder.if_then(builder.not_(fused)):
+                tile.write_from(self.values, outputs["values"])
+                tile.write_from(self.V, outputs["vectors"])
+                tile.write_from(self.coefficients, outputs["coefficients"])
+
+    def orthogonalise(self) -> None:
+        """V = U after two Newton-Schulz steps, each from Y alone as in reference.py; Rayleigh quotients."""
+        n, tile, A, U, V, X, Y, Z = self.n, self.tile, self.A, self.U, self.V, self.X, self.Y, self.Z
+
+        def put_first(e: Index, x: Vector) -> None:
+            Y[e], X[e] = x, 0.0 - x
+
+        def three_minus_first(e: Index) -> None:
+            X[e] = 3.0 - Y[e]
+
+        self.gram(FLOAT, U, put_first)
+        self.diagonal(three_minus_first)
+
+        def put_second(e: Index, x: Vector) -> None:
+            V[e] = x * 0.5
+            Z[e] = 0.0 - x * 0.5
+
+        def three_minus_second(e: Index) -> None:
+            Z[e] = 3.0 - V[e]
+
+        self.product(FLOAT, lambda i, k: X[i * n + k], lambda k, j: Y[k * n + j], put_second)
+        self.diagonal(three_minus_second)
+        self.product(
+            FLOAT,
+            lambda i, k: 0.5 * X[i * n + k],
+            lambda k, j: Z[k * n + j],
+            lambda e, x: Y.__setitem__(e, x * 0.5),
+        )
+        self.product(FLOAT, lambda i, k: U[i * n + k], lambda k, j: Y[k * n + j], V.__setitem__)
+        self.product(FLOAT, lambda i, k: A[i * n + k], lambda k, j: V[k * n + j], X.__setitem__)
+        total = tile.local(FLOAT, 1)
+        with tile.steps(0, n) as j:
+            total[0] = tile.number(FLOAT, ZERO)
+            with tile.steps(0, n) as i:
+                total[0] = total[0] + V[i * n + j] * X[i * n + j]
+            self.values[j] = total[0]
+
+    def judge(self, outputs: dict[str, ir.Value], flagged: ir.Value) -> None:
+        """The residual test: ||V^T V - I||_F and ||A/s - V (L/s) V^T||_F; the test's bits to status."""
+        n, tile, V, X, Y, Z = self.n, self.tile, self.V, self.X, self.Y, self.Z
+
+        def less_one(e: Index) -> None:
+            Y[e] = Y[e] - 1.0
+
+        self.gram(FLOAT, V, Y.__setitem__)
+        self.diagonal(less_one)
+        inverse = 1.0 / self.s[0]
+        with tile.steps(0, n) as j:
+            L = self.values[j] * inverse
+            with tile.steps(0, n) as i:
+                X[i * n + j] = V[i * n + j] * L
+        self.product(
+            FLOAT,
+            lambda i, k: X[i * n + k],
+            lambda k, j: V[j * n + k],
+            lambda e, x: Z.__setitem__(e, self.As[e] - x),
+        )
+        excess, misfit = tile.local(FLOAT, 1), tile.local(FLOAT, 1)
+        excess[0] = misfit[0] = tile.number(FLOAT, ZERO)
+        with tile.steps(0, n * n) as e:
+            excess[0] = excess[0] + Y[e] * Y[e]
+            misfit[0] = misfit[0] + Z[e] * Z[e]
+        verdict(tile, excess[0].sqrt(), misfit[0].sqrt(), self.s[0], self.asymmetry[0], outputs, flagged)
+
+    def sign_columns(self) -> None:
+        """Each column's entry of largest magnitude, the first on a tie, becomes positive."""
+        n, tile, V, decisive = self.n, self.tile, self.V, self.tile.local(FLOAT, 1)
+        with tile.steps(0, n) as j:
+            decisive[0] = V[j]
+            with tile.steps(1, n) as i:
+                x = V[i * n + j]
+                decisive[0] = (abs(x) > abs(decisive[0])).choose(x, decisive[0])
+            sign = (decisive[0] < 0.0).choose(-1.0, decisive[0].like(1.0))
+            with tile.steps(0, n) as i:
+                V[i * n + j] = V[i * n + j] * sign
+
+    def order(self, rows: Whole) -> None:
+        """values ascending, all that belongs to them likewise, of V `rows` rows; ties keep their order.
+
+        NaN counts as infinity.
+        """
+        n, tile, builder, keys = self.n, self.tile, self.tile.builder, self.keys
+        with tile.steps(0, n) as i:
+            keys[i] = self.values[i].is_number().choose(self.values[i], math.inf)
+        with tile.steps(1, n) as passed, tile.steps(0, n - passed) as i:
+            swap = keys[i + 1] < keys[i]
+            some = builder.bitcast(swap.value, ir.IntType(tile.width))
+            with builder.if_then(builder.icmp_unsigned("!=", some, ir.IntType(tile.width)(0))):
+
+                def exchange(array: Array, e: Index, swap: Vector = swap) -> None:
+                    x, y = array[e], array[e + 1]
+                    array[e], array[e + 1] = swap.choose(y, x), swap.choose(x, y)
+
+                for array in (keys, self.values, self.friction, self.settle):
+                    exchange(array, i)
+                with tile.steps(0, rows) as r:
+                    exchange(self.V, r * n + i)

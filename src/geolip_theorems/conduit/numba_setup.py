@@ -15,31 +15,25 @@ from .reference import LARGEST_FLOAT32_SEARCH, START_SPREAD
 # nogil: Python threads run ranges of tiles side by side, so no threading layer is needed.
 OPTIONS = {"error_model": "numpy", "nogil": True, "boundscheck": False, "fastmath": False}
 
-# Matrices in a tile of the looped code: a few vectors side by side hide the latency of divisions, and the
-# Faddeev-LeVerrier matrices, which grow as n^3, stay in cache.
+# Matrices in a tile of the repair, and of the pass for the larger sizes: two float64 vectors of 64 bytes, and
+# the Faddeev-LeVerrier matrices, which grow as n^3, stay in the second cache.
 LANES = 16
 STEPS = 5
 FAILED, SUSPECT = 1, 2
 
 D0, D1 = 0.0, 1.0
-F0, F1, F2, F3 = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
+F0, F1 = np.float32(0), np.float32(1)
 HALF = np.float32(0.5)
-STEPS_F = np.float32(STEPS)
-DELTA = np.float32(1e-8)
-SETTLED = np.float32(1e-6)
-SMALLEST_SCALE = np.float32(1e-12)
-LARGE, SHRINK = np.float32(2.0**60), np.float32(2.0**-70)
 TEST_LIMIT = np.float32(8e-6)
 # Asymmetry above 0.9 of what is accepted is judged by checks.py, in float64.
 SUSPECT_ASYMMETRY = np.float32(0.9e-10)
 
 
 @functools.cache
-def search_constants(n: int) -> np.ndarray:
-    """The root search's constants, in its precision: 0, 1, 2, 1e-30, 1e-20, start offsets, degrees 0..n."""
+def start_offsets(n: int) -> np.ndarray:
+    """What is added to the sorted diagonal where the root search starts, (n,), in the search's precision."""
     dtype = torch.float32 if n <= LARGEST_FLOAT32_SEARCH else torch.float64
-    spread = torch.linspace(-START_SPREAD, START_SPREAD, n, dtype=dtype).numpy()
-    return np.concatenate([[0.0, 1.0, 2.0, 1e-30, 1e-20], spread, np.arange(n + 1)]).astype(spread.dtype)
+    return torch.linspace(-START_SPREAD, START_SPREAD, n, dtype=dtype).numpy()
 
 
 CACHE_DIRECTORY = cache_directory("numba_*.py")

@@ -10,31 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numba
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+from numba.core import cgutils
 
 from .numba_lanes import BYTE, DOUBLE, FLOAT, INT, Tile, Vector, total
-from .numba_setup import FAILED, OPTIONS, STEPS, SUSPECT, SUSPECT_ASYMMETRY, TEST_LIMIT
+from .numba_setup import FAILED, STEPS, SUSPECT, SUSPECT_ASYMMETRY, TEST_LIMIT
 from .reference import FRICTION_DELTA, POLISH_STEPS, SETTLE_THRESHOLD, SMALLEST_SCALE
 
-LARGEST_STRAIGHT = 6
 # Lanes in a register of 64 bytes. Narrower registers take several for one such vector.
 NARROW, WIDE = 8, 16
 
-# Matrices in a tile, up to LARGEST_LONG and above: enough vectors side by side to hide the latency of
-# divisions and roots, few enough for the tile's scratch to stay in the nearest caches.
-LONG, SHORT, LARGEST_LONG = 64, 32, 4
-
 Matrix = dict[tuple[int, int], Vector]
-
-
-@numba.njit(**OPTIONS)
-def lanes_of(n):
-    """Matrices in a tile of size n."""
-    return LONG if n <= LARGEST_LONG else SHORT
 
 
 class Path:
@@ -86,13 +72,11 @@ class Path:
             for x in entries:
                 most = (abs(x) > most).choose(abs(x), most)
             large = most > 2.0**60
-            shrink, grow = large.choose(2.0**-70, most.like(1.0)), large.choose(2.0**70, most.like(1.0))
+            shrink = large.choose(2.0**-70, most.like(1.0))
             squares = [(x * shrink) * (x * shrink) for x in entries]
             whole = 8 * (n * n // 8)
             square = total([total(squares[p:whole:8]) for p in range(8) if whole] + squares[whole:])
-            norm = square.sqrt() * grow / math.sqrt(n)
-            s = (norm < SMALLEST_SCALE).choose(SMALLEST_SCALE, norm)
-            self.s[0] = s
+            s = self.s[0] = scale_of(square, large, n)
             As = {entry: x / s for entry, x in zip(self.tile.entries(), entries, strict=True)}
             for entry, x in As.items():
                 self.As[entry] = x
@@ -119,7 +103,7 @@ class Path:
         self.c[j] = c
         self.coefficients[j] = self.search[j] = c.float()
 
-    def start(self, K: ir.Value) -> None:
+    def start(self, offsets: ir.Value) -> None:
         """z = the sorted diagonal plus its offsets."""
         n = self.n
         with self.tile.blocks(WIDE):
@@ -129,7 +113,7 @@ class Path:
                     swap = z[i + 1] < z[i]
                     z[i], z[i + 1] = swap.choose(z[i + 1], z[i]), swap.choose(z[i], z[i + 1])
             for i in range(n):
-                offset = self.tile.builder.load(self.tile.builder.gep(K, [INT(5 + i)]))
+                offset = self.tile.builder.load(self.tile.builder.gep(offsets, [INT(i)]))
                 self.z[i] = z[i] + self.tile.repeated(offset)
                 self.friction[i] = self.tile.number(FLOAT, 0.0)
                 self.settle[i] = self.tile.number(FLOAT, float(STEPS))
@@ -151,21 +135,7 @@ class Path:
         settled = self.settle[root]
         first = (abs(p) < SETTLE_THRESHOLD) & (settled >= float(STEPS))
         self.settle[root] = first.choose(self.tile.repeated(step), settled)
-        ok = abs(p) > 1e-30
-        divisor = ok.choose(p, 1.0)
-        G = ok.choose(dp / divisor, 0.0)
-        square = G * G
-        if degree > 1:
-            H = square - ok.choose(2.0 * half_d2 / divisor, 0.0)
-            inner = (degree - 1.0) * (float(degree) * H - square)
-            inner = (inner < 0.0).choose(0.0, inner).sqrt()
-        else:
-            inner = 0.0 * (square - square)  # 0, or NaN where the square has no float32
-        plus, minus = G + inner, G - inner
-        denominator = (abs(plus) >= abs(minus)).choose(plus, minus)
-        ok = abs(denominator) > 1e-20
-        move = float(degree) * (1.0 / ok.choose(denominator, 1.0))
-        self.z[root] = x - ok.choose(move, 0.0)
+        self.z[root] = laguerre_move(x, p, dp, half_d2, float(degree))
 
     @staticmethod
     def horner(x: Vector, c: list[Vector]) -> tuple[Vector, Vector, Vector]:
@@ -271,7 +241,7 @@ class Path:
 
     def judge(self, V: Matrix, values: list[Vector], outputs: dict[str, ir.Value], flagged: ir.Value) -> None:
         """The residual test: ||V^T V - I||_F and ||A/s - V (L/s) V^T||_F; the test's bits to status."""
-        n, tile, builder = self.n, self.tile, self.tile.builder
+        n, tile = self.n, self.tile
         Y, s = self.gram(V), self.s[0]
         excess = [Y[i, j] - 1.0 * (i == j) for i, j in tile.entries()]
         orthogonality = total(x * x for x in excess).sqrt()
@@ -280,21 +250,57 @@ class Path:
         W = self.matrix(lambda i, j: V[i, j] * L[j])
         misfit = [self.As[i, j] - total(W[i, k] * V[j, k] for k in range(n)) for i, j in tile.entries()]
         reconstruction = total(x * x for x in misfit).sqrt()
-        limit = float(TEST_LIMIT)
-        scaled = s > SMALLEST_SCALE
-        good = (orthogonality <= limit) & (reconstruction <= limit) & scaled
-        symmetric = (self.asymmetry[0] <= float(SUSPECT_ASYMMETRY) * n) & scaled
-        tile.write_rows(outputs["residual"], [orthogonality])
-        byte = ir.VectorType(BYTE, tile.width)
-        failed = builder.select(
-            (~good).value, ir.Constant(byte, [FAILED] * tile.width), ir.Constant(byte, None)
-        )
-        suspect = builder.select(
-            (~symmetric).value, ir.Constant(byte, [SUSPECT] * tile.width), ir.Constant(byte, None)
-        )
-        builder.store(builder.or_(failed, suspect), tile.place(outputs["status"], 1, 0, BYTE), align=1)
-        bad = builder.bitcast((~(good & symmetric)).value, ir.IntType(tile.width))
-        builder.store(builder.or_(builder.load(flagged), builder.zext(bad, INT)), flagged)
+        verdict(tile, orthogonality, reconstruction, s, self.asymmetry[0], outputs, flagged)
+
+
+def scale_of(square: Vector, large: Vector, n: int) -> Vector:
+    """s from the sum of squares of the entries, which went in divided by 2^70 where `large` holds."""
+    norm = square.sqrt() * large.choose(2.0**70, square.like(1.0)) / math.sqrt(n)
+    return (norm < SMALLEST_SCALE).choose(SMALLEST_SCALE, norm)
+
+
+def laguerre_move(x: Vector, p: Vector, dp: Vector, half_d2: Vector | None, degree: Vector | float) -> Vector:
+    """The next iterate from x; without p''/2 for the last root."""
+    ok = abs(p) > 1e-30
+    divisor = ok.choose(p, 1.0)
+    G = ok.choose(dp / divisor, 0.0)
+    square = G * G
+    if half_d2:
+        H = square - ok.choose(2.0 * half_d2 / divisor, 0.0)
+        inner = (degree - 1.0) * (degree * H - square)
+        inner = (inner < 0.0).choose(0.0, inner).sqrt()
+    else:
+        inner = 0.0 * (square - square)  # 0, or NaN where the square has no float32
+    plus, minus = G + inner, G - inner
+    denominator = (abs(plus) >= abs(minus)).choose(plus, minus)
+    ok = abs(denominator) > 1e-20
+    move = degree * (1.0 / ok.choose(denominator, 1.0))
+    return x - ok.choose(move, 0.0)
+
+
+def verdict(
+    tile: Tile,
+    orthogonality: Vector,
+    reconstruction: Vector,
+    s: Vector,
+    asymmetry: Vector,
+    outputs: dict[str, ir.Value],
+    flagged: ir.Value,
+) -> None:
+    """Write a block's residual and status, and note in `flagged` whether any status is not 0."""
+    builder, limit = tile.builder, float(TEST_LIMIT)
+    scaled = s > SMALLEST_SCALE
+    good = (orthogonality <= limit) & (reconstruction <= limit) & scaled
+    symmetric = (asymmetry <= float(SUSPECT_ASYMMETRY) * tile.n) & scaled
+    tile.write_rows(outputs["residual"], [orthogonality])
+    byte = ir.VectorType(BYTE, tile.width)
+    failed = builder.select((~good).value, ir.Constant(byte, [FAILED] * tile.width), ir.Constant(byte, None))
+    suspect = builder.select(
+        (~symmetric).value, ir.Constant(byte, [SUSPECT] * tile.width), ir.Constant(byte, None)
+    )
+    builder.store(builder.or_(failed, suspect), tile.place(outputs["status"], 1, 0, BYTE), align=1)
+    bad = builder.bitcast((~(good & symmetric)).value, ir.IntType(tile.width))
+    builder.store(builder.or_(builder.load(flagged), builder.zext(bad, INT)), flagged)
 
 
 def sign(column: list[Vector]) -> Vector:
@@ -315,43 +321,3 @@ def ordered(values: list[Vector], rows: list[list[Vector]]) -> tuple[list[Vector
             for row in rows:
                 row[i], row[i + 1] = swap.choose(row[i + 1], row[i]), swap.choose(row[i], row[i + 1])
     return rows[1], rows[2:]
-
-
-NAMES = ("values", "vectors", "coefficients", "friction", "settle", "residual", "status")
-
-
-@intrinsic
-def solve_tile(
-    typing, dims, K, fused, A, S, values, vectors, coefficients, friction, settle, residual, status, row
-):
-    """Solve the matrices row .. row + lanes - 1 of A into the packet's arrays; not 0 if any is flagged.
-
-    Arguments as for numba_solver.straight_tiles; all rows of the tile must be there.
-    """
-    n = dims.count
-    arrays = (values, vectors, coefficients, friction, settle, residual, status)
-
-    def emit(context, builder, signature, arguments):
-        def data(index):
-            return make_array(signature.args[index])(context, builder, arguments[index]).data
-
-        tile = Tile(builder, n, int(lanes_of.py_func(n)), arguments[-1])
-        with builder.goto_entry_block():
-            flagged = builder.alloca(INT)
-        builder.store(INT(0), flagged)
-        path, truth = Path(tile), builder.trunc(arguments[2], ir.IntType(1))
-        with builder.if_else(truth) as (from_svd, from_matrix):
-            with from_svd:
-                path.load_gram(data(3), data(4))
-            with from_matrix:
-                path.load(data(3))
-        path.scale()
-        path.faddeev_leverrier()
-        path.start(data(1))
-        path.find_roots()
-        path.polish()
-        path.adjugate_vectors()
-        path.finish({name: data(5 + i) for i, name in enumerate(NAMES)}, truth, flagged)
-        return builder.load(flagged)
-
-    return types.int64(dims, K, fused, A, S, *arrays, row), emit
