@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from geolip_theorems.measures import resampling
 from geolip_theorems.measures.decisions import decide
 from geolip_theorems.measures.resampling import (
     degrees_of_freedom,
@@ -41,6 +42,33 @@ def test_bootstrap_interval_is_scipys():
     width = np.ptp(expected.confidence_interval)
     assert given_["ci95"] == pytest.approx(list(expected.confidence_interval), abs=0.05 * width)
     assert mean_figure(SKEWED, seed=7) == given_
+
+
+@pytest.mark.parametrize(
+    ("sizes", "method"),
+    [
+        (np.ones(29), "Student t"),
+        (np.ones(30), "BCa"),
+        (np.full(29, 7), "Student t"),
+        (np.full(30, 7), "BCa"),
+        (np.r_[np.full(29, 4), 5], "Student t"),  # thirty groups count as a little less
+        (np.r_[np.full(39, 1), 20], "Student t"),  # forty count as eight
+        (np.r_[np.full(60, 2), 4], "BCa"),
+        (np.ones(4000), "BCa"),
+        (np.ones(4001), "Student t"),
+    ],
+)
+def test_thirty_groups_or_what_counts_as_thirty_are_enough_for_the_bootstrap(sizes, method, monkeypatch):
+    """Kish's number: (sum n)^2 / sum n^2."""
+    monkeypatch.setattr(resampling, "N_RESAMPLES", 99)
+    sizes = sizes.astype(int)
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    found = mean_figure(np.random.default_rng(0).random(len(groups)), groups)
+    assert found["method"].startswith(method)
+    kish = sizes.sum() ** 2 / np.square(sizes).sum()
+    assert (kish >= 30 and len(sizes) <= 4000) == (method == "BCa")
+    if sizes.max() == 1:
+        assert mean_figure(np.random.default_rng(0).random(len(sizes)))["ci95"] == found["ci95"]
 
 
 def test_groups_of_one_image_change_nothing():
