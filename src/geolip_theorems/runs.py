@@ -10,7 +10,7 @@ from . import companion
 from .analysis import look_up
 from .comparison import RANK, Comparison, Side, compare, refused
 from .conditions import conditions
-from .errors import InputError
+from .errors import InputError, nearest
 from .metrics import METRICS
 from .record import read_results
 
@@ -84,10 +84,10 @@ def counterpart(sides: Sequence[Side], subject: Mapping[str, Any], run: str) -> 
     fits = [s for s in sides if s.subject["dataset"]["sha256"] == data["sha256"]]
     fits = fits or [s for s in sides if s.subject["dataset"]["name"] == data["name"]]
     if not fits:
-        known = ", ".join(sorted({side.subject["dataset"]["name"] for side in sides}))
+        known = sorted({side.subject["dataset"]["name"] for side in sides})
         raise InputError(
             f"{run} has nothing on the images {data['name']!r} of {subject['id']}; "
-            f"its images are {known}; run both on the same --dataset"
+            f"run both on the same --dataset; {nearest(data['name'], known)}"
         )
     name = subject["model"]["name"]
     same = [side for side in fits if side.subject["model"]["name"] == name]

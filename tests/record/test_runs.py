@@ -79,8 +79,20 @@ def test_which_subject_answers_which(sides):
     assert counterpart([other, a], changed.subject, "old") is other, "to be refused by name, not overlooked"
     with pytest.raises(InputError, match=r"2 models on 'scenes' \(a, b\) and not one named 'c'"):
         counterpart([a, b], with_names(golden, "c").subject, "old")
-    with pytest.raises(InputError, match="nothing on the images 'photos'"):
-        counterpart([a], with_names(golden, "a", "photos", "d" * 64).subject, "old")
+
+
+def test_a_subject_without_a_counterpart_names_the_nearest_images(sides):
+    golden = sides["golden"]
+    old = [with_names(golden, "a"), with_names(golden, "b", "digits", "b" * 64)]
+    for name, hint in (
+        ("photos", "known: digits, scenes"),
+        ("scene", "did you mean 'scenes'?"),
+        ("my-digits", "did you mean 'digits'?"),
+    ):
+        with pytest.raises(InputError) as caught:
+            counterpart(old, with_names(golden, "a", name, "d" * 64).subject, "old/results.json")
+        start = f"old/results.json has nothing on the images {name!r} of {golden.subject['id']}; run both on"
+        assert str(caught.value) == f"{start} the same --dataset; {hint}"
 
 
 def test_three_runs_share_one_family(sides, old, new, tmp_path):

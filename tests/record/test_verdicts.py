@@ -62,6 +62,14 @@ def test_what_was_not_measured_says_why():
     assert "separable" in verdict(value=None, ci95=None, method="the decoder is not separable").reason
 
 
+def test_a_figure_without_an_interval_gives_its_method_as_the_reason():
+    few = "no interval from 5 groups of images, fewer than 6"
+    found = verdict(ci95=None, method=few)
+    assert (found.verdict, found.reason, found.value, found.n_to_decide) == ("inconclusive", few, 0.3, None)
+    assert "undefined" in verdict(ci95=None, method="").reason
+    assert verdict(method=few).reason != few, "an interval is its own reason"
+
+
 def test_every_question_has_a_claim_and_every_claim_a_name():
     assert {claim.question for claim in CLAIMS} == {f"q{number}" for number in range(1, 7)}
     assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
