@@ -103,4 +103,3 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 NAMES = tuple(metric.path for metric in METRICS)
-BY_PATH = {metric.path: metric for metric in METRICS}

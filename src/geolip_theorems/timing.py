@@ -19,7 +19,6 @@ from scipy import stats
 LEVEL = 0.99  # of every interval: a run holds dozens of comparisons
 RESAMPLES = 4000
 LEAST_ROUNDS = 7  # of each side; with fewer, one side may lie above the other by chance
-FIELDS = ("min", "max", "mean", "median", "stddev", "iqr")  # of pytest-benchmark
 MACHINE_FIELDS = {  # in pytest-benchmark's machine_info: what a time depends on, versions of the model apart
     "system": "operating system",
     "machine": "architecture",
@@ -177,7 +176,7 @@ def _iqr(values: np.ndarray) -> np.ndarray:
     return high - low
 
 
-STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
+STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {  # by pytest-benchmark's names
     "min": lambda values: np.min(values, axis=-1),
     "max": lambda values: np.max(values, axis=-1),
     "mean": lambda values: np.mean(values, axis=-1),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from geolip_theorems.timing import (
-    FIELDS,
     LEVEL,
+    STATISTICS,
     Limit,
     duration,
     machine_differences,
@@ -37,7 +37,7 @@ def test_too_few_rounds_decide_nothing():
     assert saved_change([1, 1, 1], [9, 9, 9]).verdict(TEN) == "open"
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", STATISTICS)
 def test_a_doubled_time_is_found(field):
     rng = np.random.default_rng(1)
     old = rounds(rng, 40)

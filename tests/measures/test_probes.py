@@ -29,7 +29,6 @@ from geolip_theorems.measures.probes import (
     inflation,
     influence_of,
     lift_figures,
-    out_of_fold,
     out_of_fold_hits,
     probe_accuracies,
 )
@@ -279,16 +278,15 @@ def test_single_images_come_from_the_same_computation(monkeypatch):
     subject = signal_maps(60)
     probes, _ = probe_accuracies(subject, subject.labels, seed=3)
     monkeypatch.setattr(probes_module, "cross_validated", None)  # would raise: nothing is computed again
-    found = out_of_fold(subject, subject.labels, None, 3)
+    found = out_of_fold_hits(subject, subject.labels, None, 3)
     assert {name for name, p in probes.items() if isinstance(p, dict) and "value" in p} == set(found)
-    for name, accuracy in found.items():
-        assert accuracy.shape == (60,)
-        assert accuracy.mean() == pytest.approx(probes[name]["value"])
-    assert out_of_fold_hits(subject, subject.labels, None, 3)["release"].shape == (2, 60)
+    for name, hits in found.items():
+        assert hits.shape == (2, 60)
+        assert hits.mean() == pytest.approx(probes[name]["value"])
     subject.error = subject.error + 1  # other maps are not taken for these
     with pytest.raises(TypeError):
-        out_of_fold(subject, subject.labels, None, 3)
-    assert out_of_fold(subject, np.arange(60) % 30) == {}
+        out_of_fold_hits(subject, subject.labels, None, 3)
+    assert out_of_fold_hits(subject, np.arange(60) % 30) == {}
 
 
 def test_too_few_images_are_said_not_measured():

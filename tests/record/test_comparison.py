@@ -12,9 +12,9 @@ from geolip_theorems.claims import CLAIMS
 from geolip_theorems.comparison import REGRESSIONS, Side, compare, size
 from geolip_theorems.conditions import differing
 from geolip_theorems.errors import InputError
-from geolip_theorems.metrics import BY_PATH, METRICS
+from geolip_theorems.metrics import METRICS
 
-DIRECTED = [metric for metric in METRICS if metric.better]
+BY_PATH = {metric.path: metric for metric in METRICS}
 
 
 def outcomes(comparison):

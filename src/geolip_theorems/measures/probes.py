@@ -198,19 +198,6 @@ def out_of_fold_hits(
     return {name: part.hits for name, part in found.items()}
 
 
-def out_of_fold(
-    maps: Any,
-    labels: np.ndarray,
-    groups: np.ndarray | None = None,
-    seed: int = 0,
-    probe: str = "ridge",
-    device: str = "cpu",
-) -> dict[str, np.ndarray]:
-    """(N,) float64 a probe, :func:`out_of_fold_hits` averaged over repeats: each image's accuracy."""
-    found = out_of_fold_hits(maps, labels, groups, seed, probe, device)
-    return {name: hits.mean(0) for name, hits in found.items()}
-
-
 def _digest(maps: Any, labels: np.ndarray, groups: np.ndarray | None, options: Mapping[str, Any]) -> str:
     read = [
         getattr(maps, name, None) for name in ("error", "S", "friction", "settle", "input_mean", "input_var")

@@ -187,12 +187,6 @@ def legend(axes: Axes, **options: Any) -> None:
     )
 
 
-def claim_line(axes: Axes, threshold: float, text: str) -> None:
-    """A vertical line at a threshold, named above the axes."""
-    axes.axvline(threshold, color=WARM, lw=1.2, ls=(0, (4, 2)))
-    _above(axes, threshold, text)
-
-
 def _above(axes: Axes, x: float, text: str) -> None:
     """A word above the axes at a value."""
     axes.annotate(
