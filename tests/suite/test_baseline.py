@@ -182,13 +182,47 @@ def test_the_companion_is_beside_the_record_and_stale_ones_go(run_suite):
     assert [path.name for path in Path(folder).glob("*.npz")] == ["random-svae_d4-scenes.maps.npz"]
 
 
-def test_a_report_that_cannot_be_made_loses_no_results(run_suite, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError("no fonts\nat all"), KeyboardInterrupt()])
+def test_a_report_that_cannot_be_made_loses_no_results(run_suite, monkeypatch, error):
     import fixtures.results
 
     def broken(*_):
-        raise RuntimeError("no fonts\nat all")
+        raise error
 
     monkeypatch.setattr(fixtures.results, "write_report", broken)
     run = run_suite(*MODEL, *SMALL, "-k", "q1", report=True)
     assert run.verdicts()["spatial_cv"]["verdict"]
-    assert "WARNING: no report was made (no fonts at all)" in run.text
+    assert run.result.ret == pytest.ExitCode.OK
+    assert len(run.junit) == 1
+    lines = run.text.splitlines()
+    results = Path("reports/latest/results.json")
+    assert f"results: {results}" in lines
+    kind = type(error).__name__ + (": no fonts at all" if error.args else "")
+    warning = f"WARNING: no report was made ({kind}); geolip-theorems report {results} tries again"
+    assert warning in lines
+
+
+def test_tables_that_cannot_be_shown_hide_no_path(run_suite, monkeypatch):
+    import fixtures.results
+
+    def broken(*_):
+        raise KeyError("measures")
+
+    monkeypatch.setattr(fixtures.results, "render", broken)
+    run = run_suite(*MODEL, *SMALL, "-k", "q1")
+    assert run.result.ret == pytest.ExitCode.OK
+    assert "WARNING: the tables cannot be shown (KeyError: 'measures')" in run.text
+    assert "results: reports/latest/results.json" in run.text
+
+
+def test_nothing_selected_leaves_the_results_and_says_so(run_suite):
+    line = "no test was selected: nothing was measured and no results were written"
+    first = run_suite(*MODEL, *SMALL, "-k", "nothing_at_all")
+    assert first.result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert line in first.text.splitlines()
+    run = run_suite(*MODEL, *SMALL, "-k", "q1")
+    assert "no test was selected" not in run.text
+    before = run.results
+    again = run_suite(*MODEL, *SMALL, "-k", "nothing_at_all")
+    assert f"{line}; {Path('reports/latest/results.json')} is of an earlier run" in again.text.splitlines()
+    assert again.results == before

@@ -10,7 +10,7 @@ from geolip_theorems.stable import VOLATILE, differences, stable, stable_text
 
 from .conftest import GOLDEN, ROOT, THEOREM
 
-SIZES = ("--max-images", "40", "--ablation-images", "10", "--controls", "1", "--offline", "--no-cache")
+SIZES = "--max-images 270 --image-size 32 --ablation-images 10 --controls 1 --offline --no-cache".split()
 
 
 def run(folder, *words, hash_seed: int, threads: int) -> dict:
@@ -24,17 +24,28 @@ def run(folder, *words, hash_seed: int, threads: int) -> dict:
 
 
 def test_runs_agree_to_the_last_byte(tmp_path):
-    """Another hash seed, two processes, two threads, the tests in reverse: the same record and companion."""
+    """Another hash seed, two processes, two threads, the tests in reverse: the same record and companion.
+
+    And the same with two processes that extract: they take a shard of 256 images and one of 14.
+    """
     one = run(tmp_path / "one", THEOREM, hash_seed=1, threads=1)
-    reverse = sorted(THEOREM.glob("test_*.py"), reverse=True)
-    other = run(tmp_path / "other", *reverse, "-n", "2", hash_seed=2, threads=2)
-    assert differences(stable(one), stable(other)) == {}
-    assert stable_text(one) == stable_text(other)
     assert one["subjects"][0]["verdicts"]
-    companions = [sorted((tmp_path / name).glob("*.npz")) for name in ("one", "other")]
-    assert [path.name for path in companions[0]] == [path.name for path in companions[1]] != []
-    for first, second in zip(*companions, strict=True):
-        assert first.read_bytes() == second.read_bytes()
+    reverse = sorted(THEOREM.glob("test_*.py"), reverse=True)
+    others = {
+        "xdist": run(tmp_path / "xdist", *reverse, "-n", "2", hash_seed=2, threads=2),
+        "workers": run(tmp_path / "workers", THEOREM, "--workers", "2", hash_seed=3, threads=2),
+    }
+    companions = files(tmp_path / "one")
+    assert companions
+    for name, other in others.items():
+        assert differences(stable(one), stable(other)) == {}, name
+        assert stable_text(one) == stable_text(other), name
+        assert files(tmp_path / name) == companions, name
+
+
+def files(folder) -> dict[str, bytes]:
+    """The companions that a run left."""
+    return {path.name: path.read_bytes() for path in folder.glob("*.npz")}
 
 
 RECORD = {

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from filelock import FileLock
 
 from .conftest import GOLDEN, ROOT, SMALL, THEOREM
 
@@ -57,3 +58,27 @@ def test_a_pipe_gets_plain_tables(tmp_path):
     ):
         assert part in text
     assert sum(line.startswith("q") for line in text.splitlines()) == 7
+
+
+def test_news_of_xdists_workers_reaches_standard_error_once(tmp_path, run_suite):
+    """Two workers wait for a lock that this process holds; one extracts a damaged shard again."""
+    cache = tmp_path / "cache"
+    run_suite("--model", GOLDEN, "--dataset", "scenes", *SMALL, "-k", "q1", cache=cache)
+    (error,) = cache.glob("*/*/error.npy")
+    error.write_bytes(error.read_bytes()[:-4] + b"\x00\x00\x80\x3f")
+    words = [word for word in command(tmp_path / "r") if word != "--no-cache"]
+    words += ["-n", "2", "-k", "q1 or q6", "--cache-dir", str(cache)]
+    waits, redone = "another process is computing the same; waiting for it", "shard 1 of 1 is damaged"
+    with FileLock(f"{error.parent}.lock"):
+        # To a file: a pipe that is not emptied would hold the run up.
+        with (tmp_path / "out").open("w") as out:
+            process = subprocess.Popen(words, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True)
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if waits in line:
+                break
+    text = "".join(lines) + process.stderr.read()
+    assert process.wait(120) == pytest.ExitCode.OK, text + (tmp_path / "out").read_text()
+    assert text.count(waits) == 1
+    assert text.count(redone) == 1
