@@ -10,7 +10,8 @@ from geolip_theorems.stable import VOLATILE, differences, stable, stable_text
 
 from .conftest import GOLDEN, ROOT, THEOREM
 
-SIZES = "--max-images 270 --image-size 32 --ablation-images 10 --controls 1 --offline --no-cache".split()
+SIZES = ["--max-images", "270", "--image-size", "32", "--ablation-images", "10", "--controls", "1"]
+SIZES += ["--offline", "--no-cache"]
 
 
 def run(folder, *words, hash_seed: int, threads: int) -> dict:
