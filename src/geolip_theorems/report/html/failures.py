@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -92,24 +93,24 @@ def correlations(shown: Shown) -> Any:
         rows.append(Dot("share of the true boundary", truth["value"], truth["ci95"]))
     made: list[Any] = []
     if rows:
-        claim = [v["threshold"] for v in shown.record["verdicts"] if v["claim"] == "gradient"]
+        threshold = shown.threshold("gradient")
         alt = "Rank correlation of the error with: " + "; ".join(f"{r.name} {r.value:.3g}" for r in rows)
         drawn = dot_plot(
             rows,
             key=shown.key("q6-correlations"),
             alt=alt,
             unit="Spearman correlation over an image's patches",
-            line=claim[0] if claim else 0.0,
-            line_text="threshold" if claim else "0",
+            line=threshold or 0.0,
+            line_text="0" if threshold is None else "threshold",
         )
         first = next(iter(known.values()), truth)
         caption = f"n = {first['n']:,} images; mean over images, 95 % intervals by {first['method']}."
         made.append(Figure("What the error goes with", drawn, alt, caption))
-    regions = found.get("regions") or {}
+    regions, _ = _contrasts(found)
     contrasts = [
         Dot(name.replace("-", " − "), f["value"], f["ci95"])
         for name, f in regions.items()
-        if name != "per_class" and f and f.get("value") is not None
+        if f.get("value") is not None
     ]
     if contrasts:
         alt = "Contrasts of regions: " + "; ".join(f"{r.name} {100 * r.value:+.0f} %" for r in contrasts)
@@ -122,10 +123,17 @@ def correlations(shown: Shown) -> Any:
             line_text="no difference",
             scale=100,
         )
-        first = next(f for name, f in regions.items() if name != "per_class" and f)
+        first = next(iter(regions.values()))
         caption = f"n = {first['n']:,} images, paired; 95 % intervals by {first['method']}."
         made.append(Figure("Regions compared", drawn, alt, caption))
     return [Stack(made)] if made else []
+
+
+def _contrasts(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Contrasts of regions over all images, and by class."""
+    regions = dict(found.get("regions") or {})
+    per_class = regions.pop("per_class", None) or {}
+    return {name: figure for name, figure in regions.items() if figure}, per_class
 
 
 def error_by_gradient(shown: Shown) -> Any:
@@ -257,10 +265,10 @@ def failure_numbers(shown: Shown) -> Any:
 
     for name, text in NAMES.items():
         add("correlation: " + text, found.get(name))
-    for name, figure in (found.get("regions") or {}).items():
-        if name != "per_class":
-            add(f"region: {name}, over the image's mean", figure)
-    for name, figure in ((found.get("regions") or {}).get("per_class") or {}).items():
+    regions, per_class = _contrasts(found)
+    for name, figure in regions.items():
+        add(f"region: {name}, over the image's mean", figure)
+    for name, figure in per_class.items():
         for contrast, inner in (figure or {}).items():
             add(f"class {name}: {contrast}", inner)
     add("hot patches of the mean map", found.get("hot_patches"))

@@ -46,7 +46,7 @@ def accuracies(shown: Shown) -> Any:
     figures, chance = _figures(shown), shown.get("calibrated.probes.chance")
     script, splits = shown.get("seed_protocol.probes") or {}, shown.get("seed_accuracies") or {}
     rows = []
-    for name in [*figures, *(name for name in script if name not in figures)]:
+    for name in {**figures, **script}:
         f, spread = figures.get(name) or {}, splits.get(name) or {}
         other = spread.get("mean", (script.get(name) or {}).get("test"))
         across = (spread["min"], spread["max"]) if "min" in spread else None
@@ -225,7 +225,7 @@ def readout_numbers(shown: Shown) -> Any:
     if _measured(shown):
         return None
     rows = []
-    for name in [*figures, *(name for name in script if name not in figures)]:
+    for name in {**figures, **script}:
         f, old, spread = figures.get(name) or {}, script.get(name) or {}, splits.get(name) or {}
         row = [name, share(f.get("value")), ends(f.get("ci95"), "share"), share(old.get("train"))]
         rows.append([*row, share(old.get("test")), share(spread.get("mean")), share(spread.get("std"))])

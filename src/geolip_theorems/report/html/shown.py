@@ -47,6 +47,11 @@ class Shown:
         found = self.arrays.get(name)
         return found if found is not None and found.ndim == ndim and found.size else None
 
+    def threshold(self, claim: str) -> float | None:
+        """A claim's threshold, or None where the claim was not judged."""
+        found = [v["threshold"] for v in self.record["verdicts"] if v["claim"] == claim]
+        return float(found[0]) if found else None
+
     def key(self, name: str) -> str:
         """An id of one of this subject's drawings."""
         return f"s{self.number}-{name}"

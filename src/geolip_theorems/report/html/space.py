@@ -25,7 +25,7 @@ def cv_histogram(shown: Shown) -> Any:
     cv, raw = signed_root(squared[np.isfinite(squared)]), raw[np.isfinite(raw)]
     if not cv.size:
         return Note("The grid has one patch, so an image has no spatial CV.")
-    threshold = _threshold(shown, "spatial_cv")
+    threshold = shown.threshold("spatial_cv")
     null = (figure_.get("null") or {}).get("mean")
     drawn = [cv.min(), raw.max(), *([] if threshold is None else [threshold]), *([null] if null else [])]
     edges = np.linspace(min(drawn), max(drawn) + 1e-9, BINS + 1)
@@ -58,11 +58,6 @@ def cv_histogram(shown: Shown) -> Any:
         f"({figure_.get('method') or 'no method recorded'}); single images scatter more than that interval."
     )
     return Figure("Spatial CV of each image", picture, alt, caption)
-
-
-def _threshold(shown: Shown, claim: str) -> float | None:
-    found = [v["threshold"] for v in shown.record["verdicts"] if v["claim"] == claim]
-    return float(found[0]) if found else None
 
 
 def overall_map(shown: Shown) -> Any:
