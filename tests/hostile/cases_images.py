@@ -13,7 +13,7 @@ from PIL import Image
 
 from . import payloads
 from .cases import CASES, Case, case, not_files
-from .samples import npy, picture, pictures, zipped
+from .samples import header, npy, picture, pictures, zipped
 
 NPZ = "cannot be read as an .npz file"
 PIL = "cannot be read as an image"
@@ -28,30 +28,17 @@ def arrays(folder: Path, method: int = zipfile.ZIP_DEFLATED, **found: object) ->
     return zipped(folder / "set.npz", members, method)
 
 
-def header(shape: str, descr: str = "'|u1'", order: str = "False") -> bytes:
-    text = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
-
-
-class _Runs:
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.canary}",)
-
-
 not_files("npz", "set.npz")
 
 
 @case("npz", "runs code", "images holds Python objects, which are never loaded", runs=True)
 def objects_as_images(folder: Path, canary: Path) -> Path:
-    return arrays(folder, images=npy(np.array([_Runs(canary)], object), True))
+    return arrays(folder, images=npy(np.array([payloads.Runs(canary)], object), True))
 
 
 @case("npz", "runs code", "labels holds Python objects, which are never loaded", runs=True)
 def objects_as_labels(folder: Path, canary: Path) -> Path:
-    return arrays(folder, labels=npy(np.array([_Runs(canary)] * 6, object), True))
+    return arrays(folder, labels=npy(np.array([payloads.Runs(canary)] * 6, object), True))
 
 
 @case("npz", "zip bomb", "would take .* times its compressed size")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from . import payloads
 from .cases import CASES, Case, case, not_files
-from .samples import npy, results, zipped
+from .samples import header, npy, results, zipped
 
 # --- results.json ----------------------------------------------------------------------------------------
 
@@ -96,6 +97,7 @@ def a_sparse_terabyte(folder: Path, canary: Path) -> Path:
 # --- companions ------------------------------------------------------------------------------------------
 
 KEY = "per_image/error"
+floats = partial(header, descr="'<f4'")
 BAD = "companion .* (is damaged|is not of this suite|unpacks to|cannot be read)"
 
 not_files("companion", "m-d.maps.npz", says="companion|cannot be read|is not a file")
@@ -114,21 +116,8 @@ def companion_case(name: str, kind: str, says: str, make) -> None:
     CASES.append(Case("companion", kind, write, says))
 
 
-def header(shape: str, descr: str = "'<f4'") -> bytes:
-    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
-
-
-class _Runs:
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.canary}",)
-
-
 def objects(canary: Path) -> dict[str, bytes]:
-    return {f"{KEY}.npy": npy(np.array([_Runs(canary)], object), True)}
+    return {f"{KEY}.npy": npy(np.array([payloads.Runs(canary)], object), True)}
 
 
 for entry in (
@@ -136,12 +125,12 @@ for entry in (
     ("a member outside", "path trick", BAD, lambda _: {"../../x/y.npy": npy(np.zeros(3))}),
     ("an absolute member", "path trick", BAD, lambda _: {"/etc/passwd": npy(np.zeros(3))}),
     ("a name in control characters", "path trick", BAD, lambda _: {"a/\x1b[31m\n.npy": npy(np.zeros(3))}),
-    ("a terabyte in its header", "absurd shape", BAD, lambda _: {f"{KEY}.npy": header("(1000000000000,)")}),
-    ("negative sides", "absurd shape", BAD, lambda _: {f"{KEY}.npy": header("(-2, -1000000)")}),
-    ("a header that ends in a string", "header", BAD, lambda _: {f"{KEY}.npy": header("((((1, 2")}),
+    ("a terabyte in its header", "absurd shape", BAD, lambda _: {f"{KEY}.npy": floats("(1000000000000,)")}),
+    ("negative sides", "absurd shape", BAD, lambda _: {f"{KEY}.npy": floats("(-2, -1000000)")}),
+    ("a header that ends in a string", "header", BAD, lambda _: {f"{KEY}.npy": floats("((((1, 2")}),
     ("a structured dtype", "wrong dtype", BAD, lambda _: {f"{KEY}.npy": header("(1,)", "[('a', '<f4')]")}),
     ("a hundred megabytes of zeros", "zip bomb", BAD,
-     lambda _: {f"{KEY}.npy": header("(26214400,)") + bytes(100 << 20)}),
+     lambda _: {f"{KEY}.npy": floats("(26214400,)") + bytes(100 << 20)}),
     ("not an archive", "wrong magic", BAD, lambda _: b"\x93NUMPY\x01\x00 alone"),
     ("truncated", "truncated", BAD, lambda _: zip_bytes({f"{KEY}.npy": npy(np.zeros(3))})[:-40]),
     ("a flipped bit", "damaged", BAD, lambda _: flipped()),

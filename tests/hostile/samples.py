@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def zipped(path: Path, found: dict[str, bytes], method: int = zipfile.ZIP_STORED
         for name, data in found.items():
             archive.writestr(name, data)
     return path
+
+
+def header(shape: str, descr: str = "'|u1'", order: str = "False") -> bytes:
+    """How an .npy file begins whose header holds these texts."""
+    text = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
 
 
 def npy(array, allow_pickle: bool = False) -> bytes:
