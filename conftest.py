@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "pytester",
+    "fixtures.start",  # first: the others load torch
     "fixtures.options",
     "fixtures.subjects",
     "fixtures.analyses",

@@ -164,6 +164,14 @@ def test_an_interrupted_extraction_goes_on_from_its_last_shard(tmp_path):
     check(found.maps)
 
 
+def test_of_a_temporary_cache_nothing_is_said_to_be_kept(tmp_path):
+    said = []
+    cache = cache_in(tmp_path, say=said.append, temporary=True)
+    with pytest.raises(KeyboardInterrupt):
+        cache.maps(KEY, Numbers(stop_before=2))
+    assert said == ["interrupted; nothing is kept, as the cache is a temporary one (--no-cache)"]
+
+
 def test_interrupted_before_the_first_shard_there_is_nothing_to_read(tmp_path):
     cache = cache_in(tmp_path)
     with pytest.raises(KeyboardInterrupt):

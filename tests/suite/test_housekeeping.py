@@ -92,6 +92,37 @@ def test_a_terminated_run_cleans_up(tmp_path):
     assert "Exit: terminated" in text
 
 
+SLOW_TORCH = """
+import pathlib, time
+pathlib.Path(__file__).with_name("loading").touch()
+time.sleep(60)
+"""
+# A shell that starts its jobs in the background has them ignore Ctrl-C, and children inherit that.
+PYTEST = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("pytest", run_name="__main__")
+"""
+
+
+def test_interrupted_while_modules_load(tmp_path):
+    (tmp_path / "torch.py").write_text(SLOW_TORCH)
+    ours = {"PYTHONPATH": str(tmp_path)}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | ours
+    command = [sys.executable, "-c", PYTEST, str(THEOREM), "-p", "no:cacheprovider"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for _ in range(600):
+            if (tmp_path / "loading").exists():
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        text = process.communicate(timeout=60)[0]
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert text.strip() == "interrupted before the first test: nothing was measured or written"
+
+
 def test_a_killed_runs_folder_goes_at_the_next_start(tmp_path, monkeypatch):
     process, folder = start(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))

@@ -75,6 +75,7 @@ class MapsCache:
         fresh_after: compute again what was written before this time (seconds since the epoch).
         say: called with one line of news (waiting, redoing a damaged shard).
         shard_images: images a shard of new entries; no figure depends on it.
+        temporary: the folder goes with the run, and an interrupted extraction says so.
     """
 
     folder: Path
@@ -82,6 +83,7 @@ class MapsCache:
     fresh_after: float = 0.0
     say: Callable[[str], None] = lambda line: None
     shard_images: int = SHARD_IMAGES
+    temporary: bool = False
 
     def maps(
         self, parts: Mapping[str, Any], source: Source, about: Mapping[str, str] | None = None
@@ -146,8 +148,9 @@ class MapsCache:
                     self._write(store, shard, arrays)
                     left -= 1
         except KeyboardInterrupt:
-            kept = count - left
-            self.say(f"interrupted; {kept} of {count} shards are kept: the same command goes on from there")
+            kept = f"{count - left} of {count} shards are kept: the same command goes on from there"
+            nothing = "nothing is kept, as the cache is a temporary one (--no-cache)"
+            self.say(f"interrupted; {nothing if self.temporary else kept}")
             raise
 
     def _write(self, store: ShardStore, shard: Shard, arrays: Mapping[str, np.ndarray]) -> None:
