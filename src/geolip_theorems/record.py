@@ -1,4 +1,4 @@
-"""The results record: what ``results.json`` holds, typed and versioned."""
+"""The results record: what ``results.json`` holds, typed and versioned, see ``results.schema.json``."""
 
 from __future__ import annotations
 
@@ -157,11 +157,6 @@ def cpu_model() -> str | None:
         return None
     names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
     return next(filter(None, names), None)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) that every ``results.json`` of this version meets."""
-    return json.loads(Path(__file__).with_name("results.schema.json").read_text(encoding="utf-8"))
 
 
 def write_results(results: Results, path: Path) -> None:

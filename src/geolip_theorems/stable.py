@@ -29,11 +29,6 @@ def stable(results: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-def stable_text(results: Mapping[str, Any]) -> str:
-    """The stable part as text, for comparison byte by byte: keys in the order they were written in."""
-    return json.dumps(stable(results), indent=1, allow_nan=False) + "\n"
-
-
 def differences(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
     """Where two contents differ: path -> the two values, ``None`` for what is not there."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
