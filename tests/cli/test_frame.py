@@ -58,6 +58,7 @@ def test_every_option_says_what_it_does(name):
         ("compare a.json b.json --fail-on flop", "did you mean 'flip'?"),
         ("compare a.json", "expected two or more"),
         ("cache vrify", "unknown action 'vrify'; did you mean 'verify'?"),
+        (f"cache --cache-dir {__file__}", "is a file; give the folder"),
         ("cache --cache-limit much", "invalid number of gigabytes value: 'much'"),
         ("train --out t --families gausian", "unknown noise family 'gausian'; did you mean 'gaussian'"),
     ],

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from .output import print_json, print_table
 from .parser import add_command, add_json, gigabytes
 
@@ -48,8 +49,13 @@ def run(options: argparse.Namespace) -> int | None:
     from ..extraction.cache import DEFAULT_LIMIT_GB, MapsCache, default_folder
     from ..extraction.housekeeping import entries, prune
 
+    given = options.cache_dir
+    if given is not None and given.is_file():
+        raise InputError(
+            f"cache folder {str(given)!r} is a file; give the folder that --cache-dir named in a run"
+        )
     limit = DEFAULT_LIMIT_GB if options.cache_limit is None else options.cache_limit
-    cache = MapsCache(options.cache_dir or default_folder(), limit_gb=limit)
+    cache = MapsCache(given or default_folder(), limit_gb=limit)
     if options.action == "verify":
         return _verify(entries(cache), options.json)
     removed = prune(cache) if options.action == "prune" else None
@@ -60,7 +66,8 @@ def run(options: argparse.Namespace) -> int | None:
         return 0
     _table(found)
     total = sum(entry.bytes for entry in found)
-    print(f"{len(found)} entries, {total / 1e6:,.1f} MB in {cache.folder}")
+    absent = "" if cache.folder.exists() else ", which does not exist"
+    print(f"{len(found)} entries, {total / 1e6:,.1f} MB in {cache.folder}{absent}")
     if removed is not None:
         freed = sum(entry.bytes for entry in removed)
         print(f"removed {len(removed)} entries, {freed / 1e6:,.1f} MB")
