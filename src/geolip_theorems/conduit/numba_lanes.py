@@ -251,6 +251,22 @@ class Array:
         self.tile.builder.store(vector.value, self.pointer(index), align=self.align())
 
 
+class Mask:
+    """One condition a lane, kept in a register; at first it holds nowhere."""
+
+    def __init__(self, tile: Tile):
+        self.builder, kind = tile.builder, ir.VectorType(ir.IntType(1), tile.width)
+        with self.builder.goto_entry_block():
+            self.memory = self.builder.alloca(kind)
+        self.builder.store(ir.Constant(kind, None), self.memory)
+
+    def get(self) -> Vector:
+        return Vector(self.builder, self.builder.load(self.memory))
+
+    def set(self, condition: Vector) -> None:
+        self.builder.store(condition.value, self.memory)
+
+
 class Tile:
     """Emits the code that works on `lanes` matrices of size n, a block of `width` lanes at a time."""
 
@@ -266,6 +282,9 @@ class Tile:
     def local(self, kind: ir.Type, *shape: int) -> Array:
         """Scratch of the current block."""
         return Array(self, kind, shape, self.width, shared=False)
+
+    def mask(self) -> Mask:
+        return Mask(self)
 
     def entries(self) -> list[tuple[int, int]]:
         return [(i, j) for i in range(self.n) for j in range(self.n)]

@@ -238,17 +238,29 @@ class LoopedPath(Products):
         tile = self.tile
         with tile.blocks(NARROW) as block, self.root_groups() as (first, size):
             best, most = self.largest_columns(block, [self.roots[first + r] for r in range(size)])
-            with tile.steps(0, size) as r:
+            for r in range(size):
                 inverse = 1.0 / (most[r].sqrt() + 1e-30)
                 with tile.steps(0, self.n) as i:
                     self.U[i * self.n + first + r] = (best[r, i] * inverse).float()
 
     def largest_columns(self, block: Whole, x: list[Vector]) -> tuple[Array, Array]:
-        """For each root x[r] the largest column of its adjugate, [r, i], and its squared norm."""
+        """For each root x[r] the largest column of its adjugate, [r, i], and its squared norm.
+
+        Whether a column is the largest so far is known after its last entry; it is copied to best, where it
+        is, beside the computation of the next column.
+        """
         n, tile, size = self.n, self.tile, len(x)
         column, best = tile.local(DOUBLE, size, n), tile.local(DOUBLE, size, n)
         most, squares, entry = (tile.local(DOUBLE, size) for _ in range(3))
+        is_largest = [tile.mask() for _ in range(size)]
+
+        def keep(i: Index) -> None:
+            for r in range(size):
+                best[r, i] = is_largest[r].get().choose(column[r, i], best[r, i])
+
         with tile.steps(0, n) as j:
+            for r in range(size):
+                squares[r] = tile.number(DOUBLE, ZERO)
             with tile.steps(0, n) as i:
                 for r in range(size):
                     entry[r] = self.M[block, 0, i * n + j]
@@ -259,22 +271,17 @@ class LoopedPath(Products):
                     m = self.M[block, k, i * n + j]
                     for r in range(size):
                         entry[r] = entry[r] * x[r] + m
+                keep(i)
                 for r in range(size):
                     column[r, i] = entry[r]
-            total = tile.local(DOUBLE, size)
+                    squares[r] = squares[r] + entry[r] * entry[r]
+            is_first = tile.repeated(tile.builder.icmp_signed("==", j.value, INT(0)))
             for r in range(size):
-                total[r] = tile.number(DOUBLE, ZERO)
-            with tile.steps(0, n) as i:
-                for r in range(size):
-                    total[r] = total[r] + column[r, i] * column[r, i]
-            for r in range(size):
-                squares[r] = total[r]
-            with tile.steps(0, size) as r:
-                is_first = tile.repeated(tile.builder.icmp_signed("==", j.value, INT(0)))
-                taken = (squares[r] > most[r]) | is_first
-                most[r] = taken.choose(squares[r], most[r])
-                with tile.steps(0, n) as i:
-                    best[r, i] = taken.choose(column[r, i], best[r, i])
+                largest = (squares[r] > most[r]) | is_first
+                most[r] = largest.choose(squares[r], most[r])
+                is_largest[r].set(largest)
+        with tile.steps(0, n) as i:
+            keep(i)
         return best, most
 
     def finish(self, outputs: dict[str, ir.Value], fused: ir.Value, flagged: ir.Value) -> None:
