@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 
 import pytest
@@ -73,12 +74,15 @@ def test_news_of_xdists_workers_reaches_standard_error_once(tmp_path, run_suite)
         # To a file: a pipe that is not emptied would hold the run up.
         with (tmp_path / "out").open("w") as out:
             process = subprocess.Popen(words, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True)
+        patience = threading.Timer(100, process.kill)
+        patience.start()  # a run that says nothing would wait for ever
         lines = []
         for line in process.stderr:
             lines.append(line)
             if waits in line:
                 break
     text = "".join(lines) + process.stderr.read()
+    patience.cancel()
     assert process.wait(120) == pytest.ExitCode.OK, text + (tmp_path / "out").read_text()
     assert text.count(waits) == 1
     assert text.count(redone) == 1
