@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geolip_theorems.conduit import conduit
-from tests.conduit.matrices import COMPILED, clustered, grams, hard_matrix
+from tests.conduit.matrices import COMPILED, REPORTED, clustered, grams, hard_matrix
 
 numba = pytest.importorskip("numba")
 DATA = Path(__file__).parents[1] / "data" / "conduit.npz"
@@ -36,11 +36,20 @@ def assert_equal_to_reference(A: torch.Tensor) -> None:
     assert same(ours.eigenvectors[own], reference.eigenvectors[own])
 
 
-@pytest.mark.parametrize("n", COMPILED)
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 8, 12, 16])
 def test_bit_for_bit_on_golden_kinds(n):
     with np.load(DATA) as golden:
-        for key in (k for k in golden.files if k.startswith(f"n{n}_") and k.endswith("_A")):
+        keys = [k for k in golden.files if k.startswith(f"n{n}_") and k.endswith("_A")]
+        assert len(keys) == 11
+        for key in keys:
             assert_equal_to_reference(torch.from_numpy(golden[key]))
+
+
+@pytest.mark.parametrize("n", COMPILED)
+@pytest.mark.parametrize("kind", REPORTED)
+def test_bit_for_bit_on_every_size(n, kind):
+    """More matrices than a tile has lanes, and not a whole number of tiles."""
+    assert_equal_to_reference(REPORTED[kind](75, n))
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
