@@ -202,6 +202,21 @@ def test_a_report_that_cannot_be_made_loses_no_results(run_suite, monkeypatch, e
     assert warning in lines
 
 
+def test_a_comparison_that_cannot_be_made_loses_no_results(run_suite, monkeypatch):
+    import fixtures.results
+
+    def broken(*_):
+        raise ValueError("shapes differ")
+
+    monkeypatch.setattr(fixtures.results, "compared_models", broken)
+    run = run_suite(*MODEL, *SMALL, "-k", "q1")
+    assert run.verdicts()["spatial_cv"]["verdict"]
+    assert run.result.ret == pytest.ExitCode.TESTS_FAILED
+    warning = "WARNING: no comparison was made (ValueError: shapes differ); the results are without it"
+    assert warning in run.text.splitlines()
+    assert run.results["comparisons"] == []
+
+
 def test_tables_that_cannot_be_shown_hide_no_path(run_suite, monkeypatch):
     import fixtures.results
 
