@@ -9,8 +9,9 @@ import torch
 from hypothesis import strategies as st
 
 TOLERANCE = 1e-5
-# A size compiles in five to eight seconds: those of the golden data, and an odd one of the looped code.
-SOME = (2, 3, 4, 5, 6, 7, 8, 12, 16)
+# A size compiles in five to eight seconds: those of the golden data, and two odd ones of the looped code:
+# with blocks of four and three entries, and of three alone.
+SOME = (2, 3, 4, 5, 6, 7, 8, 9, 12, 16)
 COMPILED = tuple(range(2, 17)) if os.environ.get("CONDUIT_ALL_SIZES") else SOME
 
 

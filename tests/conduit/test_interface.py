@@ -105,6 +105,10 @@ def test_eigenvalues_beyond_float32(backend):
     with pytest.raises(InputError, match=r"matrix 1 .* beyond float32"):
         conduit(A, backend=backend)
     assert conduit(A, backend=backend, on_invalid="mask").invalid.tolist() == [False, True]
+    with pytest.raises(InputError, match=r"A has entries beyond float32's range"):
+        conduit(1e39 * torch.eye(3, dtype=torch.float64), backend=backend)
+    with pytest.raises(InputError, match=r"A has NaN or infinite entries"):
+        conduit(torch.diag(torch.tensor([1.0, torch.inf, 2.0])), backend=backend)
 
 
 @pytest.mark.parametrize(
@@ -131,18 +135,19 @@ def test_unknown_names():
         conduit(torch.eye(4), on_invalid="masc")
 
 
+@pytest.mark.parametrize("n", [2, 4, 6, 7, 9, 16])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_fused_entry_equals_the_gram_matrix(backend):
-    Vt = torch.linalg.qr(torch.randn(7, 40, 4, 4, generator=torch.Generator().manual_seed(0)))[0]
-    S = torch.rand(7, 40, 4, generator=torch.Generator().manual_seed(1)).sort(descending=True).values
+def test_fused_entry_equals_the_gram_matrix(backend, n):
+    Vt = torch.linalg.qr(torch.randn(7, 40, n, n, generator=torch.Generator().manual_seed(0)))[0]
+    S = torch.rand(7, 40, n, generator=torch.Generator().manual_seed(1)).sort(descending=True).values
     friction, settle = conduit_from_svd(Vt, S, backend=backend)
     W = Vt * S[..., None]
-    G = sum(W[..., k, :, None] * W[..., k, None, :] for k in range(4))
+    G = sum(W[..., k, :, None] * W[..., k, None, :] for k in range(n))
     packet = conduit(G, backend="torch")
     assert torch.equal(friction, packet.friction)
     assert torch.equal(settle, packet.settle)
     with pytest.raises(InputError, match="S has shape"):
-        conduit_from_svd(Vt, S[..., :3], backend=backend)
+        conduit_from_svd(Vt, S[..., :-1], backend=backend)
     with pytest.raises(InputError, match="S requires grad; the conduit has no gradient"):
         conduit_from_svd(Vt, S.clone().requires_grad_(), backend=backend)
     with pytest.raises(InputError, match="Vt requires grad; the conduit has no gradient"):

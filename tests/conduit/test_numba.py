@@ -47,7 +47,7 @@ def test_bit_for_bit_on_golden_kinds(n):
 
 @pytest.mark.parametrize("n", COMPILED)
 @pytest.mark.parametrize("kind", REPORTED)
-def test_bit_for_bit_on_every_size(n, kind):
+def test_bit_for_bit_on_every_kind(n, kind):
     """More matrices than a tile has lanes, and not a whole number of tiles."""
     assert_equal_to_reference(REPORTED[kind](75, n))
 

@@ -209,10 +209,11 @@ def test_a_comparison_that_cannot_be_made_loses_no_results(run_suite, monkeypatc
         raise ValueError("shapes differ")
 
     monkeypatch.setattr(fixtures.results, "compared_models", broken)
-    run = run_suite(*MODEL, *SMALL, "-k", "q1")
+    run = run_suite(*MODEL, *SMALL, "-k", "q1", "--save-baseline", "kept")
     assert run.verdicts()["spatial_cv"]["verdict"]
     assert run.result.ret == pytest.ExitCode.TESTS_FAILED
-    warning = "WARNING: no comparison was made (ValueError: shapes differ); the results are without it"
+    assert "WARNING: baseline 'kept' was not saved: a comparison is missing" in run.text.splitlines()
+    warning = "WARNING: no comparison with the first model was made (ValueError: shapes differ)"
     assert warning in run.text.splitlines()
     assert run.results["comparisons"] == []
 

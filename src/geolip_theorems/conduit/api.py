@@ -29,8 +29,9 @@ def conduit(
     research=True adds the trajectories. on_invalid: "raise", or "mask" to get NaN for rows that are not
     finite or not symmetric, and `packet.invalid` marking them.
 
-    For every finite symmetric matrix ||A - V L V^T|| <= 1e-5 ||A|| and ||V^T V - I|| <= 1e-5 hold; rows
-    whose path did not reach that by itself are marked in `packet.rescued`. A row depends on itself alone.
+    For every finite symmetric matrix ||A - V L V^T|| <= 1e-5 ||A|| and ||V^T V - I|| <= 1e-5 hold (the
+    first for ||A|| from 1e-37: smaller eigenvalues have too few digits in float32); rows whose path did not
+    reach that by itself are marked in `packet.rescued`. A row depends on itself alone.
     Fields may share memory: clone() the one to keep of many matrices, or it keeps the whole packet alive.
 
     Raises InputError for a wrong type, dtype or shape, an input that requires grad, an unknown backend, and
@@ -70,7 +71,8 @@ def module_of(backend: str, device: torch.device):
 @functools.cache
 def warn_once(backend: str, device: str) -> None:
     """One warning a process for each backend that is not there."""
-    needs = " (it needs a C compiler: gcc, clang or CC)" if (backend, device) == ("triton", "cuda") else ""
+    compiler = (backend, device) == ("triton", "cuda")
+    needs = " (it needs Triton and a C compiler: gcc, clang or CC)" if compiler else ""
     warnings.warn(
         f"conduit: {backend} is not available for {device} tensors{needs}; using torch", stacklevel=4
     )

@@ -47,6 +47,12 @@ def describe_invalid(A: Tensor, row: int, lead: torch.Size) -> InputError:
         return InputError(
             f"{where} has NaN or infinite entries; expected finite ones (remove the matrix {advice})"
         )
+    if not torch.isfinite(matrix.float()).all():
+        return InputError(
+            f"{where} has entries beyond float32's range, in which the solver's telemetry is computed; "
+            f"scale the matrix down {advice}"
+        )
+    matrix = matrix / matrix.abs().max()  # squares of the largest and the smallest numbers have no float64
     asymmetry = float((matrix - matrix.T).norm() / matrix.norm())
     return InputError(
         f"{where} is not symmetric: ||A - A^T|| = {asymmetry:.1e} ||A||, expected at most "

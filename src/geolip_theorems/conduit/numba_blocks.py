@@ -10,7 +10,7 @@ from .numba_lanes import DOUBLE, Array, Index, Tile, Vector, Whole
 
 
 def parts(n: int) -> list[tuple[int, int, int]]:
-    """0 .. n - 1 as (start, stop, step) of spans of four and of three entries."""
+    """0 .. n - 1, n at least 6, as (start, stop, step) of spans of four and of three entries."""
     edge = n - 3 * (-n % 4)
     return [part for part in ((0, edge, 4), (edge, n, 3)) if part[0] < part[1]]
 

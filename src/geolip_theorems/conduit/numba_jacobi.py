@@ -35,7 +35,7 @@ def straighten(dims, n, V, Y, Z):
         for j in range(n):
             for lane in range(LANES):
                 Y[i, j, lane] = HALF * ((F1 if i == j else F0) - Y[i, j, lane])
-    product(dims, n, V, Y, Z, F1)
+    product(dims, n, V, Y, Z)
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
@@ -51,7 +51,7 @@ def jacobi_tiles(dims, A, rows, values, vectors, good, first, last):
     n = A.shape[-1]  # as dims has it, but not to the compiler: numba_products.py says why
     shape = (len(dims), len(dims) + 1, LANES)
     As, B, V, Y = np.empty(shape, F4), np.empty(shape, F4), np.empty(shape, F4), np.empty(shape, F4)
-    ritz, unit, scale = np.empty((n, LANES), F4), np.ones(LANES, F4), np.empty(LANES, F8)
+    ritz, scale = np.empty((n, LANES), F4), np.empty(LANES, F8)
     orthogonality, reconstruction = np.empty(LANES, F4), np.empty(LANES, F4)
     for tile in range(first, last):
         start = tile * LANES
@@ -64,7 +64,7 @@ def jacobi_tiles(dims, A, rows, values, vectors, good, first, last):
                     V[i, j, lane] = F1 if i == j else F0
         diagonalise(dims, B, V)
         straighten(dims, n, V, Y, B)
-        product(dims, n, As, V, Y, F1)
+        product(dims, n, As, V, Y)
         for j in range(n):
             for lane in range(LANES):
                 total, square = F0, F0
@@ -72,7 +72,7 @@ def jacobi_tiles(dims, A, rows, values, vectors, good, first, last):
                     total += V[i, j, lane] * Y[i, j, lane]
                     square += V[i, j, lane] * V[i, j, lane]
                 ritz[j, lane] = total / square
-        judge(dims, n, As, unit, V, ritz, orthogonality, reconstruction, Y)
+        judge(dims, n, As, V, ritz, orthogonality, reconstruction, Y)
         for lane in range(count):
             passed = (orthogonality[lane] <= TEST_LIMIT) & (reconstruction[lane] <= TEST_LIMIT)
             good[start + lane] = passed

@@ -13,15 +13,15 @@ from .numba_setup import F0, F1, LANES, inlined
 
 
 @inlined
-def product(dims, n, X, Y, Z, factor):
-    """Z = factor X Y, float32."""
+def product(dims, n, X, Y, Z):
+    """Z = X Y, float32."""
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
                 total = X[i, 0, lane] * Y[0, j, lane]
                 for k in range(1, len(dims)):
                     total += X[i, k, lane] * Y[k, j, lane]
-                Z[i, j, lane] = total * factor
+                Z[i, j, lane] = total
 
 
 @inlined
@@ -39,8 +39,8 @@ def gram(dims, n, V, Y):
 
 
 @inlined
-def judge(dims, n, As, s, V, values, orthogonality, reconstruction, Y):
-    """||V^T V - I||_F and ||A/s - V (L/s) V^T||_F; then each column's largest entry is made positive."""
+def judge(dims, n, A, V, values, orthogonality, reconstruction, Y):
+    """||V^T V - I||_F and ||A - V L V^T||_F; then each column's largest entry is made positive."""
     gram(dims, n, V, Y)
     for lane in range(LANES):
         orthogonality[lane] = F0
@@ -53,14 +53,14 @@ def judge(dims, n, As, s, V, values, orthogonality, reconstruction, Y):
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
-                Y[i, j, lane] = V[i, j, lane] * (values[j, lane] * (F1 / s[lane]))
+                Y[i, j, lane] = V[i, j, lane] * values[j, lane]
     for i in range(n):
         for j in range(n):
             for lane in range(LANES):
                 total = Y[i, 0, lane] * V[j, 0, lane]
                 for k in range(1, len(dims)):
                     total += Y[i, k, lane] * V[j, k, lane]
-                x = As[i, j, lane] - total
+                x = A[i, j, lane] - total
                 reconstruction[lane] += x * x
     for lane in range(LANES):
         orthogonality[lane] = np.sqrt(orthogonality[lane])

@@ -111,7 +111,7 @@ def scale_of(A: Tensor) -> Tensor:
     """s = max(||A||_F / sqrt(n), 1e-12) of A (n, n, B), float32 (B,).
 
     Matrices with entries above 2^60 are scaled by 2^-70 before squaring, which changes no digit and avoids
-    overflow, so that powers of two pass through s exactly up to float32's largest number.
+    overflow, so that powers of two pass through s exactly while ||A||_F has a float32.
     """
     n = A.shape[0]
     entries = A.reshape(n * n, -1)

@@ -252,7 +252,7 @@ def finish(k: Kernel) -> None:
         " + ".join(f"2.0 * ((u{i}{j} - u{j}{i}) * (u{i}{j} - u{j}{i}))" for i, j in k.entries() if j < i),
     )
     body.let("good", f"(orthogonality <= LIMIT) & (misfit <= LIMIT) & (s > {SMALLEST_SCALE})")
-    body.let("symmetric", f"(skew <= SKEW * {float(n)}) & (s > {SMALLEST_SCALE})")
+    body.let("symmetric", f"(skew <= SKEW * {float(n)}) & (s > {SMALLEST_SCALE}) & (s * 0.0 == 0.0)")
     body.store("status", "row", "tl.where(good, 0, 1) + tl.where(symmetric, 0, 2)")
     body.store("residual", "row", "orthogonality")
     for j in range(n):

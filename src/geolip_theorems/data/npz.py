@@ -161,9 +161,11 @@ def _number_advice(key: str, shape: tuple, dtype: np.dtype, images: tuple) -> li
         return [f"{count:,} {key} for {images[0]:,} images; give one an image"]
     if dtype.kind == "U" and len(shape) == 1:
         return [f"make numbers of them with names, {key} = np.unique({key}, return_inverse=True)"]
+    if len(shape) == 2 and shape[1] == 1:
+        return [f"make a row of the column with {key}[:, 0]"]
     if key == "labels" and len(shape) == 2:
         return ["give the number of the class, of a table of ones and zeros labels.argmax(1)"]
-    return [f"make whole numbers of them with {key}.astype(int)"] if dtype.kind in "fb" else []
+    return [f"make whole numbers of them (finite ones) with {key}.astype(int)"] if dtype.kind in "fb" else []
 
 
 def _shown(dtype: np.dtype, shape: tuple) -> str:

@@ -183,7 +183,8 @@ def stratified_variance(effect: np.ndarray, y: np.ndarray, groups: np.ndarray | 
     classes the groups are the units of the variance, and the degrees of freedom are at most theirs.
     """
     n_classes = int(y.max()) + 1
-    units = np.arange(len(y)) if groups is None else groups
+    # Groups may have any whole numbers as names: numbered, so that the product below has room.
+    units = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
     cells, index, images = np.unique(units * n_classes + y, return_inverse=True, return_counts=True)
     owner, sums = cells % n_classes, np.bincount(index, effect)
     of_class = [owner == c for c in np.unique(owner)]
@@ -248,7 +249,8 @@ def _noise_units(
     noise = (x - means[y]) / (counts * length)[y, None]
     owner, starts, sizes = y, np.arange(len(y) + 1), np.ones(len(y))
     if groups is not None:
-        cells, index, sizes = np.unique(groups * len(counts) + y, return_inverse=True, return_counts=True)
+        units = np.unique(groups, return_inverse=True)[1]
+        cells, index, sizes = np.unique(units * len(counts) + y, return_inverse=True, return_counts=True)
         noise, owner = sums_by(noise, index, len(cells)), cells % len(counts)
         starts = np.flatnonzero(np.r_[True, np.diff(cells // len(counts)) > 0, True])
     return noise, owner, _factors(owner, sizes, len(counts)), starts
