@@ -101,7 +101,7 @@ time.sleep(60)
 PYTEST = """
 import runpy, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-runpy.run_module("pytest", run_name="__main__")
+runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 """
 
 
