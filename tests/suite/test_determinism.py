@@ -6,9 +6,8 @@ import os
 import subprocess
 import sys
 
-from geolip_theorems.stable import VOLATILE, differences, stable
-
 from .conftest import GOLDEN, ROOT, THEOREM
+from .stable import VOLATILE, differences, stable
 
 SIZES = ["--max-images", "270", "--image-size", "32", "--ablation-images", "10", "--controls", "1"]
 SIZES += ["--offline", "--no-cache"]

@@ -65,7 +65,7 @@ def module_of(backend: str, device: torch.device):
         module = importlib.import_module(f".{backend}_backend", __package__)
     except ImportError:
         return None
-    return module if module.usable() else None
+    return None if backend == "triton" and not module.usable() else module
 
 
 @functools.cache

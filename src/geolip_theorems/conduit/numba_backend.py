@@ -30,11 +30,6 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 _ready: set[tuple[str, int]] = set()
 
 
-def usable() -> bool:
-    """Whether kernels can be compiled: always, the compiler is part of Numba."""
-    return True
-
-
 def pool() -> ThreadPoolExecutor:
     """This process's threads: a pool does not survive a fork, so there is one for each process id."""
     with _lock:
