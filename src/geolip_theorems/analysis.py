@@ -27,8 +27,7 @@ from .measures.attribution import Attribution, attribution, contributions, infla
 from .measures.decisions import decide
 from .measures.per_image import packed, per_image_arrays, unpacked
 from .measures.probes import out_of_fold_hits
-from .model.config import SVAEConfig
-from .model.patch_svae import PatchSVAE
+from .model.architectures import architecture_of
 from .model.sources import random_twin, weights_sha256
 from .record import SubjectRecord, Verdict
 from .subject import Subject
@@ -283,10 +282,10 @@ def _controls(
 ) -> Controls | None:
     """The subject and its random-weight twins on the same ``control_images`` images.
 
-    A twin is made from a config, so only models of the built-in architecture have any.
+    A twin is made from a config, so only built-in models have any.
     """
     options = subject.options
-    if not options.controls or not isinstance(subject.model.model, PatchSVAE):
+    if not options.controls or architecture_of(subject.model.model) is None:
         return None
     chosen = np.sort(subject.images.spread_order()[: options.control_images])
     part, count = maps.take(chosen), len(chosen)
@@ -321,8 +320,7 @@ def _control(
 
 def twin_of(subject: Subject, seed: int, images: np.ndarray) -> Subject:
     """A subject of the same shape with fresh weights from a seed, on some of the images, (M,) indices."""
-    config: SVAEConfig = subject.model.model.config
-    model = random_twin(config, seed).to(subject.options.device)
+    model = random_twin(subject.model.model.config, seed).to(subject.options.device)
     loaded = replace(subject.model, model=model, name=f"twin-{seed}", sha256=weights_sha256(model))
     return replace(subject, model=loaded, images=subject.images.take(images))
 

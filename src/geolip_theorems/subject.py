@@ -16,10 +16,9 @@ from .conduit.api import choose
 from .data import ImageSet, check_labels, load_images
 from .errors import InputError
 from .extraction import EXTRACTION_VERSION
-from .extraction.forward import kernels
 from .extraction.tiles import tile_size
 from .measures import MEASURES_VERSION
-from .model.patch_svae import grid_shape
+from .model.architectures import grid_shape, kernels
 from .model.sources import LoadedModel, open_model, weights_sha256
 
 DEFAULT_IMAGE_SIZE = 64

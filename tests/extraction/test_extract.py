@@ -13,9 +13,8 @@ from geolip_theorems.conduit import conduit
 from geolip_theorems.data import from_arrays
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction import extract
-from geolip_theorems.extraction.forward import Forward
 from geolip_theorems.extraction.patch_maps import decodes, gradient_magnitude
-from geolip_theorems.model.patch_svae import extract_patches, stitch_patches
+from geolip_theorems.model.architectures import FastForward, extract_patches, stitch_patches
 
 DATA = Path(__file__).parents[1] / "data"
 GRID = (4, 6)  # an odd grid: the images are 16 x 24
@@ -93,19 +92,19 @@ def test_ablated_errors_are_those_of_zeroed_modes(model, images, maps):
 
 def test_losing_no_mode_costs_nothing(model, images):
     svd = model(images[:1])["svd"]
-    again = model.decode(svd["U"], svd["S"], svd["Vt"], GRID)
+    again = model.decode(svd, None, GRID)
     torch.testing.assert_close(again, model(images[:1])["recon"])
 
 
 def test_the_encoder_runs_once_an_image(model, images, monkeypatch):
     seen = []
-    encode = Forward.encode_matrix
+    encode = FastForward.encode
 
-    def counted(self, patches):
-        seen.append(len(patches))
-        return encode(self, patches)
+    def counted(self, batch):
+        seen.append(len(batch))
+        return encode(self, batch)
 
-    monkeypatch.setattr(Forward, "encode_matrix", counted)
+    monkeypatch.setattr(FastForward, "encode", counted)
     extract(model, from_arrays(images))
     assert len(seen) == 3  # 19 images in tiles of 8
     assert sum(seen) == 24  # the last tile filled up

@@ -12,7 +12,7 @@ import torch
 from geolip_theorems import measure
 from geolip_theorems.errors import InputError
 from geolip_theorems.model import hub
-from geolip_theorems.model.patch_svae import PatchSVAE
+from geolip_theorems.model.architectures import PatchSVAE
 from geolip_theorems.model.sources import open_model
 
 DATA = Path(__file__).parents[1] / "data"

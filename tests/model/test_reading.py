@@ -13,8 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from geolip_theorems import load_model
 from geolip_theorems.errors import InputError
-from geolip_theorems.model.config import SVAEConfig
-from geolip_theorems.model.patch_svae import PatchSVAE
+from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig
 from geolip_theorems.model.reading import file_sha256, read_checkpoint
 from geolip_theorems.model.sources import open_model, random_twin
 from geolip_theorems.model.writing import CONFIG_KEY, save_checkpoint, save_safetensors

@@ -16,7 +16,7 @@ from geolip_theorems.conduit import conduit, conduit_from_svd
 from geolip_theorems.data import ImageSet, load_images
 from geolip_theorems.extraction import Maps, extract
 from geolip_theorems.measures.probes import probe_accuracies
-from geolip_theorems.model.patch_svae import PatchSVAE, gram_svd, grid_shape
+from geolip_theorems.model.architectures import PatchSVAE, gram_svd, grid_shape
 from geolip_theorems.model.sources import LoadedModel
 
 BATCH = 8  # images: the tile of the extraction on a CPU
@@ -97,7 +97,7 @@ def test_model(benchmark, timed_models, images, name):
         grid = grid_shape(*images.shape[-2:], model.patch_size)
         calls = {
             "encode": lambda: model.encode(images),
-            "decode": lambda: model.decode(svd["U"], svd["S"], svd["Vt"], grid),
+            "decode": lambda: model.decode(svd, None, grid),
             "round trip": lambda: model(images),
         }
         return no_grad(calls[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from torch import Tensor, nn
 
 from ..conduit import conduit_from_svd
 from ..errors import InputError
-from ..model.patch_svae import PatchSVAE, extract_patches, grid_shape, stitch_patches
+from ..model.architectures import architecture_of, extract_patches, grid_shape, stitch_patches
 
-# (svd, modes) -> images (B, 3, H, W): modes (D,) are the factors of the singular values.
+# (svd, modes) -> images (B, 3, H, W): modes (D,) are the factors of the modes.
 Decoder = Callable[[dict[str, Tensor], Tensor], Tensor]
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 DECODER_TOLERANCE = 1e-4
@@ -86,7 +87,7 @@ def ablated_errors(
 def decodes(model: nn.Module, images: Tensor) -> bool:
     """Whether the model's decoder can be run apart: whether on ``images`` it repeats its reconstruction."""
     decode = make_decoder(model, grid_shape(*images.shape[-2:], model.patch_size))
-    if decode is None or isinstance(model, PatchSVAE):
+    if decode is None or architecture_of(model):
         return decode is not None
     out = model(images)
     try:
@@ -100,8 +101,8 @@ def decodes(model: nn.Module, images: Tensor) -> bool:
 
 def make_decoder(model: nn.Module, grid: tuple[int, int]) -> Decoder | None:
     """The decoder that a model seems to have, not yet tried."""
-    if isinstance(model, PatchSVAE):
-        return lambda svd, modes: model.decode(svd["U"], svd["S"] * modes, svd["Vt"], grid)
+    if architecture_of(model):
+        return partial(model.decode, grid=grid)
     if not hasattr(model, "decode_patches"):
         return None
 

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from ..errors import InputError, printable, reason
 from ..files import open_regular
-from .config import SVAEConfig, whole
-from .patch_svae import PatchSVAE
+from .architectures import PatchModel, architecture_named, whole
 from .pickled import ForbiddenError, StoredTensor, UnreadableError, read_pickled
 from .writing import CONFIG_KEY
 
@@ -82,16 +81,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def build_model(checkpoint: Checkpoint, name: str) -> PatchSVAE:
-    """A PatchSVAE with the checkpoint's weights, in evaluation mode on the CPU.
+def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:
+    """A built-in model with the checkpoint's weights, in evaluation mode on the CPU.
 
     Raises:
-        InputError: the config is not version 1's, or config and weights disagree; names the first
+        InputError: the config is refused, or config and weights disagree; names the first
             parameter that is missing, unexpected or of another shape.
     """
-    sizes = SVAEConfig.from_mapping(checkpoint.config)
+    architecture = architecture_named(checkpoint.config.get("model_type", "v1"))
+    config = architecture.read_config(checkpoint.config)
     with torch.device("meta"):
-        model = PatchSVAE(sizes)
+        model = architecture.build(config)
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in checkpoint.weights.items()}
     for key in [*wanted, *found]:

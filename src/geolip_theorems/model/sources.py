@@ -19,9 +19,8 @@ from torch import nn
 
 from ..errors import InputError, printable, unknown
 from . import hub
-from .config import SVAEConfig
+from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named
 from .foreign import load_with_geolip
-from .patch_svae import PatchSVAE
 from .published import FILE, PUBLISHED, REPOSITORY, trained_normalization
 from .reading import Checkpoint, build_model, read_checkpoint
 
@@ -141,7 +140,7 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
     """The shape of ``source`` with fresh weights. The seed alone decides them, not the global state."""
     path, name, _, version = _locate(AUTO_ELSE if source == "auto" else source, offline)
     checkpoint = read_checkpoint(path)
-    sizes = SVAEConfig.from_mapping(checkpoint.config)
+    sizes = architecture_named(checkpoint.config.get("model_type", "v1")).read_config(checkpoint.config)
     model = random_twin(sizes, seed)
     config = {"img_size": checkpoint.config.get("img_size", 64), **sizes.as_dict()}
     return LoadedModel(
@@ -155,8 +154,8 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
     )
 
 
-def random_twin(sizes: SVAEConfig, seed: int) -> PatchSVAE:
-    """A PatchSVAE with fresh weights from a seed, leaving torch's global generator as it was.
+def random_twin(config: Config, seed: int) -> PatchModel:
+    """A model of a config's architecture with fresh weights from a seed, leaving torch's global generator as it was.
 
     Made on one thread: the orthogonal initialisation's last bits depend on how many there are.
     """
@@ -165,7 +164,7 @@ def random_twin(sizes: SVAEConfig, seed: int) -> PatchSVAE:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return PatchSVAE(sizes).eval().requires_grad_(False)
+            return architecture_named(config.model_type).build(config).eval().requires_grad_(False)
     finally:
         torch.set_num_threads(threads)
 
@@ -183,7 +182,7 @@ def weights_sha256(model: nn.Module) -> str:
 def _choose(implementation: str, checkpoint: Checkpoint) -> str:
     if implementation != "auto":
         return implementation
-    foreign = checkpoint.config.get("model_type", "v1") != "v1"
+    foreign = checkpoint.config.get("model_type", "v1") not in ARCHITECTURES
     return "geolip" if foreign and hub.installed("geolip_svae") else "builtin"
 
 
