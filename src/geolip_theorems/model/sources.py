@@ -155,7 +155,7 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
 
 
 def random_twin(config: Config, seed: int) -> PatchModel:
-    """A model of a config's architecture with fresh weights from a seed, leaving torch's global generator as it was.
+    """A model with fresh weights from a seed, leaving torch's global generator as it was.
 
     Made on one thread: the orthogonal initialisation's last bits depend on how many there are.
     """

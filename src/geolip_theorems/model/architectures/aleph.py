@@ -1,8 +1,8 @@
 """AlephModel: a PatchSVAE's encoder, rows put on the axes of a codebook, and one of three decoders.
 
-The architecture and the names of its parameters are those of the public checkpoints. ``U`` are the addressed
-rows (V, D), ``S`` the lengths of their columns, ``Vt`` the identity. Only the ``mlp`` decoder reads S; for the
-others, taking a mode away is to take its column of U away.
+The architecture and the names of its parameters are those of the public checkpoints. ``U`` are the
+addressed rows (V, D), ``S`` the lengths of their columns, ``Vt`` the identity. Only the ``mlp`` decoder reads
+S; for the others, taking a mode away is to take its column of U away.
 """
 
 from __future__ import annotations

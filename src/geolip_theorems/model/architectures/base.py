@@ -84,11 +84,11 @@ class PatchModel(nn.Module, ABC):
 
     @abstractmethod
     def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
-        """S_orig, Vt and M, and U where ``vectors`` asks for it or nothing else has what the decoder needs."""
+        """S_orig, Vt and M, and U where ``vectors`` asks for it or the decoder cannot do without."""
 
     @abstractmethod
     def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
-        """The matrices (B, N, V, D) that the decoder gets; ``modes`` (D,) scales each mode, None is all ones."""
+        """The matrices (B, N, V, D) that the decoder gets; ``modes`` (D,) scales each mode, None is ones."""
 
     def coordinate(self, S: Tensor) -> Tensor:
         """The spectrum after the spectral cross-attention, (B, N, D) -> (B, N, D)."""
@@ -103,7 +103,7 @@ class PatchModel(nn.Module, ABC):
         return ROW_NORMS[self.config.row_norm](rows)
 
     def encode_by(self, stages: Stages, images: Tensor, vectors: bool) -> dict[str, Tensor]:
-        """Images (B, C, H, W) -> ``svd``, by the given stages. Raises InputError: another C than the model's."""
+        """Images (B, C, H, W) -> ``svd``, by the given stages. Raises InputError: C is not the model's."""
         if images.shape[1] != self.channels:
             raise InputError(f"the images have {images.shape[1]} channels; the model expects {self.channels}")
         M = self.matrices(extract_patches(images, self.patch_size), stages)
@@ -126,7 +126,7 @@ class PatchModel(nn.Module, ABC):
         return self.encode_by(self.stages(PLAIN), images, vectors=True)
 
     def decode(self, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]) -> Tensor:
-        """The image (B, C, gh*ps, gw*ps) of an ``svd``, mode k times ``modes[k]`` (D,); None for all as is."""
+        """The image (B, C, gh*ps, gw*ps) of an ``svd``, mode k times ``modes[k]`` (D,); None is ones."""
         return self.decode_by(self.stages(PLAIN), svd, modes, grid)
 
     def encode_matrix(self, patches: Tensor) -> Tensor:

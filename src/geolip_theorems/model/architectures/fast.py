@@ -85,7 +85,7 @@ class FastForward:
         return self.model.encode_by(self.stages, images, vectors=False)
 
     def decode(self, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]) -> Tensor:
-        """The image (B, C, H, W) of an ``svd``, mode k times ``modes[k]`` (D,); None for all as they are."""
+        """The image (B, C, H, W) of an ``svd``, mode k times ``modes[k]`` (D,); None is ones."""
         return self.model.decode_by(self.stages, svd, modes, grid)
 
     def _round_trip(self, images: Tensor, grid: tuple[int, int]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _pointwise(activation: nn.Module) -> Pointwise | None:
 
 
 def _fused(activation: nn.Module) -> Pointwise | None:
-    """What oneDNN calls the activation, if this torch fuses it; these layers are not public, so it is tried."""
+    """What oneDNN calls the activation, if this torch fuses it; the layers are not public, so try it."""
     how = _pointwise(activation)
     if how is None:
         return None

@@ -1,4 +1,4 @@
-"""PatchSVAE: patches -> residual MLP -> row-normed matrix -> SVD or a linear readout -> residual MLP -> patches.
+"""PatchSVAE: patches -> residual MLP -> matrix with normed rows -> SVD or a readout -> residual MLP -> patches.
 
 The architecture and the names of its parameters are those of the public checkpoints, so that a state
 dict of either side loads in the other. Matrices: ``M`` (V, D) a patch's encoding, ``U`` (V, D), ``S`` (D,),
@@ -45,7 +45,7 @@ class SVAEConfig(Config):
         activation: after ``enc_in``, where ``activations`` has no name for it.
         activations: names by site; afterwards all of :data:`SITES`.
         row_norm: of M's rows, see :data:`.layers.ROW_NORMS`.
-        svd_mode: see :data:`.spectra.SOLVERS`; ``none`` with ``linear_readout``, which comes before all others.
+        svd_mode: see :data:`.spectra.SOLVERS`; ``none`` is for ``linear_readout``, which beats all others.
         linear_readout: a linear map of M in place of the SVD; the identity where ``match_params`` is False.
         init_scheme: of fresh weights, see :data:`.layers.INIT_SCHEMES`.
     """
