@@ -82,7 +82,7 @@ def test_numpy_scalars_are_read_without_numpy(tmp_path, model):
 
 
 def test_sizes_of_numpy_integers_are_taken(tmp_path, model):
-    config = {key: np.int64(value) for key, value in SIZES.as_dict().items()}
+    config = {key: np.int64(value) if type(value) is int else value for key, value in SIZES.as_dict().items()}
     path = write(tmp_path / "sizes.pt", content_of(model, config=config))
     assert load_model(str(path))[1]["V"] == 8
 

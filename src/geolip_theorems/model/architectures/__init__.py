@@ -89,7 +89,8 @@ def architecture_named(model_type: Any) -> Architecture:
     known = " and ".join(map(repr, ARCHITECTURES))
     raise InputError(
         f"the checkpoint's model_type is {printable(repr(model_type), 60)}, and the built-in models read "
-        f"{known} only; install a version of geolip-svae that has it (see the README) and use --implementation geolip"
+        f"{known} only; install a version of geolip-svae that has it (see the README) and use "
+        "--implementation geolip"
     )
 
 

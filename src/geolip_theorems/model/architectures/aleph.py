@@ -169,9 +169,8 @@ class AlephModel(PatchModel):
         axes = F.normalize(self.codebook, dim=-1)
         oriented = torch.cat([axes, -axes])
         at_once = max(1, ADDRESS_VALUES // len(oriented))
-        return torch.cat([self._address(rows, oriented) for rows in M.flatten(0, 2).split(at_once)]).reshape(
-            M.shape
-        )
+        found = [self._address(rows, oriented) for rows in M.flatten(0, 2).split(at_once)]
+        return torch.cat(found).reshape(M.shape)
 
     def _address(self, rows: Tensor, oriented: Tensor) -> Tensor:
         alike = rows @ oriented.T

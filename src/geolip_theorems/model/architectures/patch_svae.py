@@ -1,4 +1,4 @@
-"""PatchSVAE: patches -> residual MLP -> matrix with normed rows -> SVD or a readout -> residual MLP -> patches.
+"""PatchSVAE: patches -> residual MLP -> matrix of normed rows -> SVD or readout -> residual MLP -> patches.
 
 The architecture and the names of its parameters are those of the public checkpoints, so that a state
 dict of either side loads in the other. Matrices: ``M`` (V, D) a patch's encoding, ``U`` (V, D), ``S`` (D,),
