@@ -24,9 +24,9 @@ def write(folder: Path, data: bytes) -> Path:
     return folder / "model.pt"
 
 
-def with_pickle(folder: Path, change) -> Path:
+def with_pickle(folder: Path, change, data: bytes | None = None) -> Path:
     """An archive whose data.pkl is changed."""
-    found = members(saved(content(note=SENTINEL)))
+    found = members(data or saved(content(note=SENTINEL)))
     name = next(name for name in found if name.endswith("data.pkl"))
     return zipped(folder / "model.pt", {**found, name: change(found[name])})
 
