@@ -36,8 +36,8 @@ def open_archive(file: BinaryIO) -> zipfile.ZipFile:
         raise DamagedArchiveError("its members claim more bytes than it has")
     if unpacked > max(size, UNPACKED + UNPACKED_TIMES * size):
         raise DamagedArchiveError(
-            f"it unpacks to {unpacked:,} bytes, over {UNPACKED_TIMES} times its size and {UNPACKED >> 20} MiB; "
-            "write it without compression"
+            f"it unpacks to {unpacked:,} bytes, over {UNPACKED_TIMES} times its size and {UNPACKED >> 20} "
+            "MiB; write it without compression"
         )
     seen = set()
     for member in archive.infolist():

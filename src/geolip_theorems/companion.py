@@ -84,8 +84,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
             unpacked = sum(member.file_size for member in members)
             if unpacked > LARGEST or len(members) > MOST_ARRAYS:
                 raise InputError(
-                    f"companion {name!r} has {len(members):,} arrays of {unpacked:,} bytes; it is not of this "
-                    "suite"
+                    f"companion {name!r} has {len(members):,} arrays of {unpacked:,} bytes; it is not of "
+                    "this suite"
                 )
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
         except InputError:

@@ -170,7 +170,7 @@ def classes_beyond_unicode(folder: Path, canary: Path) -> Path:
 
 @case("npz", "classes", "classes are <U1024")
 def classes_of_a_hundred_megabytes(folder: Path, canary: Path) -> Path:
-    names = np.array([f"{k} {'\U000e0001' * 1010}" for k in range(30_000)], "<U1024")
+    names = np.array([f"{k} " + "\U000e0001" * 1010 for k in range(30_000)], "<U1024")
     return arrays(folder, 0, labels=np.arange(6) % 2, classes=names)
 
 
