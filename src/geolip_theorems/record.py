@@ -14,13 +14,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, printable
+from .errors import InputError, printable, shown
 from .files import read_json
 from .model.writing import write_atomically
 from .shape import NUMBER, Optional, ShapeError, check_shape
 
 FORMAT = "geolip-theorems results"
-LARGEST = 256 << 20  # bytes of a results file; one of ten subjects has 1 MB
+LARGEST = 64 << 20  # bytes of a results file; one of ten subjects has 1 MB
 VERSION = 2  # raised whenever results.schema.json changes
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "numba", "geolip-svae", "geolip-core")
 
@@ -185,7 +185,7 @@ def read_results(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{name!r} is not a results file of this suite; expected format {FORMAT!r}")
     if content.get("version") != VERSION:
-        found = printable(repr(content.get("version")), 40)
+        found = shown(content.get("version"), 40)
         raise InputError(
             f"results file {name!r} is of version {found}, and this package reads version {VERSION}; run the "
             "suite again"

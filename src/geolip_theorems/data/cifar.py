@@ -32,7 +32,7 @@ from torchvision.datasets import CIFAR10
 
 from ..errors import InputError, printable, reason
 from ..files import read_small
-from ..pickles import check_pickle
+from ..pickles import Latin1, check_pickle
 from .imageset import ImageSet, from_arrays
 from .transforms import Normalize
 
@@ -161,6 +161,10 @@ class _PickledDtype:
 class _Unpickler(pickle.Unpickler):
     """Makes no object of a class or function the file names; arrays become ``_PickledArray``."""
 
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self.encode = Latin1(len(content))
+
     def find_class(self, module: str, name: str) -> Any:
         # Fresh functions each time: a file can call them, but change nothing that outlives the reading.
         if (module, name) in {(f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")}:
@@ -170,7 +174,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("numpy", "dtype"):
             return lambda code, *_: _PickledDtype(code)
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in protocol 2
-            return lambda text, _="latin1": str.encode(text, "latin1")
+            return lambda *text: self.encode(*text)
         raise pickle.UnpicklingError(f"it asks for {printable(f'{module}.{name}', 100)}")
 
 
@@ -192,10 +196,8 @@ def unpickle(content: bytes, name: str) -> dict[str, Any]:
         InputError: damaged, or it asks for anything but plain data.
     """
     try:
-        stream = io.BytesIO(content)
-        check_pickle(stream)
-        stream.seek(0)
-        found = _Unpickler(stream, encoding="latin1").load()
+        check_pickle(io.BytesIO(content))
+        found = _Unpickler(content).load()
         return {key: value for key, value in found.items() if isinstance(key, str)}
     except Exception as error:  # a hostile pickle can make the reader raise anything
         detail = f"{type(error).__name__}: {reason(error)}"

@@ -276,6 +276,8 @@ def _name_classes(
         return None, None
     if classes is None:
         found, numbers = np.unique(labels, return_inverse=True)
+        if len(found) > LARGEST_CLASSES:
+            raise InputError(f"{name}: {len(found):,} different labels; expected at most {LARGEST_CLASSES:,}")
         return numbers.astype(np.int64), tuple(str(value) for value in found)
     classes = tuple(printable(str(value)) for value in classes)
     if len(set(classes)) != len(classes) or not 1 <= len(classes) <= LARGEST_CLASSES:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 
 from ..archives import DamagedArchiveError, open_archive
-from ..errors import InputError, nearest, printable, reason
+from ..errors import InputError, nearest, printable, reason, shown
 from ..files import open_regular
 from .imageset import LARGEST_CLASSES, ImageSet, from_arrays
 from .transforms import Normalize, check_picture
@@ -23,8 +24,8 @@ from .transforms import Normalize, check_picture
 KEYS = ("images", "labels", "classes", "groups")
 LARGEST = 8 << 30  # bytes of all arrays; larger sets belong in a folder, which is read batch by batch
 LARGEST_FILE = LARGEST + (1 << 20)
-BOMB_BYTES, BOMB_RATIO = 256 << 20, 100  # images hardly shrink; this much from so little is no image set
 LONGEST_CLASS_NAME = 1024
+LARGEST_CLASSES_ARRAY = 32 << 20  # bytes, four a character
 LONGEST_HEADER = 16_384  # bytes; numpy itself refuses headers above 10,000
 WANTED = (
     "expected images uint8 (N, H, W, 3) and optionally labels (N,), classes (C,), groups (N,), "
@@ -49,11 +50,10 @@ def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) ->
             raise InputError(f"{shown} ({error}); {WANTED}") from None
         except Exception as error:  # zipfile, zlib and numpy say "damaged" in a dozen ways
             raise InputError(f"{shown} ({type(error).__name__}: {reason(error)}); {WANTED}") from None
-    classes = arrays.get("classes")
     return from_arrays(
         arrays["images"],
         arrays.get("labels"),
-        None if classes is None else classes.tolist(),
+        arrays.get("classes"),
         arrays.get("groups"),
         name=name,
         source=f"file {printable(path.name)}",
@@ -62,7 +62,7 @@ def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) ->
     ).interleaved()
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
+def _read(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     members = _members(archive, name)
     for key in (key for key in KEYS if key in members):  # the images first: the others have their number
         member, shape, dtype = members[key]
@@ -77,6 +77,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
     for key, (member, _, _) in members.items():
         with archive.open(member) as stream:
             arrays[key] = npy.read_array(stream, allow_pickle=False)
+    if "classes" in arrays:  # here, because it fails on what is no character
+        arrays["classes"] = arrays["classes"].tolist()
     return arrays
 
 
@@ -90,11 +92,10 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, tuple]:
             hint = nearest(key, KEYS)
             raise InputError(f"{name}: unknown array {printable(key)[:80]!r}, {hint}; {WANTED}")
         total += member.file_size
-        shrunk = member.file_size / max(1, member.compress_size)
-        if total > LARGEST or (member.file_size > BOMB_BYTES and shrunk > BOMB_RATIO):
+        if total > LARGEST:
             raise InputError(
-                f"{name}: {key} would take {member.file_size / 2**30:.1f} GiB ({shrunk:.0f} times its "
-                f"compressed size); expected at most {LARGEST >> 30} GiB of images in one .npz; use a folder"
+                f"{name}: {key} would take {member.file_size / 2**30:.1f} GiB; expected at most "
+                f"{LARGEST >> 30} GiB of images in one .npz; use a folder"
             )
         with archive.open(member) as stream:
             members[key] = (member, *_header(stream, key, name))
@@ -105,10 +106,9 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, tuple]:
 
 def _header(stream, key: str, name: str) -> tuple[tuple[int, ...], np.dtype]:
     version = npy.read_magic(stream)
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    if version not in readers:
-        raise InputError(f"{name}: {key} is in version {version} of the .npy format; expected 1.0 or 2.0")
-    shape, _, dtype = readers[version](stream)
+    if version != (1, 0):  # later ones are for headers above 64 KiB, which NumPy reads before it refuses them
+        raise InputError(f"{name}: {key} is in version {version} of the .npy format; expected 1.0")
+    shape, _, dtype = npy.read_array_header_1_0(stream)
     if dtype.hasobject:
         raise InputError(f"{name}: {key} holds Python objects, which are never loaded; {WANTED}")
     return shape, dtype
@@ -122,6 +122,7 @@ def _check_header(key: str, shape: tuple, dtype: np.dtype, images: tuple, name: 
     elif key == "classes":
         right = dtype.kind == "U" and len(shape) == 1 and shape[0] <= LARGEST_CLASSES
         right = right and dtype.itemsize <= 4 * LONGEST_CLASS_NAME
+        right = right and shape[0] * dtype.itemsize <= LARGEST_CLASSES_ARRAY
     else:
         right = dtype.kind in "iu" and shape == images[:1]
     if not right:
@@ -158,7 +159,7 @@ def _number_advice(key: str, shape: tuple, dtype: np.dtype, images: tuple) -> li
         return [] if dtype.kind == "U" else ["give the classes' names as text"]
     if not shape or shape[0] != images[0]:
         count = shape[0] if shape else 0
-        return [f"{count:,} {key} for {images[0]:,} images; give one an image"]
+        return [f"{shown(count, 40)} {key} for {images[0]:,} images; give one an image"]
     if dtype.kind == "U" and len(shape) == 1:
         return [f"make numbers of them with names, {key} = np.unique({key}, return_inverse=True)"]
     if len(shape) == 2 and shape[1] == 1:

@@ -16,18 +16,20 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from ..errors import InputError, printable, reason
+from ..errors import InputError, printable, reason, shown
 from ..files import open_regular
 from .architectures import PatchModel, architecture_named, whole
 from .pickled import ForbiddenError, StoredTensor, UnreadableError, read_pickled
 from .writing import CONFIG_KEY
 
 LARGEST_FILE = 8 << 30  # bytes; the largest published checkpoint is under 0.3 GB
-LARGEST_HEADER = 16 << 20  # bytes of a safetensors header; a PatchSVAE's has some 10 kB
+LARGEST_HEADER = 4 << 20  # bytes of a safetensors header; a PatchSVAE's has some 10 kB
+MOST_TENSORS = 10_000  # of a state dict; each takes 1 kB, however small
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 OTHERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 LARGEST_IMAGE = 4096  # pixels a side
 DEEPEST_CONFIG, LARGEST_CONFIG, LONGEST_TEXT = 8, 10_000, 4_000
+CHARACTERS = 100  # of text that count as one entry of LARGEST_CONFIG
 FOREIGN = "expected a PatchSVAE checkpoint: a dictionary with model_state_dict and config"
 
 
@@ -122,7 +124,10 @@ def _read_safetensors(path: Path, file: BinaryIO) -> tuple[dict, dict, dict]:
         )
     try:
         with safe_open(path, framework="pt") as opened:
-            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            keys = opened.keys()
+            if len(keys) > MOST_TENSORS:
+                raise ValueError(f"it holds over {MOST_TENSORS:,} tensors")
+            weights = {key: opened.get_tensor(key) for key in keys}
             metadata = opened.metadata() or {}
     except Exception as error:  # besides SafetensorError whatever torch says of a type it does not know
         raise InputError(f"model file {name} is not a readable safetensors file: {reason(error)}") from None
@@ -165,6 +170,8 @@ def _read_pickle(name: str, file: BinaryIO) -> tuple[dict, dict, dict]:
     try:
         content, tensor = read_pickled(file)
         weights, config, facts = _split_content(name, content)
+        if len(weights) > MOST_TENSORS:
+            raise UnreadableError(f"its state dict holds over {MOST_TENSORS:,} entries")
         made = {
             key: tensor(value) if isinstance(value, StoredTensor) else value for key, value in weights.items()
         }
@@ -182,7 +189,7 @@ def _split_content(name: str, content: Any) -> tuple[dict, dict, dict]:
         raise InputError(f"model file {name} holds a {kind}; {FOREIGN}")
     missing = [key for key in ("model_state_dict", "config") if not isinstance(content.get(key), dict)]
     if missing:
-        keys = ", ".join(printable(repr(key), 40) for key in list(content)[:5])
+        keys = ", ".join(shown(key, 40) for key in list(content)[:5])
         raise InputError(f"model file {name} has no {' and no '.join(missing)} (its keys: {keys}); {FOREIGN}")
     facts = {key: content[key] for key in ("epoch", "test_mse") if isinstance(content.get(key), (int, float))}
     return content["model_state_dict"], content["config"], facts
@@ -192,8 +199,9 @@ def _checked_weights(name: str, weights: Mapping[Any, Any]) -> dict[str, Tensor]
     """The state dict, if it holds dense tensors of ordinary numbers and nothing else, all of them finite."""
     for key, value in weights.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            shown = printable(repr(key), 80)
-            raise InputError(f"model file {name} has a state dict entry {shown} that is no tensor; {FOREIGN}")
+            raise InputError(
+                f"model file {name} has a state dict entry {shown(key, 80)} that is no tensor; {FOREIGN}"
+            )
         if value.dtype not in FLOATS + OTHERS:
             raise InputError(
                 f"model file {name}: {printable(key, 80)} is {value.dtype}; expected floating-point weights "
@@ -214,22 +222,31 @@ def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
     Raises:
         InputError: it is nested or long beyond reason, or its ``img_size`` is no image size.
     """
-    left = LARGEST_CONFIG
+    left = LARGEST_CONFIG  # counted down by what shared parts unfold to
+
+    def text(value: str, longest: int) -> str:
+        nonlocal left
+        value = printable(value, longest)
+        left -= len(value) // CHARACTERS
+        return value
 
     def plain(value: Any, depth: int) -> Any:
         nonlocal left
         left -= 1
         if left < 0 or depth > DEEPEST_CONFIG:
             raise InputError(
-                f"model file {name} has a config of over {LARGEST_CONFIG:,} entries, or nested over "
-                f"{DEEPEST_CONFIG} deep; {FOREIGN}"
+                f"model file {name} has a config of over {LARGEST_CONFIG:,} entries, {CHARACTERS} characters "
+                f"of text counting as one, or nested over {DEEPEST_CONFIG} deep; {FOREIGN}"
             )
         if isinstance(value, dict):
-            return {printable(key, 200): plain(item, depth + 1) for key, item in value.items()}
+            if unfit := [key for key in value if not isinstance(key, (str, int, float))]:
+                kind = type(unfit[0]).__name__
+                raise InputError(f"model file {name} has a config with a {kind} for a key; expected text")
+            return {text(str(key), 200): plain(item, depth + 1) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [plain(item, depth + 1) for item in value]
         if isinstance(value, str):
-            return printable(value, LONGEST_TEXT)
+            return text(value, LONGEST_TEXT)
         if isinstance(value, int) and abs(value) >= 1 << 63:
             return f"(a number of {value.bit_length()} bits)"
         return value if value is None or isinstance(value, (int, float)) else f"({type(value).__name__})"
@@ -237,8 +254,8 @@ def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
     found = plain(dict(config), 0)
     size = whole(found.get("img_size"))
     if size is not None and (type(size) is not int or not 1 <= size <= LARGEST_IMAGE):
-        shown = printable(repr(size), 60)
         raise InputError(
-            f"model file {name} has a config with img_size={shown}; expected 1 to {LARGEST_IMAGE} pixels"
+            f"model file {name} has a config with img_size={shown(size, 60)}; expected 1 to {LARGEST_IMAGE} "
+            "pixels"
         )
     return {**found, "img_size": size} if "img_size" in found else found
