@@ -14,6 +14,8 @@ from geolip_theorems.data.transforms import parse_normalize
 from geolip_theorems.extraction import extract, gallery
 from geolip_theorems.extraction.gallery import chosen_images, gallery_arrays, normalisation, picture_arrays
 from geolip_theorems.model.patch_svae import extract_patches
+from geolip_theorems.report.html import failures
+from geolip_theorems.report.html.shown import Shown
 from geolip_theorems.subject import RunOptions, live_subject
 
 GOLDEN = Path(__file__).parents[1] / "data" / "svae_d4.pt"
@@ -171,3 +173,22 @@ def test_arrays_are_small_whatever_the_number_of_images(plain):
     assert {k: v.shape for k, v in picture_arrays(more).items()} == {
         k: v.shape for k, v in picture_arrays(maps).items()
     }
+
+
+@pytest.mark.parametrize(
+    ("channels", "says"),
+    [
+        (1, "Images of one channel are shown grey."),
+        (3, None),
+        (5, "Images of 5 channels are shown as their mean"),
+    ],
+)
+def test_the_caption_says_what_is_shown_in_grey(channels, says):
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 16, 16, channels), np.uint8)
+    images = from_arrays(pixels)
+    model = Halves(channels)
+    found = gallery_arrays(live_subject(model, images, RunOptions(), "halves"), extract(model, images))
+    record = {"dataset": {"n_images": 9, "classes": None}, "measurements": {}, "verdicts": []}
+    caption = failures.gallery(Shown(1, record, found)).caption
+    assert (says or "grey input") in caption
+    assert ("channel" in caption) == (says is not None)
