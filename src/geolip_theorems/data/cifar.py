@@ -33,8 +33,8 @@ from torchvision.datasets import CIFAR10
 from ..errors import InputError, printable, reason
 from ..files import read_small
 from ..pickles import Latin1, check_pickle
-from .imageset import ImageSet, from_arrays
-from .transforms import Normalize
+from .imageset import ImageSet, array_set
+from .transforms import Transform
 
 TEST, META = CIFAR10.test_list[0][0], CIFAR10.meta["filename"]
 MD5 = {**dict(CIFAR10.train_list), **dict(CIFAR10.test_list), META: CIFAR10.meta["md5"]}
@@ -59,8 +59,7 @@ def default_root() -> Path:
 
 
 def cifar10(
-    image_size: int,
-    normalize: Normalize | None = None,
+    transform: Transform,
     *,
     data_root: str | Path | None = None,
     offline: bool = False,
@@ -69,6 +68,7 @@ def cifar10(
     """CIFAR-10's test images in their published order.
 
     Args:
+        transform: what turns an image into the model's input.
         data_root: the folder that holds or gets ``cifar-10-batches-py``.
         offline: never use the network.
         patience: give a download up after so many seconds; None lets it take its time.
@@ -82,12 +82,10 @@ def cifar10(
     folder = root / CIFAR10.base_folder
     if not _complete(folder):
         _fill(root, offline, patience)
-    return read_folder(folder, image_size, normalize)
+    return read_folder(folder, transform)
 
 
-def read_folder(
-    folder: Path, image_size: int, normalize: Normalize | None = None, md5: Mapping[str, str] | None = None
-) -> ImageSet:
+def read_folder(folder: Path, transform: Transform, md5: Mapping[str, str] | None = None) -> ImageSet:
     """Read ``test_batch`` and ``batches.meta``; ``md5`` are their hashes, torchvision's by default.
 
     Raises:
@@ -104,15 +102,8 @@ def read_folder(
             f"{printable(error, 160)}); remove it and fetch it again"
         ) from None
     images = np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    return from_arrays(
-        images,
-        labels,
-        names,
-        name="cifar10",
-        source=f"CIFAR-10, {len(images):,} test images, 32x32 pixels",
-        image_size=image_size,
-        normalize=normalize,
-    )
+    source = f"CIFAR-10, {len(images):,} test images, 32x32 pixels"
+    return array_set(images, transform, "cifar10", source, labels=labels, classes=names)
 
 
 def _all(kind: type, values: Any) -> list:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 from ..errors import InputError, printable
 from .imageset import ImageSet
 from .pictures import open_picture
-from .transforms import Normalize, Transform, check_picture
+from .transforms import Transform, check_picture
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -39,6 +40,7 @@ class FolderStore:
         self.files = files
         self.transform = transform
         self.size = transform.output_size(1, 1)
+        self.channels = transform.channels
 
     def __len__(self) -> int:
         return len(self.files)
@@ -113,8 +115,8 @@ def _sha256(stream) -> bytes:
     return h.digest()
 
 
-def load_folder(path: Path, image_size: int, normalize: Normalize | None = None) -> ImageSet:
-    """The images below a folder: Resize of the shorter side, then CenterCrop, both to ``image_size``.
+def load_folder(path: Path, transform: Transform) -> ImageSet:
+    """The images below a folder, as RGB: the transform, with a CenterCrop after the Resize.
 
     A subfolder is a class, its images those at any depth in it, in torchvision's order, then interleaved
     by class; a folder without class folders gives unlabelled images. Hidden files are left out.
@@ -136,7 +138,7 @@ def load_folder(path: Path, image_size: int, normalize: Normalize | None = None)
     empty = [name for name in classes if name not in filled]
     if filled and empty:
         raise InputError(f"folder {shown}: class {printable(empty[0])!r} has no image; {LAYOUT}")
-    transform = Transform(image_size, crop=True, normalize=normalize)
+    transform = replace(transform, crop=True)
     source = f"folder {shown}"
     if loose:
         return ImageSet(shown, source, FolderStore(path, loose, transform), transform.describe())

@@ -42,7 +42,8 @@ def gallery_arrays(subject: Subject, maps: Maps) -> dict[str, np.ndarray]:
         ``kind`` (K,) uint8, an index of ``KINDS``; ``index``, ``label`` (K,) int64 (-1 without labels);
         ``mse`` (K,) float32; ``input``, ``recon`` (K, h, w, 3) uint8, normalisation undone; ``error``,
         ``friction`` (K, gh, gw) float32 (friction: log10 of the largest over modes); ``stretched``
-        () uint8, 1 where values outside [0, 1] were mapped linearly to what is shown.
+        () uint8, 1 where values outside [0, 1] were mapped linearly to what is shown. Images of other than
+        3 channels are shown grey, as the mean over channels, and ``channels`` () int64 says their number.
         ``picture/...``, see :func:`picture_arrays`. All names are slash paths.
 
     Cost: one forward pass of up to six images and one reading of the maps: 0.3 s for 2,000 x 256 patches.
@@ -161,15 +162,20 @@ def _gallery(subject: Subject, maps: Maps) -> dict[str, np.ndarray]:
         "friction": np.log10(np.maximum(np.asarray(maps.friction)[index].max(-1), 1e-8)).astype(np.float32),
         "stretched": np.array(_stretched(subject.images, images), np.uint8),
     }
+    if images.shape[1] != 3:
+        arrays["channels"] = np.array(images.shape[1], np.int64)
     return {f"gallery/{name}": value for name, value in arrays.items()}
 
 
 def normalisation(preprocessing: str) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Mean and standard deviation (3, 1, 1) that a preprocessing text says were applied, or None."""
+    """Mean and standard deviation that a preprocessing text says were applied, or None.
+
+    (C, 1, 1) each; (1, 1, 1) where one value stands for all channels.
+    """
     found = re.search(r"normalize\(([^()/]+)/([^()/]+)\)", preprocessing)
     if not found:
         return None
-    mean, std = (torch.tensor([float(x) for x in part.split(",")]).view(3, 1, 1) for part in found.groups())
+    mean, std = (torch.tensor([float(x) for x in part.split(",")]).view(-1, 1, 1) for part in found.groups())
     return mean, std
 
 
@@ -191,7 +197,10 @@ def _shown_range(images: ImageSet, shown: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def _bytes(images: torch.Tensor, low: torch.Tensor, span: torch.Tensor) -> np.ndarray:
-    """(K, 3, H, W) float32 to (K, h, w, 3) uint8, every so many pixels of a large image."""
+    """(K, C, H, W) float32 to (K, h, w, 3) uint8, grey unless C is 3; large images thinned out."""
     every = -(-max(images.shape[-2:]) // LONGEST_SIDE)
-    scaled = ((images - low) / span)[..., ::every, ::every].clamp(0, 1).mul(255).round()
+    scaled = ((images - low) / span)[..., ::every, ::every].clamp(0, 1)
+    if scaled.shape[1] != 3:
+        scaled = scaled.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    scaled = scaled.mul(255).round()
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

@@ -26,9 +26,9 @@ class Maps:
         error_only, error_without: (A, gh, gw, D) release error of the ablated images when the decoder is
             given only mode k, and all modes but k; None for a model whose decoder cannot be run apart.
         ablated: (A,) int64, which images those are, ascending; None with them.
-        input_mean: (N, gh, gw, 3) mean of the input's patch per colour channel.
+        input_mean: (N, gh, gw, C) mean of the input's patch per channel.
         input_var: (N, gh, gw) population variance of the input's values in a patch.
-        gradient: (N, gh, gw) mean over a patch of the magnitude of the luminance's gradient, per pixel.
+        gradient: (N, gh, gw) mean over a patch of the magnitude of the brightness's gradient, per pixel.
         boundary: (N, gh, gw) share of a patch inside the true boundary band, or None where unknown.
         labels, groups: (N,) int64, or None.
         classes: the class names, or None.

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from ..conduit import conduit_from_svd
 from ..errors import InputError
+from ..luma import LUMA
 from ..model.architectures import architecture_of, extract_patches, grid_shape, stitch_patches
 
-# (svd, modes) -> images (B, 3, H, W): modes (D,) are the factors of the modes.
+# (svd, modes) -> images (B, C, H, W): modes (D,) are the factors of the modes.
 Decoder = Callable[[dict[str, Tensor], Tensor], Tensor]
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 DECODER_TOLERANCE = 1e-4
 
 
@@ -35,7 +35,7 @@ def tile_maps(
     Args:
         model: maps images to ``recon`` and ``svd`` with at least S and Vt. Run once.
         patch_size: the model's.
-        images: (B, 3, H, W) on the model's device.
+        images: (B, C, H, W) on the model's device.
         ablate: (B,) bool on the CPU, which images get ablated errors.
         decoder: from :func:`make_decoder`, or None.
         number: of the first image, for messages.
@@ -149,16 +149,19 @@ def _input_maps(images: Tensor, ps: int) -> dict[str, Tensor]:
 
 
 def gradient_magnitude(images: Tensor) -> Tensor:
-    """Magnitude of the luminance's gradient per pixel: (B, 3, H, W) -> (B, 1, H, W).
+    """Magnitude of the brightness's gradient per pixel: (B, C, H, W) -> (B, 1, H, W).
 
-    Sobel filters divided by 8, so that a ramp of slope g a pixel gives g; the border repeated.
+    Brightness is the luma of three channels, the mean of any other number. Sobel filters divided by 8, so
+    that a ramp of slope g a pixel gives g; the border repeated.
     """
-    weights = torch.tensor(LUMINANCE, dtype=images.dtype, device=images.device).reshape(1, 3, 1, 1)
-    luminance = F.pad((images * weights).sum(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    c = images.shape[1]
+    weights = torch.tensor(LUMA if c == 3 else [1 / c] * c, dtype=images.dtype, device=images.device)
+    bright = (images * weights.reshape(1, c, 1, 1)).sum(1, keepdim=True)
+    bright = F.pad(bright, (1, 1, 1, 1), mode="replicate")
     smooth, slope = images.new_tensor([1.0, 2.0, 1.0]), images.new_tensor([-1.0, 0.0, 1.0])
     across = torch.outer(smooth, slope) / 8
     kernels = torch.stack([across, across.T])[:, None]
-    gx, gy = F.conv2d(luminance, kernels).unbind(1)
+    gx, gy = F.conv2d(bright, kernels).unbind(1)
     return torch.hypot(gx, gy).unsqueeze(1)
 
 

@@ -197,7 +197,7 @@ def gallery(shown: Shown) -> Any:
         rows.append(
             Row(kind, f"no. {int(take['index'][i])} · {named} · error {float(take['mse'][i]):.3g}", tiles)
         )
-    stretched = shown.array("gallery/stretched", 0)
+    stretched, channels = shown.array("gallery/stretched", 0), shown.array("gallery/channels", 0)
     caption = (
         f"Chosen from n = {shown.images:,} images by mean error. Error and friction lie over the grey "
         "input, each on one "
@@ -205,6 +205,12 @@ def gallery(shown: Shown) -> Any:
     )
     if stretched is not None and int(stretched):
         caption += " The inputs leave [0, 1]: the shown range is mapped linearly to black and white."
+    if channels is not None:
+        caption += (
+            " Images of one channel are shown grey."
+            if int(channels) == 1
+            else f" Images of {int(channels)} channels are shown as their mean, in grey."
+        )
     bars = [
         colour_bar(low, high, "error: " + MSE),
         colour_bar(cold, hard, "friction: log10", OTHER),
