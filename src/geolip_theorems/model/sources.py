@@ -22,7 +22,7 @@ from . import hub
 from .config import SVAEConfig
 from .foreign import load_with_geolip
 from .patch_svae import PatchSVAE
-from .published import FILE, PUBLISHED, REPOSITORY, trained_normalization
+from .published import PUBLISHED, place, trained_normalization
 from .reading import Checkpoint, build_model, read_checkpoint
 
 EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
@@ -194,7 +194,7 @@ def _locate(source: str, offline: bool) -> tuple[Path, str, str, str | None]:
     version, _, revision = source.partition("@")
     if version in PUBLISHED:
         path = hub.published_file(version, revision or None, offline=offline)
-        described = f"hf://{REPOSITORY}/{FILE.format(version=version)}"
+        described = f"hf://{'/'.join(place(version))}"
         return path, source, described + (f"@{revision}" if revision else ""), version
     if source.startswith("hf://"):
         path = hub.addressed_file(source, offline=offline)
