@@ -98,7 +98,7 @@ def test_without_the_package_the_message_names_it(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(
     not hub.installed("geolip_svae"),
-    reason="geolip-svae is not installed: pip install -e '.[geolip]' (from its git repository)",
+    reason="geolip-svae is not installed: pip install --no-deps --group geolip",
 )
 @pytest.mark.parametrize("case", ["svae_d4", "svae_d16"])
 def test_the_original_and_the_built_in_model_agree(case):

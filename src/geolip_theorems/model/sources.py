@@ -23,7 +23,7 @@ from .config import SVAEConfig
 from .foreign import load_with_geolip
 from .patch_svae import PatchSVAE
 from .published import PUBLISHED, place, trained_normalization
-from .reading import Checkpoint, build_model, read_checkpoint
+from .reading import Checkpoint, build_model, read_checkpoint, read_config
 
 EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
 AUTO_FIRST = "v40_freckles_noise"
@@ -113,8 +113,8 @@ def open_model(
     path, name, described, version = _locate(source, offline)
     checkpoint = read_checkpoint(path)
     kind = _choose(implementation, checkpoint)
-    model = build_model(checkpoint, name) if kind == "builtin" else load_with_geolip(path, checkpoint.sha256)
-    config = {**checkpoint.config, **checkpoint.facts}
+    model = build_model(checkpoint, name) if kind == "builtin" else load_with_geolip(path, checkpoint)
+    config = checkpoint.described()
     if kind == "builtin":
         config = {**config, **model.config.as_dict()}
     return LoadedModel(
@@ -141,9 +141,10 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
     """The shape of ``source`` with fresh weights. The seed alone decides them, not the global state."""
     path, name, _, version = _locate(AUTO_ELSE if source == "auto" else source, offline)
     checkpoint = read_checkpoint(path)
-    sizes = SVAEConfig.from_mapping(checkpoint.config)
+    sizes = read_config(checkpoint.config)
     model = random_twin(sizes, seed)
-    config = {"img_size": checkpoint.config.get("img_size", 64), **sizes.as_dict()}
+    kept = {key: value for key, value in checkpoint.described().items() if key in ("img_size", "assumed")}
+    config = {"img_size": 64, **kept, **sizes.as_dict()}
     return LoadedModel(
         model=model.to(device),
         name=f"random-{name}",
