@@ -56,6 +56,7 @@ def _patch_svae(name: str, shapes: Shapes) -> Inferred:
         "n_cross_layers": cross,
         "linear_readout": solver,
         "svd_mode": "none" if solver else "default",
+        "match_params": True,
     }
     assumed = ["activations", "row_norm"]
     assumed += [] if solver else ["model_type", "linear_readout", "svd_mode"]
