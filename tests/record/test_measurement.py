@@ -15,7 +15,7 @@ from geolip_theorems.claims import CLAIMS
 from geolip_theorems.data import from_arrays, load_images
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction.cache import MapsCache
-from geolip_theorems.model.patch_svae import extract_patches
+from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.sources import LoadedModel
 from geolip_theorems.subject import RunOptions, open_subject
 

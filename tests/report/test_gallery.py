@@ -13,7 +13,7 @@ from geolip_theorems.data import from_arrays
 from geolip_theorems.data.transforms import parse_normalize
 from geolip_theorems.extraction import extract, gallery
 from geolip_theorems.extraction.gallery import chosen_images, gallery_arrays, normalisation, picture_arrays
-from geolip_theorems.model.patch_svae import extract_patches
+from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.report.html import failures
 from geolip_theorems.report.html.shown import Shown
 from geolip_theorems.subject import RunOptions, live_subject

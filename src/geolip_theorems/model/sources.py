@@ -21,8 +21,8 @@ from ..errors import InputError, printable, unknown
 from . import hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named
 from .foreign import load_with_geolip
-from .published import FILE, PUBLISHED, REPOSITORY, trained_normalization
-from .reading import Checkpoint, build_model, read_checkpoint
+from .published import PUBLISHED, place, trained_normalization
+from .reading import Checkpoint, build_model, read_checkpoint, read_config
 
 EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
 AUTO_FIRST = "v40_freckles_noise"
@@ -112,8 +112,8 @@ def open_model(
     path, name, described, version = _locate(source, offline)
     checkpoint = read_checkpoint(path)
     kind = _choose(implementation, checkpoint)
-    model = build_model(checkpoint, name) if kind == "builtin" else load_with_geolip(path, checkpoint.sha256)
-    config = {**checkpoint.config, **checkpoint.facts}
+    model = build_model(checkpoint, name) if kind == "builtin" else load_with_geolip(path, checkpoint)
+    config = checkpoint.described()
     if kind == "builtin":
         config = {**config, **model.config.as_dict()}
     return LoadedModel(
@@ -140,9 +140,10 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
     """The shape of ``source`` with fresh weights. The seed alone decides them, not the global state."""
     path, name, _, version = _locate(AUTO_ELSE if source == "auto" else source, offline)
     checkpoint = read_checkpoint(path)
-    sizes = architecture_named(checkpoint.config.get("model_type", "v1")).read_config(checkpoint.config)
+    sizes = read_config(checkpoint.config)
     model = random_twin(sizes, seed)
-    config = {"img_size": checkpoint.config.get("img_size", 64), **sizes.as_dict()}
+    kept = {key: value for key, value in checkpoint.described().items() if key in ("img_size", "assumed")}
+    config = {"img_size": 64, **kept, **sizes.as_dict()}
     return LoadedModel(
         model=model.to(device),
         name=f"random-{name}",
@@ -193,7 +194,7 @@ def _locate(source: str, offline: bool) -> tuple[Path, str, str, str | None]:
     version, _, revision = source.partition("@")
     if version in PUBLISHED:
         path = hub.published_file(version, revision or None, offline=offline)
-        described = f"hf://{REPOSITORY}/{FILE.format(version=version)}"
+        described = f"hf://{'/'.join(place(version))}"
         return path, source, described + (f"@{revision}" if revision else ""), version
     if source.startswith("hf://"):
         path = hub.addressed_file(source, offline=offline)
