@@ -81,7 +81,7 @@ class TileRunner:
         self.ablated = ablated
         grid = grid_shape(*images.image_size, model.patch_size)
         self.decodes = decodes
-        self.forward: Callable[[Tensor], dict] = model
+        self.forward: Callable[[Tensor], Any] = model
         decoder = make_decoder(model, grid)
         if runs_here(model):
             self.forward = forward = Forward(model)
