@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..notes import described
 from ..record import SubjectRecord, Verdict
 from .text import PERCENT_CLAIMS, condition, interval, models_doing, number
 
@@ -23,6 +24,8 @@ def render(subjects: list[SubjectRecord], console: Console) -> None:
         if subject.error:
             console.print(Text(subject.error, style="bold red"))
             continue
+        for line in described(subject.notes):
+            console.print(Text(f"note, {line}", style="yellow"))
         if subject.measurements:
             for part in subject_tables(subject):
                 console.print(part)
@@ -38,7 +41,9 @@ def subject_tables(subject: SubjectRecord) -> list[RenderableType]:
     seed = subject.measurements["seed_protocol"]
     tables: list[RenderableType] = [spatial_table(seed, subject)]
     if seed.get("class_error"):
-        tables += [class_table(seed), mode_table(seed)]
+        tables.append(class_table(seed))
+    if seed.get("mode_energy"):
+        tables.append(mode_table(seed))
     if seed.get("probes"):
         tables.append(probe_table(seed, subject.measurements))
     lifts = (subject.measurements.get("calibrated") or {}).get("lifts")
