@@ -40,13 +40,11 @@ def subject_notes(model: nn.Module, maps: Maps) -> list[dict[str, Any]]:
     if maps.friction is not None and maps.friction.shape[-1] == UNREACHED_SIZE:
         found.append(_note(("q4", "q5"), UNREACHED))
     if maps.S is None:
-        reason = maps.absent["S"]
-        found.append(
-            _note(("q3", "q4", "q5", "q6"), f"Modes, eigenvalues and friction are not measured: {reason}.")
-        )
+        text = f"Modes, eigenvalues and friction are not measured: {maps.absent['S']}."
+        found.append(_note(("q3", "q4", "q5", "q6"), text))
     elif maps.friction is None:
-        reason = maps.absent["friction"]
-        found.append(_note(("q4", "q5", "q6"), f"Friction and settle are not measured: {reason}."))
+        text = f"Friction and settle are not measured: {maps.absent['friction']}."
+        found.append(_note(("q4", "q5", "q6"), text))
     return found
 
 

@@ -77,8 +77,8 @@ class SubjectRecord:
     Attributes:
         protocol: what figures depend on besides model, images, seed and device: versions of extraction and
             measures, probe, numbers of ablated images and of random-weight twins.
-        notes: what to know of the signals before reading figures, ``questions`` (a list) and ``text`` each, see
-            :mod:`geolip_theorems.notes`.
+        notes: what to know of the signals before reading figures: ``questions`` (a list) and ``text`` each,
+            see :mod:`geolip_theorems.notes`.
         companion: ``file`` and ``sha256`` of the arrays beside the record, see
             :mod:`geolip_theorems.companion`; None where none were written.
         error: why a subject has no measurements.

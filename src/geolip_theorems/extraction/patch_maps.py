@@ -121,15 +121,8 @@ def make_decoder(model: nn.Module, grid: tuple[int, int]) -> Decoder | None:
 
 @torch.inference_mode()
 def gram_matrices(model: nn.Module, images: Tensor) -> np.ndarray:
-    """The matrices the conduit sees, one a patch: (B*N, D, D) float32, Vt^T diag(S^2) Vt.
-
-    Raises:
-        InputError: the model has none, or the conduit does not take their size.
-    """
-    svd = read_output(model(images))[1]
-    absent = absent_signals(svd)
-    if "friction" in absent:
-        raise InputError(absent["friction"])
+    """The matrices the conduit sees, one a patch: (B*N, D, D) float32, Vt^T diag(S^2) Vt."""
+    svd = model(images)["svd"]
     gram = torch.einsum("bnki,bnk,bnkj->bnij", svd["Vt"], svd["S"].square(), svd["Vt"])
     return gram.flatten(0, 1).float().cpu().numpy()
 

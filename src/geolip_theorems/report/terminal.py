@@ -24,15 +24,13 @@ def render(subjects: list[SubjectRecord], console: Console) -> None:
         if subject.error:
             console.print(Text(subject.error, style="bold red"))
             continue
-        for line in described(subject.notes):
-            console.print(Text(f"note, {line}", style="yellow"))
         if subject.measurements:
             for part in subject_tables(subject):
                 console.print(part)
                 console.print()
     console.rule("verdicts", align="left", style="bold")
     console.print(verdict_table(subjects))
-    for line in findings(subjects):
+    for line in (*notes(subjects), *findings(subjects)):
         console.print(Text(line, style="yellow"))
 
 
@@ -196,6 +194,11 @@ def _verdict_row(verdict: Verdict, subject: str) -> list[RenderableType]:
         models_doing(vars(verdict)),
         number(verdict.seed_value, percent),
     ]
+
+
+def notes(subjects: list[SubjectRecord]) -> list[str]:
+    """What to know of the signals, with the questions it is about."""
+    return [f"note, {subject.id}, {line}" for subject in subjects for line in described(subject.notes)]
 
 
 def findings(subjects: list[SubjectRecord]) -> list[str]:

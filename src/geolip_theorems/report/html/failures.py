@@ -181,8 +181,8 @@ def gallery(shown: Shown) -> Any:
         heads.append("friction")
         bars.append(colour_bar(cold, hard, "friction: log10", OTHER))
         about_scales = (
-            "Error and friction lie over the grey input, each on one scale for all rows; friction is the largest "
-            "over modes."
+            "Error and friction lie over the grey input, each on one scale for all rows; friction is the "
+            "largest over modes."
         )
     rows = []
     for i in range(count):

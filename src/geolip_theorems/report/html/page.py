@@ -52,9 +52,8 @@ QUESTIONS = (
     Question(
         "q3",
         "Which modes matter where?",
-        "A patch is coded by a small matrix taken apart into modes, and S weighs them: its singular values, or "
-        "in some models the norms of its columns. A mode matters as much as "
-        "the error grows "
+        "A patch is coded by a small matrix in modes, weighed by S: its singular values or, in some models, "
+        "the norms of its columns. A mode matters as much as the error grows "
         "when the model's own decoder has to do without it.",
         (modes.energy_stacks, modes.ablation_curves, modes.dominant_map, modes.cost_maps, modes.mode_numbers),
     ),
