@@ -77,6 +77,8 @@ class SubjectRecord:
     Attributes:
         protocol: what figures depend on besides model, images, seed and device: versions of extraction and
             measures, probe, numbers of ablated images and of random-weight twins.
+        notes: what to know of the signals before reading figures: ``questions`` (a list) and ``text`` each,
+            see :mod:`geolip_theorems.notes`.
         companion: ``file`` and ``sha256`` of the arrays beside the record, see
             :mod:`geolip_theorems.companion`; None where none were written.
         error: why a subject has no measurements.
@@ -91,6 +93,7 @@ class SubjectRecord:
     protocol: dict[str, Any] = field(default_factory=dict)
     measurements: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
+    notes: list[dict[str, Any]] = field(default_factory=list)
     companion: dict[str, str] | None = None
     error: str | None = None
 
@@ -213,6 +216,7 @@ _SUBJECT = {
         **{"substitute_for": Optional(str), "n_images": int, "classes?": Optional([str])},
     },
     **{"verdicts": [_VERDICT], "measurements": dict, "timings": dict},
+    "notes?": [{"questions": [str], "text": str}],
     "companion?": Optional({"file": str, "sha256": str}),
 }
 _SHAPE = {

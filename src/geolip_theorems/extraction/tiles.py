@@ -80,7 +80,7 @@ class TileRunner:
         self.ablated = ablated
         grid = grid_shape(*images.image_size, model.patch_size)
         self.decodes = decodes
-        self.forward: Callable[[Tensor], dict] = model
+        self.forward: Callable[[Tensor], Any] = model
         decoder = make_decoder(model, grid)
         forward = fast_forward(model)
         if forward is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..notes import described
 from .text import PERCENT_CLAIMS, assumed, condition, interval, models_doing, number
 
 MARKS = {
@@ -35,7 +36,8 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
         return [*lines, f"**{subject['error']}**", ""]
     lines += ["", "| question | claim | value | 95 % interval | threshold | verdict | model's doing |"]
     lines += ["|---|---|---:|---|---:|---|---|"]
-    return [*lines, *map(_row, subject["verdicts"]), ""]
+    lines += [*map(_row, subject["verdicts"]), ""]
+    return [*lines, *(f"> {line}\n" for line in described(subject.get("notes") or []))]
 
 
 def _row(verdict: Mapping[str, Any]) -> str:
