@@ -19,10 +19,12 @@ from torch import nn
 
 from ..data import ImageSet
 from ..errors import InputError
+from .fingerprint import fingerprint, probe_images
+from .forward import runs_here
 from .maps import ABLATED, Maps
 from .patch_maps import decodes
 from .shards import SHARD_IMAGES, Layout, Shard, cut
-from .tiles import Arrays, Most, ThreadRunners, TileRunner, replicable, tile_size
+from .tiles import Arrays, Most, ThreadRunners, TileRunner, replica, replicable, tile_size
 
 EXTRACTION_VERSION = 3  # part of the cache key: raise it when a map's definition or arithmetic changes
 
@@ -81,6 +83,17 @@ class Extraction:
             return Layout(len(self.images), rows, np.arange(0), {})
         per_ablated = dict.fromkeys(("error_only", "error_without"), rows["S"])
         return Layout(len(self.images), rows, self.ablated, per_ablated)
+
+    def fingerprint(self) -> str:
+        """What the model gives for the first images, see :mod:`.fingerprint`; nothing of it is changed."""
+        images = probe_images(self.images)
+        model = replica(self.model) if replicable(self.model) else self.model
+        most = Most(len(images))
+        # A built-in model's decoder is that of its forward pass.
+        apart = not runs_here(model) and decodes(model, images[:1].to(self.device))
+        runner = TileRunner(model, self.images, self.device, np.arange(0), apart, len(images), most)
+        with _threads(1) as pool:
+            return pool.submit(fingerprint, runner, images).result()
 
     def maps(self, arrays: Mapping[str, np.ndarray]) -> Maps:
         """The maps that whole arrays are of."""

@@ -9,12 +9,14 @@ which take the bias, GELU and the residual sum along and have their weights pack
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..model.config import SVAEConfig
 from ..model.patch_svae import (
     SINGULAR_VALUE_FLOOR,
     PatchSVAE,
@@ -37,10 +39,24 @@ def kernels(device: torch.device) -> str:
 
 
 def runs_here(model: nn.Module) -> bool:
-    """Whether a model is the built-in one, unchanged, in float32."""
-    if type(model) is not PatchSVAE or "forward" in vars(model):
+    """Whether a model is the built-in one in float32, with no part of it exchanged, replaced or hooked."""
+    if type(model) is not PatchSVAE or any(p.dtype != torch.float32 for p in model.parameters()):
         return False
-    return all(p.dtype == torch.float32 for p in model.parameters())
+    return all(map(_as_its_class, model.modules())) and repr(model) == _as_built(model.config)
+
+
+def _as_its_class(module: nn.Module) -> bool:
+    """Whether a module has neither methods of its own nor hooks."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        return False
+    return not any(callable(getattr(type(module), name, None)) for name in vars(module))
+
+
+@lru_cache
+def _as_built(config: SVAEConfig) -> str:
+    """The parts of a model of these sizes, as text."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return repr(PatchSVAE(config))
 
 
 class Forward:

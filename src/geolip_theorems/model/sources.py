@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import InputError, printable, unknown
 from . import hub
@@ -172,8 +173,13 @@ def random_twin(sizes: SVAEConfig, seed: int) -> PatchSVAE:
 
 def weights_sha256(model: nn.Module) -> str:
     """Hex SHA-256 over the names, shapes, dtypes and bytes of a model's parameters and buffers."""
+    return tensors_sha256(model.state_dict())
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Hex SHA-256 over the names, shapes, dtypes and bytes of tensors, in the order of their names."""
     digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
+    for key, value in sorted(tensors.items()):
         value = value.detach().cpu().contiguous()
         digest.update(f"{key}:{tuple(value.shape)}:{value.dtype};".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
