@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def measure(
     Args:
         model: maps (B, 3, H, W) float32 images to ``{"recon": (B, 3, H, W), "svd": {"U": (B, N, V, D),
             "S": (B, N, D), "Vt": (B, N, D, D)}}`` and has ``patch_size``. It is run in evaluation mode,
-            without gradients, on the device its parameters are on, and left in the mode it was in.
+            without gradients, on the device its parameters or buffers are on (without any: the CPU), and left
+            in the mode it was in.
         images: an :class:`ImageSet`; (N, H, W, 3) uint8, scaled to [0, 1]; or float (N, 3, H, W), taken as
             they are.
         labels: (N,) whole numbers, or None: then only the questions without classes are answered.
@@ -62,7 +64,7 @@ def measure(
     check_seed(seed)
     if not isinstance(images, ImageSet):
         images = from_arrays(images, labels, classes, groups, name=dataset)
-    first = next(model.parameters(), None)
+    first = next(chain(model.parameters(), model.buffers()), None)
     options = RunOptions(
         device="cpu" if first is None else str(first.device),
         seed=seed,
