@@ -16,7 +16,7 @@ from .conduit.api import choose
 from .data import ImageSet, check_labels, load_images
 from .data.channels import count
 from .errors import InputError, printable
-from .extraction import EXTRACTION_VERSION
+from .extraction import EXTRACTION_VERSION, Extraction
 from .extraction.tiles import tile_size
 from .measures import MEASURES_VERSION
 from .model.architectures import grid_shape, kernels
@@ -92,11 +92,19 @@ class Subject:
         return np.sort(self.images.spread_order()[: self.options.ablation_images])
 
     def maps_key(self, ablated: np.ndarray) -> dict[str, Any]:
-        """Everything the maps depend on; ``ablated`` as in :class:`Maps`."""
+        """Everything the maps depend on; ``ablated`` as in :class:`Maps`.
+
+        Weights and config need not tell what a model does, so what it gives for the first images counts too.
+        """
         device = torch.device(self.options.device)
+        model = self.model.model
         return {
             "extraction": EXTRACTION_VERSION,
             "weights": self.model.sha256,
+            "model": type(model).__qualname__,
+            "config": architecture_config(model),
+            "patch_size": model.patch_size,
+            "output": Extraction(model, self.images, device=device).fingerprint(),
             "implementation": self.model.implementation,
             "images": self.images.sha256,
             "preprocessing": self.images.preprocessing,
@@ -213,6 +221,12 @@ def open_subject(model: str, dataset: str, options: RunOptions, *, read: bool = 
     return Subject(loaded, images, options)
 
 
+def architecture_config(model: nn.Module) -> dict[str, Any] | None:
+    """A model's ``config.as_dict()``, or None for a model that has none."""
+    config = getattr(model, "config", None)
+    return config.as_dict() if hasattr(config, "as_dict") else None
+
+
 def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: str) -> Subject:
     """A subject of a module that is in memory already, for :func:`geolip_theorems.measure`.
 
@@ -226,15 +240,13 @@ def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: 
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")
     _check_fit(model, images)
-    sizes = getattr(model, "config", None)
-    config = sizes.as_dict() if hasattr(sizes, "as_dict") else {}
     loaded = LoadedModel(
         model=model,
         name=name,
         source="a module in memory",
         sha256=weights_sha256(model),
         implementation=type(model).__module__.partition(".")[0],
-        config=config,
+        config=architecture_config(model) or {},
         normalize="none",
     )
     return Subject(loaded, images, options)
