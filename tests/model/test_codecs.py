@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from geolip_theorems.model.patch_svae import extract_patches
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
@@ -20,6 +19,7 @@ from geolip_theorems.data.scenes import scenes
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction import extract
 from geolip_theorems.extraction.patch_maps import decodes
+from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.codecs import (
     CODECS,
     REFERENCE_SEED,

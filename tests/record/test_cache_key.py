@@ -8,8 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from geolip_theorems.model.config import SVAEConfig
-from geolip_theorems.model.patch_svae import PatchSVAE, extract_patches, stitch_patches
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import nn
@@ -19,6 +17,7 @@ from geolip_theorems.analysis import twin_of
 from geolip_theorems.data import from_arrays, load_images
 from geolip_theorems.extraction import Extraction
 from geolip_theorems.extraction.cache import cache_key
+from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig, extract_patches, stitch_patches
 from geolip_theorems.model.sources import random_twin
 from geolip_theorems.subject import RunOptions, live_subject
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..data.scenes import scenes
 from ..errors import InputError, printable, unknown
 from ..threads import one_thread
-from .patch_svae import extract_patches, grid_shape, stitch_patches
+from .architectures import extract_patches, grid_shape, stitch_patches
 
 PREFIX = "codec:"
 PATCH_SIZE, LARGEST_PATCH = 4, 16
