@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str):
     # `measure` needs SciPy and scikit-learn, which a reader of checkpoints should not wait for.
     if name == "measure":
-        from .measurement import measure
+        from .run.measure import measure
 
         return measure
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,7 +21,7 @@ from .shape import NUMBER, Optional, ShapeError, check_shape
 
 FORMAT = "geolip-theorems results"
 LARGEST = 256 << 20  # bytes of a results file; one of ten subjects has 1 MB
-VERSION = 2  # raised whenever results.schema.json changes
+VERSION = 3  # raised whenever results.schema.json changes
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "numba", "geolip-svae", "geolip-core")
 
 
@@ -44,7 +44,7 @@ class Verdict:
         attribution: why, and the twins' range.
         expected, expected_reason: from the expectations file, where it has an entry.
         probe: the readout the figure comes from, for the questions that train one.
-        seed_value: the seed protocol's own value of the question, where it has one.
+        script_value: the script's own value of the question, where it has one.
     """
 
     theorem: int
@@ -66,7 +66,7 @@ class Verdict:
     attribution: dict[str, Any] | None = None
     expected: str | None = None
     expected_reason: str | None = None
-    seed_value: float | None = None
+    script_value: float | None = None
     probe: str | None = None
 
 
@@ -201,7 +201,7 @@ _VERDICT = {
     **dict.fromkeys(("question", "claim", "metric", "title", "method", "comparison", "reason"), str),
     "verdict": {"holds", "fails", "inconclusive", "not measured"},
     **{"value": Optional(NUMBER), "ci95": Optional([NUMBER, NUMBER]), "p": Optional(NUMBER)},
-    **{"threshold": NUMBER, "n": int, "n_to_decide?": Optional(int), "seed_value?": Optional(NUMBER)},
+    **{"threshold": NUMBER, "n": int, "n_to_decide?": Optional(int), "script_value?": Optional(NUMBER)},
     **{"attributed": Optional(bool), "attribution?": Optional(dict), "probe?": Optional(str)},
     **{"expected": Optional(str), "expected_reason?": Optional(str)},
 }
