@@ -30,7 +30,7 @@ SHARD_IMAGES = 1024
 
 def probe(maps) -> float:
     """Accuracy of the seed protocol's classifier on a fifth of all images; no more than a block in memory."""
-    from geolip_theorems.measures.accumulate import GramSums, blocks
+    from geolip_theorems.script.sums import GramSums, blocks
 
     n_train = int(TRAIN_SHARE * len(maps))
     width = maps.error[0].size + maps.S[0].size + maps.friction[0].size
@@ -57,7 +57,7 @@ def run(count: int, folder: Path) -> dict[str, float]:
     from geolip_theorems.extraction.cache import MapsCache
     from geolip_theorems.extraction.shards import folder_bytes
     from geolip_theorems.measures import seed_protocol
-    from geolip_theorems.measures.accumulate import HotPatches, Moments, blocks
+    from geolip_theorems.script.sums import HotPatches, Moments, blocks
     from geolip_theorems.model.config import SVAEConfig
     from geolip_theorems.model.sources import random_twin
 

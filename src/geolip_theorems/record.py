@@ -31,9 +31,10 @@ class Verdict:
 
     Attributes:
         theorem, question: 3 and ``q1`` to ``q6``.
-        claim, metric, title: see :class:`geolip_theorems.claims.Claim`.
+        claim, metric, title: see :class:`geolip_theorems.questions.Claim`.
         value, ci95: the figure and the ends of its 95 % interval; None where it could not be measured.
         method: how the interval was found.
+        unit: ``pp`` where the figure is shown in percentage points, else empty.
         threshold, comparison: the claim holds where value ``comparison`` threshold.
         n: images the figure rests on.
         p: of the claim's null, where it has one.
@@ -68,6 +69,7 @@ class Verdict:
     expected_reason: str | None = None
     script_value: float | None = None
     probe: str | None = None
+    unit: str = ""
 
 
 @dataclass
@@ -184,11 +186,13 @@ def read_results(path: Path) -> dict[str, Any]:
     content, name = read_json(path, "results file", LARGEST), printable(path.name, 200)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{name!r} is not a results file of this suite; expected format {FORMAT!r}")
+    if content.get("version") == 2:
+        content = _from_version_2(content)
     if content.get("version") != VERSION:
         found = printable(repr(content.get("version")), 40)
         raise InputError(
-            f"results file {name!r} is of version {found}, and this package reads version {VERSION}; run the "
-            "suite again"
+            f"results file {name!r} is of version {found}, and this package reads versions 2 and {VERSION}; "
+            "run the suite again"
         )
     try:
         check_shape(content, _SHAPE)
@@ -197,12 +201,34 @@ def read_results(path: Path) -> dict[str, Any]:
     return content
 
 
+RENAMED = {"seed_protocol": "script", "seed_accuracies": "script_accuracies", "seed_value": "script_value"}
+IN_POINTS = ("lifts.", "probes.")  # metrics of version 2 shown in percentage points
+
+
+def _from_version_2(content: Any) -> Any:
+    """A record of version 2 as one of version 3: what was called seed protocol is called script."""
+
+    def renamed(found: Any) -> dict[str, Any]:
+        return {RENAMED.get(key, key): value for key, value in found.items()}
+
+    try:
+        for subject in content["subjects"]:
+            subject["measurements"] = renamed(subject["measurements"])
+            subject["verdicts"] = [
+                {**renamed(v), "unit": "pp" if v["metric"].startswith(IN_POINTS) else ""}
+                for v in subject["verdicts"]
+            ]
+    except (AttributeError, KeyError, TypeError):
+        pass  # damaged: the check of its shape says where
+    return {**content, "version": VERSION}
+
+
 _VERDICT = {
     **dict.fromkeys(("question", "claim", "metric", "title", "method", "comparison", "reason"), str),
     "verdict": {"holds", "fails", "inconclusive", "not measured"},
     **{"value": Optional(NUMBER), "ci95": Optional([NUMBER, NUMBER]), "p": Optional(NUMBER)},
     **{"threshold": NUMBER, "n": int, "n_to_decide?": Optional(int), "script_value?": Optional(NUMBER)},
-    **{"attributed": Optional(bool), "attribution?": Optional(dict), "probe?": Optional(str)},
+    **{"attributed": Optional(bool), "attribution?": Optional(dict), "probe?": Optional(str), "unit?": str},
     **{"expected": Optional(str), "expected_reason?": Optional(str)},
 }
 _SUBJECT = {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from geolip_theorems.measures.accumulate import (
+from geolip_theorems.script.sums import (
     MOST,
     ClassSums,
     ExactSum,
@@ -20,7 +20,7 @@ from geolip_theorems.measures.accumulate import (
     blocks,
     merged,
 )
-from geolip_theorems.measures.seed import ridge_probe
+from geolip_theorems.script.protocol import ridge_probe
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 ROWS = hnp.arrays(np.float32, st.tuples(st.integers(1, 12), st.just(2)), elements=FLOATS)

@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from geolip_theorems.errors import InputError
-from geolip_theorems.measures.attribution import attribution, contributions, inflation_of
+from geolip_theorems.stats.attribution import attribution, contributions, inflation_of
 from geolip_theorems.measures.per_image import PREFIX, per_image_arrays
-from geolip_theorems.measures.probes import INFLATION, lift_figures, out_of_fold_hits
-from geolip_theorems.measures.resampling import mean_figure
-from geolip_theorems.measures.spatial import spatial_structure
+from geolip_theorems.questions.readout.measure import INFLATION, lift_figures, out_of_fold_hits
+from geolip_theorems.stats.intervals import mean_figure
+from geolip_theorems.questions.spatial.measure import spatial_structure
 from geolip_theorems.report.text import models_doing
 
 from .make import random_maps

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from geolip_theorems.measures.boundaries import (
+from geolip_theorems.questions.boundaries.measure import (
     band_contrast,
     boundary_structure,
     hot_patches,
@@ -19,7 +19,7 @@ from geolip_theorems.measures.boundaries import (
     rank_correlation,
     region_contrasts,
 )
-from geolip_theorems.measures.decisions import decide
+from geolip_theorems.stats.decisions import decide
 
 RNG = np.random.default_rng(0)
 

@@ -14,9 +14,9 @@ from geolip_theorems.calibrate import CELLS, Outcome, chosen, run_cell, table
 from geolip_theorems.calibration_cells import SIDE, pearson_for
 from geolip_theorems.errors import InputError
 from geolip_theorems.measures import classes, modes
-from geolip_theorems.measures.boundaries import rank_correlation
-from geolip_theorems.measures.class_null import ClassNull, sums_by
-from geolip_theorems.measures.decisions import decide
+from geolip_theorems.questions.boundaries.measure import rank_correlation
+from geolip_theorems.stats.class_null import ClassNull, sums_by
+from geolip_theorems.stats.decisions import decide
 
 SIMULATIONS = 60
 FEW = 30  # enough where a broken rule is wrong nearly always

@@ -13,7 +13,7 @@ import pytest
 from geolip_theorems import calibration_probes
 from geolip_theorems.calibrate import CELLS, run_cell
 from geolip_theorems.calibration_probes import DETECTABLE, DETECTABLE_LIFT, features, lift
-from geolip_theorems.measures.attribution import attribution
+from geolip_theorems.stats.attribution import attribution
 
 ATTRIBUTION = [name for name in CELLS if name.startswith("attribution q6")]
 GROUPED = [name for name in CELLS if name.endswith("groups") and name.startswith("q4")]

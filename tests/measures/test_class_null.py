@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from geolip_theorems.measures.class_null import ClassNull, exchangeable, sums_by
-from geolip_theorems.measures.modes import class_dependence
-from geolip_theorems.measures.resampling import permutation_p
+from geolip_theorems.stats.class_null import ClassNull, exchangeable, sums_by
+from geolip_theorems.questions.modes.measure import class_dependence
+from geolip_theorems.stats.intervals import permutation_p
 
 
 def drawn(chance, n_classes, n, seed=0):

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics.pairwise import cosine_similarity
 
-from geolip_theorems.measures.classes import (
+from geolip_theorems.questions.classes.measure import (
     class_structure,
     corrected_cosines,
     held_out_minimum,
@@ -17,7 +17,7 @@ from geolip_theorems.measures.classes import (
     shuffled_cosines,
     stratified_variance,
 )
-from geolip_theorems.measures.decisions import decide
+from geolip_theorems.stats.decisions import decide
 
 NAMES = tuple("abcdefgh")
 

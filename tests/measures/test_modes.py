@@ -8,16 +8,16 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from geolip_theorems.measures.class_null import ClassNull
-from geolip_theorems.measures.decisions import decide
-from geolip_theorems.measures.modes import (
+from geolip_theorems.stats.class_null import ClassNull
+from geolip_theorems.stats.decisions import decide
+from geolip_theorems.questions.modes.measure import (
     MARGIN,
     class_dependence,
     costliest_modes,
     mode_structure,
     share_elsewhere,
 )
-from geolip_theorems.measures.resampling import permutation_p, share_figure
+from geolip_theorems.stats.intervals import permutation_p, share_figure
 
 from .make import random_maps
 

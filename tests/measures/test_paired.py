@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from geolip_theorems.measures import paired
-from geolip_theorems.measures.paired import mean_difference, root_difference
-from geolip_theorems.measures.spatial import signed_root
+from geolip_theorems.stats.estimators import mean_difference, root_difference
+from geolip_theorems.questions.spatial.measure import signed_root
 
 SAMPLES, IMAGES = 600, 100
 LEAST = stats.binom.ppf(1e-4, SAMPLES, 0.95)  # of 600 intervals that cover 95 %

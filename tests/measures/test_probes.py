@@ -11,16 +11,16 @@ from sklearn.preprocessing import StandardScaler
 
 from geolip_theorems.errors import InputError
 from geolip_theorems.measures import probes as probes_module
-from geolip_theorems.measures.decisions import decide
-from geolip_theorems.measures.features import SIGNALS, feature_groups, logarithm, standardised
-from geolip_theorems.measures.nested import (
+from geolip_theorems.stats.decisions import decide
+from geolip_theorems.probes.features import SIGNALS, feature_groups, logarithm, standardised
+from geolip_theorems.probes.nested import (
     PENALTIES,
     NestedProbe,
     candidates,
     cross_validated,
     stratified_folds,
 )
-from geolip_theorems.measures.probes import (
+from geolip_theorems.questions.readout.measure import (
     COMBINATIONS,
     CONFUSED,
     INFLATION,
@@ -32,9 +32,9 @@ from geolip_theorems.measures.probes import (
     out_of_fold_hits,
     probe_accuracies,
 )
-from geolip_theorems.measures.readout import _fit_predict
-from geolip_theorems.measures.resampling import mean_figure
-from geolip_theorems.measures.ridge import RidgeBank
+from geolip_theorems.probes.conv import _fit_predict
+from geolip_theorems.stats.intervals import mean_figure
+from geolip_theorems.probes.ridge import RidgeBank
 
 from .make import random_maps
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from geolip_theorems.measures import resampling
-from geolip_theorems.measures.decisions import decide
-from geolip_theorems.measures.resampling import (
+from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.intervals import (
     degrees_of_freedom,
     difference_figure,
     figure,

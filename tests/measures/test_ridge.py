@@ -8,8 +8,8 @@ import torch
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
-from geolip_theorems.measures.features import standardised
-from geolip_theorems.measures.ridge import RidgeBank, _solve_positive
+from geolip_theorems.probes.features import standardised
+from geolip_theorems.probes.ridge import RidgeBank, _solve_positive
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geolip_theorems.errors import InputError
-from geolip_theorems.measures.seed import (
+from geolip_theorems.script.protocol import (
     class_sums,
     region_masks,
     seed_accuracies,

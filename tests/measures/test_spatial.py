@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from geolip_theorems.claims import CLAIMS
-from geolip_theorems.measures.decisions import decide
-from geolip_theorems.measures.spatial import (
+from geolip_theorems.run.thresholds import CLAIMS
+from geolip_theorems.stats.decisions import decide
+from geolip_theorems.questions.spatial.measure import (
     corrected_squared_cv,
     shuffled_pixel_cv,
     signed_root,

@@ -9,12 +9,12 @@ import torch
 
 import geolip_theorems
 from geolip_theorems import load_model, measure
-from geolip_theorems.analysis import analyse
-from geolip_theorems.claims import CLAIMS
+from geolip_theorems.run.analyse import analyse
+from geolip_theorems.run.thresholds import CLAIMS
 from geolip_theorems.data import load_images
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction.cache import MapsCache
-from geolip_theorems.subject import RunOptions, open_subject
+from geolip_theorems.run.subject import RunOptions, open_subject
 
 GOLDEN = str(Path(__file__).parents[1] / "data" / "svae_d4.pt")
 

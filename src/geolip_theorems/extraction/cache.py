@@ -115,7 +115,7 @@ class MapsCache:
         return Reading(source.maps(store.arrays()), entry, len(store.shards), len(todo))
 
     def analysis(self, entry: Path, parts: Mapping[str, Any], compute: Callable[[], Found]) -> Found:
-        """What was computed from an entry's maps, JSON-able and arrays, kept beside them under a key of its own."""
+        """What was computed from an entry's maps, kept beside them under a key of its own."""
         path = entry / f"analysis-{cache_key(parts)}.json"
         with self._locked(path):
             if path.exists() and path.stat().st_mtime >= self.fresh_after:

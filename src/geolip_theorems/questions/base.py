@@ -181,6 +181,12 @@ class Question:
     claims: tuple[Claim, ...] = ()
     figures: Callable[[], Sequence[Callable[[Any], Any]]] = tuple
 
+    @property
+    def label(self) -> str:
+        """``Question 4`` of one named ``q4``, else its name."""
+        number = self.id.removeprefix("q")
+        return f"Question {number}" if number.isdigit() else self.id
+
 
 _ASKED: dict[str, Question] = {}
 

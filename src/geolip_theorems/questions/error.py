@@ -7,15 +7,15 @@ from ..stats.grids import raw_mean
 from .base import Measured, Metric, Question
 from .study import Study
 
-error = Metric(
-    "error", "release error", RelativeMean(), reads=("error",), unit="%", better=-1, smallest=0.05
-)
+error = Metric("error", "release error", RelativeMean(), reads=("error",), unit="%", better=-1, smallest=0.05)
 
 
 def measure(study: Study) -> Measured:
     """``error``: mean over images of the mean squared error, and each image's own, (N,) float64."""
     values = raw_mean(study.maps.error)
-    return Measured({"error": error.estimator.figure(values, study.units, bootstrap=False)}, {"error": values})
+    return Measured(
+        {"error": error.estimator.figure(values, study.units, bootstrap=False)}, {"error": values}
+    )
 
 
 ERROR = Question(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..comparison import Comparison, Difference, Flip, change, changes, size
+from ..compare.judging import Comparison, Difference, Flip, change, changes, size
 
 STYLES = {
     "worse": "bold red",

@@ -39,14 +39,12 @@ class Controls:
         def figures(found: Measured) -> dict[str, Any]:
             return {claim.name: claim.metric.of(found.figures) for claim in asked}
 
-        twins = [
-            {"seed": seed, **figures(twin)} for seed, twin in zip(self.seeds, self.twins, strict=True)
-        ]
+        twins = [{"seed": seed, **figures(twin)} for seed, twin in zip(self.seeds, self.twins, strict=True)]
         return {"images": self.images, "subject": figures(self.subject), "twins": twins}
 
 
 def twin_seeds(subject: Subject) -> list[int]:
-    """The seeds of a subject's twins: none where none are asked for, or where its shape cannot be made anew."""
+    """The seeds of a subject's twins; none where none are asked for, or its shape cannot be made anew."""
     count = subject.options.controls
     if not count or not isinstance(subject.model.model, PatchSVAE):
         return []

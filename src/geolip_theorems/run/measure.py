@@ -76,6 +76,8 @@ def measure(
         subject = live_subject(model, images, options, name)
         with temporary_folder() as temporary:
             cache = MapsCache(Path(cache_dir or temporary))
-            return analyse(subject, cache, asked=None if claims is None else tuple(claims), watch=watch).record
+            return analyse(
+                subject, cache, asked=None if claims is None else tuple(claims), watch=watch
+            ).record
     finally:
         model.train(training)

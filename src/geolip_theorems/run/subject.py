@@ -18,9 +18,9 @@ from ..errors import InputError
 from ..extraction import EXTRACTION_VERSION
 from ..extraction.forward import kernels
 from ..extraction.tiles import tile_size
-from ..questions import MEASURES_VERSION
 from ..model.patch_svae import grid_shape
 from ..model.sources import LoadedModel, open_model, weights_sha256
+from ..questions import MEASURES_VERSION
 
 DEFAULT_IMAGE_SIZE = 64
 DEFAULT_ABLATION_IMAGES = 256

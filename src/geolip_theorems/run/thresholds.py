@@ -1,7 +1,7 @@
 """Thresholds other than the questions' own: a TOML file given with ``--thresholds``, by claim name::
 
-    [thresholds]
-    spatial_cv = 0.2
+[thresholds]
+spatial_cv = 0.2
 """
 
 from __future__ import annotations

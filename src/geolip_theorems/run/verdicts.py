@@ -56,6 +56,7 @@ def verdict_on(
         reason=method or "there is nothing to measure it on",
         expected=expectation.verdict if expectation else None,
         expected_reason=expectation.reason if expectation else None,
+        unit=metric.unit if metric.unit == "pp" else "",
         script_value=metric.script(script) if metric.script and script else None,
         probe=probe if metric.estimator.cross_validated else None,
     )

@@ -1,4 +1,4 @@
-"""The original script's protocol, frozen: nothing is built on it and it is built on nothing that may change."""
+"""The original script's protocol, frozen: nothing is built on it."""
 
 from .protocol import script_accuracies, script_protocol
 

@@ -116,9 +116,7 @@ def attribution(
     return Attribution(None, text, twin, difference)
 
 
-def _paired_half(
-    own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, inflation: float
-) -> float:
+def _paired_half(own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, inflation: float) -> float:
     """Half-width of the interval of the mean of own - mean(others), NaN where too few units carry it.
 
     Repeats share their images: the standard error is that of one, root mean square over them.

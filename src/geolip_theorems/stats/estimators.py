@@ -232,9 +232,7 @@ class Accuracy(_ByImage):
         return Paired(float(difference.mean()), error, parts[0].units, parts[0].df)
 
 
-def influence_of(
-    values: np.ndarray, groups: Groups, n_folds: int = 5
-) -> tuple[float, np.ndarray, float]:
+def influence_of(values: np.ndarray, groups: Groups, n_folds: int = 5) -> tuple[float, np.ndarray, float]:
     """Mean of (R, N) values, the influence of each unit, and the mean's standard error.
 
     The standard error is that of a single repeat (root mean square over the repeats) times

@@ -118,11 +118,7 @@ def standard_error(residual_sums: np.ndarray, counts: np.ndarray) -> float:
     return math.sqrt(unit_factor(counts) * np.square(residual_sums).sum()) / counts.sum()
 
 
-
-
-def ratio_figure(
-    above: np.ndarray, below: np.ndarray, groups: Groups = None, **more: Any
-) -> Figure:
+def ratio_figure(above: np.ndarray, below: np.ndarray, groups: Groups = None, **more: Any) -> Figure:
     """The ratio of two means over images, its interval by linearisation; see :func:`mean_figure`."""
     known = np.isfinite(above) & np.isfinite(below)
     units, above, below = Units.of(groups, len(above)).take(known), above[known], below[known]

@@ -25,7 +25,7 @@ class Units:
 
     @classmethod
     def of(cls, groups: Groups, n: int) -> Units:
-        """The units of n images: ``groups`` (N,) of any whole numbers, None for independent images, or units."""
+        """The units of n images: ``groups`` (N,) of any whole numbers, None or units."""
         if isinstance(groups, Units):
             return groups
         if groups is None:

@@ -17,7 +17,11 @@ gradient_correlation = Metric(
     smallest=0.02,
 )
 contrast_correlation = Metric(
-    "boundaries.contrast", "rank correlation of error and contrast", Mean(), reads=("contrast",), smallest=0.02
+    "boundaries.contrast",
+    "rank correlation of error and contrast",
+    Mean(),
+    reads=("contrast",),
+    smallest=0.02,
 )
 gradient_given_brightness = Metric(
     "boundaries.gradient_given_brightness",
@@ -45,8 +49,8 @@ def drawn() -> Sequence:
 BOUNDARIES = Question(
     id="q6",
     title="Where does it fail?",
-    about="If what is lost are edges, the error follows the gradient of the input. Friction and settle describe "
-    "how hard the eigenvalues of a patch were to find.",
+    about="If what is lost are edges, the error follows the gradient of the input. Friction and settle "
+    "describe how hard the eigenvalues of a patch were to find.",
     measure=measure,
     metrics=(gradient_correlation, contrast_correlation, gradient_given_brightness),
     claims=((gradient_correlation > 0.1).named("gradient", "the model fails at boundaries"),),

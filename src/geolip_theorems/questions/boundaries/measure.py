@@ -10,7 +10,7 @@ from scipy import stats
 
 from ...stats.class_null import sums_by
 from ...stats.estimators import student_reach
-from ...stats.figure import LEVEL, Figure, figure
+from ...stats.figure import LEVEL, figure
 from ...stats.grids import region_masks
 from ...stats.intervals import difference_figure, mean_figure, permutation_p, ratio_figure
 from ...stats.ranks import partial_rank_correlation, rank_correlation
@@ -60,8 +60,8 @@ def boundary_structure(
             labels, groups: (N,). names: of the classes. Each of them may be None.
 
     Returns:
-        Values ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,) rank correlations with the error,
-        NaN where an image has none. Figures:
+        Values ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,): rank correlations with the
+        error, NaN where an image has none. Figures:
         ``gradient`` (the verdict's figure), ``contrast`` (standard deviation of a patch's input over its
         brightness) and ``variance``: Spearman correlation of the error map with each, mean over images;
         ``gradient_given_brightness``: partial; ``hot_patches``: of the mean map, see
@@ -149,14 +149,10 @@ def hot_patches(
     of_spread = {"mean": float(spreads.mean()), "q95": float(np.quantile(spreads, 0.95)), **shuffles}
     p = permutation_p(spread, spreads + flat, "greater")
     of_spread |= {"of": "standard deviation of the mean map", "observed": spread}
-    return result | {
-        "spread": map_spread(e, units) | {"p": p, "null": of_spread}
-    }
+    return result | {"spread": map_spread(e, units) | {"p": p, "null": of_spread}}
 
 
-def _hot_interval(
-    summed: np.ndarray, units: Units, flat: float
-) -> tuple[tuple[float, float] | None, str]:
+def _hot_interval(summed: np.ndarray, units: Units, flat: float) -> tuple[tuple[float, float] | None, str]:
     """Ends of an interval of the count of hot positions, and its method.
 
     Each position's height above the map's mean + 2 standard deviations has a Student interval over images
@@ -231,9 +227,7 @@ def region_contrasts(
         return {
             f"{name}-center": None
             if means[name] is None or means["center"] is None
-            else difference_figure(
-                (means[name] - means["center"])[rows], units.take(rows)
-            )
+            else difference_figure((means[name] - means["center"])[rows], units.take(rows))
             for name in ("edge", "corner")
         }
 

@@ -31,8 +31,8 @@ def drawn() -> Sequence:
 CLASSES = Question(
     id="q2",
     title="Do classes fail in different places?",
-    about="Each class's error maps are averaged. Two classes that fail in the same places have maps in the same "
-    "direction, a cosine of 1, whatever the size of their errors.",
+    about="Each class's error maps are averaged. Two classes that fail in the same places have maps in the "
+    "same direction, a cosine of 1, whatever the size of their errors.",
     measure=measure,
     metrics=(class_cosine,),
     claims=((class_cosine < 0.99).named("class_cosine", "classes fail in different places"),),

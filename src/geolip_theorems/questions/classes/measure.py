@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from ...stats.class_null import ClassNull, exchangeable, sums_by
 from ...stats.estimators import student_reach
-from ...stats.figure import Figure, figure
+from ...stats.figure import figure
 from ...stats.intervals import holm, permutation_p
 from ...stats.units import Groups, Units, degrees_of_freedom, unit_factor
 from ..base import Measured
@@ -76,9 +77,7 @@ def class_structure(
     keep, kept = _measurable(labels, units)
     left_out = [names[c] for c in np.unique(labels) if c not in kept]
     if len(kept) < 2:
-        none = figure(
-            None, None, len(error), f"fewer than two classes have {LEAST_UNITS} {units.name}"
-        )
+        none = figure(None, None, len(error), f"fewer than two classes have {LEAST_UNITS} {units.name}")
         return {"min": none, "raw_min": none, "per_class": {}, "left_out": left_out}
     x = np.asarray(error, np.float64).reshape(len(error), -1)[keep]
     y = np.searchsorted(kept, labels[keep])
@@ -145,10 +144,7 @@ def held_out_minimum(
     held_out = []
     for _ in range(n_splits):
         first = _half(y, units, rng)
-        halves = [
-            corrected_cosines(x[h], y[h], units.take(h), n_classes)
-            for h in (first, ~first)
-        ]
+        halves = [corrected_cosines(x[h], y[h], units.take(h), n_classes) for h in (first, ~first)]
         for choose, estimate in (halves, halves[::-1]):
             a, b = _lowest(choose)
             if a != b and np.isfinite(estimate[a, b]):
@@ -265,7 +261,9 @@ def _noise_units(
     noise = (x - means[y]) / (counts * length)[y, None]
     owner, starts, sizes = y, np.arange(len(y) + 1), np.ones(len(y))
     if units.grouped:
-        cells, index, sizes = np.unique(units.index * len(counts) + y, return_inverse=True, return_counts=True)
+        cells, index, sizes = np.unique(
+            units.index * len(counts) + y, return_inverse=True, return_counts=True
+        )
         noise, owner = sums_by(noise, index, len(cells)), cells % len(counts)
         starts = np.flatnonzero(np.r_[True, np.diff(cells // len(counts)) > 0, True])
     return noise, owner, _factors(owner, sizes, len(counts)), starts
@@ -315,9 +313,7 @@ def cosine_influence(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple
     return np.einsum("ij,ij->i", x - means[y], gradient[y]) / counts[y], cosine
 
 
-def shuffled_cosines(
-    x: np.ndarray, y: np.ndarray, groups: Groups, seed: int, n: int
-) -> dict[str, Any]:
+def shuffled_cosines(x: np.ndarray, y: np.ndarray, groups: Groups, seed: int, n: int) -> dict[str, Any]:
     """Raw minimum cosine and each class's median cosine, as they are and by chance.
 
     Where groups hold several classes (:func:`exchangeable`) a class mean is the mean map plus what the

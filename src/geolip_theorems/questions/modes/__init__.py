@@ -36,8 +36,8 @@ def drawn() -> Sequence:
 MODES = Question(
     id="q3",
     title="Which modes matter where?",
-    about="A patch is coded by the singular values of a small matrix, its modes. A mode matters as much as the "
-    "error grows when the model's own decoder has to do without it.",
+    about="A patch is coded by the singular values of a small matrix, its modes. A mode matters as much as "
+    "the error grows when the model's own decoder has to do without it.",
     measure=measure,
     metrics=(other_mode_share,),
     claims=(

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ...stats.class_null import ClassNull
-from ...stats.figure import Figure, figure
+from ...stats.figure import figure
 from ...stats.grids import mode_energy, region_masks
 from ...stats.intervals import mean_figure, permutation_p, share_figure
 from ...stats.ranks import rank_correlation
@@ -64,8 +64,8 @@ def mode_structure(
         labels, groups: (N,) or None. names: of the classes.
 
     Returns:
-        Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) share of the patches whose
-        costliest mode is not the overall one float64. Figures:
+        Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) float64, share of the
+        patches whose costliest mode is not the overall one. Figures:
         ``energy``: each mode's share of the squared singular values, a figure a mode, all N images.
         ``share``: of the patches, those whose costliest mode to lose is not the overall one, the verdict's
         figure, with ``p`` and ``null`` of the class null where there are labels; without a separable
@@ -231,7 +231,4 @@ def _per_class(
     if labels is None:
         return None
     members, units = {name: labels == c for c, name in enumerate(names)}, Units.of(groups, len(labels))
-    return {
-        name: _per_mode(cost[of], units.take(of)) if of.any() else None
-        for name, of in members.items()
-    }
+    return {name: _per_mode(cost[of], units.take(of)) if of.any() else None for name, of in members.items()}

@@ -31,9 +31,7 @@ def _metric(name: str, title: str, *probes: str, better: int = 0, script: Any = 
     return Metric(name, title, Accuracy(), reads, better=better, script=script, **shared)
 
 
-release_over_chance = _metric(
-    "lifts.release-chance", "accuracy of release over chance", "release", better=+1
-)
+release_over_chance = _metric("lifts.release-chance", "accuracy of release over chance", "release", better=+1)
 release_over_friction = _metric(
     "lifts.release-friction",
     "accuracy, release over friction",
@@ -55,30 +53,38 @@ all_over_eigenvalues = _metric(
 )
 
 
-def drawn() -> Sequence:
-    """The report's figures and tables."""
+def drawn_accuracies() -> Sequence:
+    """The report's figures and tables of question 4."""
     from . import figures
 
-    return (figures.accuracies, figures.lifts, figures.by_class, figures.confusions, figures.readout_numbers)
+    return (figures.accuracies, figures.by_class, figures.confusions, figures.probe_numbers)
+
+
+def drawn_lifts() -> Sequence:
+    """The report's figures and tables of question 5."""
+    from . import figures
+
+    return (figures.lifts, figures.lift_numbers)
 
 
 RELEASE = Question(
     id="q4",
     title="What do the maps tell about the class?",
-    about="Questions 4 and 5. Probes are trained on the maps to name the class of an image they have not seen. A "
-    "lift is what one set of features adds to another, on the same images.",
+    about="Probes are trained on the maps to name the class of an image they have not seen.",
     measure=measure,
     metrics=(release_over_chance, release_over_friction, eigenvalues_accuracy, friction_accuracy),
     claims=(
         (release_over_chance > 0).named("release_chance", "release maps tell classes apart"),
         (release_over_friction > 0).named("release_friction", "release classifies better than friction"),
     ),
-    figures=drawn,
+    figures=drawn_accuracies,
 )
 CONDUIT = Question(
     id="q5",
     title="What do release and friction add to the eigenvalues?",
-    about="The figures are those of question 4.",
+    about="A lift is what one set of features adds to another, on the same images: the difference of the "
+    "accuracies of two probes of question 4.",
     metrics=(all_accuracy, all_over_eigenvalues),
     claims=((all_over_eigenvalues > 0).named("all_eigenvalues", "release and friction add to eigenvalues"),),
+    figures=drawn_lifts,
 )

@@ -44,7 +44,7 @@ MOST_CONFUSED = 30  # classes of a confusion matrix
 
 
 def measure(study: Study) -> Measured:
-    """See :func:`probe_accuracies`; figures under ``probes`` and ``lifts``, None where there are not two classes.
+    """See :func:`probe_accuracies`; figures under ``probes`` and ``lifts``, None without two classes.
 
     Values: ``hits/PROBE`` (R, N) bool, the classifier not trained on an image named its class.
     """
@@ -107,9 +107,7 @@ def probe_accuracies(
         maps, labels, groups=groups, seed=seed, probe=probe, n_folds=n_folds, repeats=repeats, device=device
     )
     folds = results["release"].n_folds
-    method = (
-        f"{repeats} x {folds}-fold {'group ' if units.grouped else ''}cross-validation, {probe} probe"
-    )
+    method = f"{repeats} x {folds}-fold {'group ' if units.grouped else ''}cross-validation, {probe} probe"
     probes: dict[str, Any] = {"probe": probe, "chance": chance, "n_classes": len(classes)}
     probes |= {"n_folds": folds, "repeats": repeats}
     for name, found in results.items():
@@ -162,9 +160,7 @@ def predictions(
     return cross_validated(feature_groups(maps), y, groups, combinations=COMBINATIONS, best_of=SIGNALS, **how)
 
 
-def accuracy_figure(
-    hits: np.ndarray, groups: Groups, method: str, n_folds: int = N_FOLDS
-) -> dict[str, Any]:
+def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int = N_FOLDS) -> dict[str, Any]:
     """The mean of hits (R, N) over repeats and images with its interval, cut to 0 .. 1.
 
     The estimand is the expected accuracy of the whole procedure, tuning included, at this training size.

@@ -6,8 +6,8 @@ import numpy as np
 
 from ...stats.estimators import RootMeanSquare, signed_root
 from ...stats.figure import Figure, figure
-from ...stats.intervals import mean_figure, permutation_p
 from ...stats.grids import raw_mean
+from ...stats.intervals import mean_figure, permutation_p
 from ...stats.units import Groups
 from ..base import Measured
 from ..study import Study

@@ -37,6 +37,7 @@ VARIABLES = {
     PAPER: "card",
     SOFT: "soft",
 }
+MSE = "mean squared error, {power}input units²"
 SEQUENTIAL, OTHER, DIVERGING = "cividis", "viridis", "RdBu_r"
 # Okabe and Ito 2008, without black; told apart with every common colour vision.
 CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")

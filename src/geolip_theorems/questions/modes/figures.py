@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Figure, Key, Note, Table, Tile, Tiles, ends, table
-from .charts import MOST_ROWS, ROW, legend
-from .shown import Shown
-from .space import MSE
-from .style import (
+from ...drawing.blocks import Figure, Key, Note, Table, Tile, Tiles, ends, table
+from ...drawing.charts import MOST_ROWS, ROW, legend
+from ...drawing.shown import Shown
+from ...drawing.style import (
     ACCENT,
     GRID,
+    MSE,
     MUTED,
     WARM,
     categories,
@@ -32,7 +32,7 @@ NO_ABLATION = "The modes were not ablated, so only their energies are known: {wh
 def energy_stacks(shown: Shown) -> Any:
     """Each mode's share of the energy, by class."""
     overall = shown.get("calibrated.modes.energy") or []
-    by_class = shown.get("seed_protocol.mode_energy") or {}
+    by_class = shown.get("script.mode_energy") or {}
     if not overall:
         return Note("Mode energies were not measured.")
     rows = [("all", [f["value"] for f in overall])]
@@ -57,7 +57,7 @@ def energy_stacks(shown: Shown) -> Any:
         shares = ", ".join(f"mode {k} {100 * v:.1f} %" for k, v in enumerate(rows[0][1][:8]))
         alt = f"Share of each mode in the energy, by class; over all images {shares}"
         picture = svg(figure, shown.key("q3-energy"), alt)
-    few = shown.get("seed_protocol.counts.mode_images")
+    few = shown.get("script.counts.mode_images")
     caption = f"n = {shown.images:,} images for “all”" + (
         f", the first {few:,} for the classes" if by_class else ""
     )
@@ -74,7 +74,7 @@ def ablation_curves(shown: Shown) -> Any:
         why = share.get("method") or "the decoder was not run on single modes"
         return Note(NO_ABLATION.format(why=why))
     cost, only = ablation["cost"], ablation["only"]
-    full = shown.get("seed_protocol.overall.mean")
+    full = shown.get("script.overall.mean")
     modes = np.arange(len(cost))
     everything = [f["value"] for f in (*cost, *only)]
     factor, text = power(everything)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Figure, Note, ends, p_text, points, share, table
-from .charts import MOST_ROWS, Dot, dot_plot, each, matrix
-from .shown import Shown
+from ...drawing.blocks import Figure, Note, ends, p_text, points, share, table
+from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
+from ...drawing.shown import Shown
 
 NO_LABELS = "The images have no labels, so there is no class to tell."
 COLUMNS = {
@@ -39,12 +39,12 @@ def _measured(shown: Shown) -> str | None:
 
 
 def accuracies(shown: Shown) -> Any:
-    """Accuracy of every probe with interval, chance and the seed protocol's value."""
+    """Accuracy of every probe with interval, chance and the script's value."""
     absent = _measured(shown)
     if absent:
         return Note(absent)
     figures, chance = _figures(shown), shown.get("calibrated.probes.chance")
-    script, splits = shown.get("seed_protocol.probes") or {}, shown.get("seed_accuracies") or {}
+    script, splits = shown.get("script.probes") or {}, shown.get("script_accuracies") or {}
     rows = []
     for name in {**figures, **script}:
         f, spread = figures.get(name) or {}, splits.get(name) or {}
@@ -68,8 +68,8 @@ def accuracies(shown: Shown) -> Any:
     n = max((f.get("n") or 0) for f in figures.values())
     caption = (
         f"n = {n:,} images. Dot and bar: held-out accuracy and 95 % interval ({method}). Diamond and "
-        "line: the seed "
-        "protocol's mean and range over split seeds. Chance is the majority class's share. * what the "
+        "line: the script's "
+        " mean and range over split seeds. Chance is the majority class's share. * what the "
         "images tell without "
         "any model."
     )
@@ -81,7 +81,7 @@ def lifts(shown: Shown) -> Any:
     found = {k: f for k, f in (shown.get("calibrated.lifts") or {}).items() if f.get("value") is not None}
     if not found:
         return None
-    script = shown.get("seed_protocol.probes") or {}
+    script = shown.get("script.probes") or {}
     rows = []
     for name, f in found.items():
         a, b = _sides(name)
@@ -100,8 +100,8 @@ def lifts(shown: Shown) -> Any:
     )
     first = next(iter(found.values()))
     caption = (
-        f"n = {first['n']:,} images, paired. Bar: 95 % interval ({first['method']}). Diamond: the seed "
-        "protocol's "
+        f"n = {first['n']:,} images, paired. Bar: 95 % interval ({first['method']}). Diamond: the script's "
+        " "
         "difference on its single split, without an interval. The lift over chance is in the table."
     )
     return Figure("Lifts", picture, alt, caption)
@@ -117,7 +117,7 @@ def by_class(shown: Shown) -> Any:
     held_out = _held_out(shown)
     if held_out is not None:
         return held_out
-    script = shown.get("seed_protocol.probes") or {}
+    script = shown.get("script.probes") or {}
     classes = list((next(iter(script.values())).get("per_class") or {}) if script else {})[:MOST_ROWS]
     if not classes:
         return None
@@ -137,9 +137,9 @@ def by_class(shown: Shown) -> Any:
         text=lambda v: f"{v:.0f}",
         axis_names=("class", ""),
     )
-    counts = shown.get("seed_protocol.counts.maps") or 0
+    counts = shown.get("script.counts.maps") or 0
     caption = (
-        f"n = {counts - int(0.8 * counts):,} test images. The seed protocol's single split: point values "
+        f"n = {counts - int(0.8 * counts):,} test images. The script's single split: point values "
         "without "
         "intervals, to see where classes differ, not by how much. R: release, E: eigenvalues, F: friction."
     )
@@ -218,10 +218,10 @@ def confusions(shown: Shown) -> list[Any]:
     return made
 
 
-def readout_numbers(shown: Shown) -> Any:
-    """Accuracies and lifts as tables."""
-    figures, script = _figures(shown), shown.get("seed_protocol.probes") or {}
-    splits = shown.get("seed_accuracies") or {}
+def probe_numbers(shown: Shown) -> Any:
+    """Accuracies as a table."""
+    figures, script = _figures(shown), shown.get("script.probes") or {}
+    splits = shown.get("script_accuracies") or {}
     if _measured(shown):
         return None
     rows = []
@@ -229,9 +229,23 @@ def readout_numbers(shown: Shown) -> Any:
         f, old, spread = figures.get(name) or {}, script.get(name) or {}, splits.get(name) or {}
         row = [name, share(f.get("value")), ends(f.get("ci95"), "share"), share(old.get("train"))]
         rows.append([*row, share(old.get("test")), share(spread.get("mean")), share(spread.get("std"))])
-    columns = ("features", "accuracy", "95 % interval", "seed train", "seed test", "over split seeds", "std")
-    made = [table("Numbers of the probes", columns, rows)]
+    columns = (
+        "features",
+        "accuracy",
+        "95 % interval",
+        "script train",
+        "script test",
+        "over split seeds",
+        "std",
+    )
+    return table("Numbers of the probes", columns, rows)
+
+
+def lift_numbers(shown: Shown) -> Any:
+    """Lifts as a table."""
     found = shown.get("calibrated.lifts") or {}
+    if _measured(shown) or not found:
+        return None
     body = [
         [
             name,
@@ -245,4 +259,4 @@ def readout_numbers(shown: Shown) -> Any:
     ]
     columns = ("lift", "value", "95 %, all at once", "95 %, alone", "p, Bonferroni", "detectable from")
     caption = "Detectable from: the lift whose interval would be above 0 four times in five."
-    return [*made, table("Numbers of the lifts", columns, body, caption)] if body else made
+    return table("Numbers of the lifts", columns, body, caption)

@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from .analysis import look_up
+from ..questions import Metric, Question, metrics
+from ..stats.intervals import holm
 from .conditions import check_comparable
-from .measures.paired import Paired
-from .measures.resampling import holm
-from .metrics import METRICS, Metric
-from .pairing import paired_difference
+from .pairing import Side, paired_difference
 
 FAMILY_ERROR = 0.05  # of all intervals of all comparisons of a run together
 LARGEST_PERCENT = 10.0  # relative changes beyond 1,000 % read better as ratios
@@ -29,28 +27,11 @@ REGRESSIONS = ("worse", "worse within chance", "lost")
 
 
 @dataclass(frozen=True)
-class Side:
-    """A subject of a results file.
-
-    Attributes:
-        subject: its record, as in ``results.json``.
-        arrays: its companion's, or None.
-        label: what the terminal calls it.
-        note: why there are no arrays, where there should be.
-    """
-
-    subject: Mapping[str, Any]
-    arrays: Mapping[str, np.ndarray] | None = None
-    label: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Difference:
     """One metric of two sides, candidate less reference.
 
     Attributes:
-        metric, title, question, better, smallest, unit: see :class:`geolip_theorems.metrics.Metric`.
+        metric, title, question, better, smallest, unit: see :class:`geolip_theorems.questions.Metric`.
         reference, candidate: figures (``value``, ``ci95``).
         difference: in the figure's unit; of a ``%`` metric relative to the reference.
         ci95: its 95 % interval alone.
@@ -145,18 +126,18 @@ def compare(reference: Side, candidate: Side, *, kind: str = "files", comparison
     check_comparable(reference.subject, candidate.subject)
     notes = [side.note for side in (reference, candidate) if side.note]
     notes += _environment_notes(reference.subject, candidate.subject)
-    metrics = []
+    found: list[Difference] = []
     for group in (+1, 0):
-        chosen = [metric for metric in METRICS if abs(metric.better) == group]
-        metrics += _differences(chosen, reference, candidate, len(chosen) * comparisons)
-    by_metric = {difference.metric: difference for difference in metrics}
+        chosen = [pair for pair in metrics() if abs(pair[1].better) == group]
+        found += _differences(chosen, reference, candidate, len(chosen) * comparisons)
+    by_metric = {difference.metric: difference for difference in found}
     return Comparison(
         kind=kind,
         reference=_about(reference),
         candidate=_about(candidate),
         family=comparisons,
         verdicts=_flips(reference.subject, candidate.subject, by_metric),
-        metrics=metrics,
+        metrics=found,
         timings=_timings(reference.subject, candidate.subject),
         notes=notes,
     )
@@ -188,16 +169,16 @@ def _environment_notes(reference: Mapping[str, Any], candidate: Mapping[str, Any
 
 
 def _differences(
-    metrics: Sequence[Metric], reference: Side, candidate: Side, family: int
+    chosen: Sequence[tuple[Question, Metric]], reference: Side, candidate: Side, family: int
 ) -> list[Difference]:
-    parts = [_measure(metric, reference, candidate) for metric in metrics]
+    parts = [_measure(metric, reference, candidate) for _, metric in chosen]
     known = [i for i, part in enumerate(parts) if part.p is not None]
     # Holm's rule within a comparison, Bonferroni's over several.
-    p_holm = np.minimum(holm(np.array([parts[i].p for i in known])) * (family // len(metrics)), 1)
+    p_holm = np.minimum(holm(np.array([parts[i].p for i in known])) * (family // len(chosen)), 1)
     adjusted = dict(zip(known, p_holm.tolist(), strict=True))
     return [
-        _judge(metric, part, adjusted.get(i), family)
-        for i, (metric, part) in enumerate(zip(metrics, parts, strict=True))
+        _judge(question, metric, part, adjusted.get(i), family)
+        for i, ((question, metric), part) in enumerate(zip(chosen, parts, strict=True))
     ]
 
 
@@ -230,36 +211,32 @@ class _Part:
 
 
 def _measure(metric: Metric, reference: Side, candidate: Side) -> _Part:
-    figures = [
-        look_up(side.subject["measurements"].get("calibrated") or {}, metric.path)
-        for side in (reference, candidate)
-    ]
-    figures = [None if not f or f.get("value") is None else f for f in figures]
+    first, second = figures = reference.figure(metric), candidate.figure(metric)
     if None in figures:
         return _Part(*figures)
-    first, second = figures
-    found: Paired | None = paired_difference(metric, reference, candidate, first, second)
+    found = paired_difference(metric, reference, candidate)
     if found is not None:
         error = found.error if math.isfinite(found.error) else None
         return _Part(first, second, found.difference, error, found.df, True, found.units)
-    scale = first["value"] if metric.kind == "ratio" else 1.0
+    relative = metric.estimator.relative
+    scale = first["value"] if relative else 1.0
     difference = (second["value"] - first["value"]) / scale
     if first.get("ci95") is None or second.get("ci95") is None:
         return _Part(first, second, difference)
     z = float(stats.norm.ppf(0.975))
     errors = [(f["ci95"][1] - f["ci95"][0]) / (2 * z * scale) for f in figures]
-    if metric.kind == "ratio":
+    if relative:
         errors[0] *= second["value"] / scale
     return _Part(first, second, difference, math.hypot(*errors))
 
 
-def _judge(metric: Metric, part: _Part, p_holm: float | None, family: int) -> Difference:
+def _judge(question: Question, metric: Metric, part: _Part, p_holm: float | None, family: int) -> Difference:
     joint = part.interval(family)
     outcome, reason = _outcome(metric, part, joint)
     return Difference(
         metric=metric.path,
         title=metric.title,
-        question=metric.question,
+        question=question.id,
         better=metric.better,
         smallest=metric.smallest,
         unit=metric.unit,

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...companion import of_subject
-from ...errors import InputError
+from ..companion import of_subject
+from ..errors import InputError
 
 UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 NO_MAPS = (
@@ -47,9 +47,9 @@ class Shown:
         found = self.arrays.get(name)
         return found if found is not None and found.ndim == ndim and found.size else None
 
-    def threshold(self, claim: str) -> float | None:
-        """A claim's threshold, or None where the claim was not judged."""
-        found = [v["threshold"] for v in self.record["verdicts"] if v["claim"] == claim]
+    def threshold(self, metric: str) -> float | None:
+        """The threshold of the claim on a metric, or None where none was judged."""
+        found = [v["threshold"] for v in self.record["verdicts"] if v["metric"] == metric]
         return float(found[0]) if found else None
 
     def key(self, name: str) -> str:

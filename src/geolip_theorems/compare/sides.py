@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import companion
-from .analysis import look_up
-from .comparison import RANK, Comparison, Side, compare, refused
+from .. import companion
+from ..errors import InputError, nearest
+from ..questions import metrics
+from ..record import read_results
 from .conditions import conditions
-from .errors import InputError, nearest
-from .metrics import METRICS
-from .record import read_results
+from .judging import RANK, Comparison, compare, refused
+from .pairing import Side
 
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
@@ -54,8 +54,8 @@ def _check_shape(subject: Mapping[str, Any]) -> None:
         _ = verdict["metric"] + verdict["title"] + verdict["question"]
         if verdict["verdict"] not in (*RANK, "not measured"):
             raise ValueError(f"verdict {verdict['verdict']!r}")
-    for metric in METRICS:
-        figure = look_up(subject["measurements"].get("calibrated") or {}, metric.path)
+    for _, metric in metrics():
+        figure = metric.of(subject["measurements"].get("calibrated"))
         if figure is not None and figure.get("value") is not None:
             _ = float(figure["value"]), [float(end) for end in figure.get("ci95") or (0, 0)][1]
 

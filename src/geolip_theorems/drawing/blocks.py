@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from markupsafe import Markup
 
-from ..text import interval, number
+from .text import interval, number
 
 BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Figure, Gallery, Note, Row, Stack, Tile, Tiles, ends, p_text, table
-from .charts import MOST_ROWS, ROW, Dot, dot_plot, legend
-from .shown import Shown
-from .space import MSE
-from .style import (
+from ...drawing.blocks import Figure, Gallery, Note, Row, Stack, Tile, Tiles, ends, p_text, table
+from ...drawing.charts import MOST_ROWS, ROW, Dot, dot_plot, legend
+from ...drawing.shown import Shown
+from ...drawing.style import (
     ACCENT,
     GOOD,
     GRID,
+    MSE,
     MUTED,
     OTHER,
     SEQUENTIAL,
@@ -28,6 +28,8 @@ from .style import (
     short,
     svg,
 )
+from ...stats.grids import region_masks
+from . import gradient_correlation
 
 KINDS = ("best", "median", "worst")
 REGIONS = {"center": ACCENT, "edge": WARM, "corner": GOOD}
@@ -43,7 +45,7 @@ NAMES = {
 def region_bars(shown: Shown) -> Any:
     """Mean error of center, edge and corner, by class."""
     regions = {
-        name: r for name, r in (shown.get("seed_protocol.regions") or {}).items() if r.get("edge") is not None
+        name: r for name, r in (shown.get("script.regions") or {}).items() if r.get("edge") is not None
     }
     error = shown.array("picture/error", 2)
     if not regions and error is None:
@@ -78,8 +80,6 @@ def region_bars(shown: Shown) -> Any:
 
 
 def _regions(error: np.ndarray) -> dict[str, float | None]:
-    from ...measures.seed import region_masks
-
     return {n: float(error[m].mean()) if m.any() else None for n, m in region_masks(*error.shape).items()}
 
 
@@ -93,7 +93,7 @@ def correlations(shown: Shown) -> Any:
         rows.append(Dot("share of the true boundary", truth["value"], truth["ci95"]))
     made: list[Any] = []
     if rows:
-        threshold = shown.threshold("gradient")
+        threshold = shown.threshold(gradient_correlation.name)
         alt = "Rank correlation of the error with: " + "; ".join(f"{r.name} {r.value:.3g}" for r in rows)
         drawn = dot_plot(
             rows,
