@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from fixtures.grams import perturbation
-from geolip_theorems.conduit.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
+from benchmarks.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
 
 ROUNDING = 2e-6
 

@@ -234,7 +234,7 @@ def _judge(question: Question, metric: Metric, part: _Part, p_holm: float | None
     joint = part.interval(family)
     outcome, reason = _outcome(metric, part, joint)
     return Difference(
-        metric=metric.path,
+        metric=metric.name,
         title=metric.title,
         question=question.id,
         better=metric.better,

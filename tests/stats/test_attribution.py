@@ -14,7 +14,7 @@ from geolip_theorems.stats.intervals import mean_figure
 from geolip_theorems.questions.spatial.measure import spatial_structure
 from geolip_theorems.report.text import models_doing
 
-from .make import random_maps
+from ..make import random_maps
 
 TWINS = [{"value": v, "ci95": [v - 0.02, v + 0.02]} for v in (0.30, 0.32, 0.31)]
 

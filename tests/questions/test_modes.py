@@ -19,7 +19,7 @@ from geolip_theorems.questions.modes.measure import (
 )
 from geolip_theorems.stats.intervals import permutation_p, share_figure
 
-from .make import random_maps
+from ..make import random_maps
 
 N, SIDE, D = 60, 8, 4
 LABELS = (np.arange(N) % 3).astype(np.int64)

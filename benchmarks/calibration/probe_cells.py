@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from .calibration_cells import CELLS as OTHER_CELLS
-from .calibration_cells import SIDE, Cell, pearson_for
-from .measures.attribution import attribution
-from .measures.boundaries import rank_correlation
-from .measures.features import SIGNALS, standardised
-from .measures.nested import cross_validated
-from .measures.probes import COMBINATIONS, INFLATION, OVER_CHANCE, accuracy_figure, lift_figures
-from .measures.resampling import mean_figure
+from benchmarks.calibration.cells import CELLS as OTHER_CELLS
+from benchmarks.calibration.cells import MEAN, SIDE, Cell, pearson_for
+from geolip_theorems.probes.features import SIGNALS, standardised
+from geolip_theorems.probes.nested import cross_validated
+from geolip_theorems.questions.readout.measure import (
+    COMBINATIONS,
+    OVER_CHANCE,
+    accuracy_figure,
+    lift_figures,
+)
+from geolip_theorems.stats.attribution import attribution
+from geolip_theorems.stats.estimators import Accuracy
+from geolip_theorems.stats.ranks import rank_correlation
 
 N_CLASSES = 3
 CORNERS = np.array([[1.0, 0.0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]])  # equally far apart
@@ -85,7 +90,7 @@ def correlated(rng: np.random.Generator, n: int, ahead: float, one_more: bool) -
         r = pearson_for(rho, SIDE * SIDE)
         noise = np.sqrt(0.5) * (shared + rng.standard_normal(gradient.shape))
         values.append(rank_correlation(r * gradient + np.sqrt(1 - r**2) * noise, gradient))
-    figures = [mean_figure(v, bootstrap=False) for v in values]
+    figures = [MEAN.figure(v, bootstrap=False) for v in values]
     parts = [v[None] for v in values]
     found = attribution(figures[0], figures[1:], ">", own=parts[0], others=parts[1:])
     return _as_figure(found, figures[0]["value"], n, one_more or ahead > 0)
@@ -106,7 +111,8 @@ def classified(rng: np.random.Generator, n: int, ahead: float, scatter: float) -
     ]
     parts = [1.0 * found["release"].hits for found in hits]
     figures = [accuracy_figure(part, None, "simulated") for part in parts]
-    found = attribution(figures[0], figures[1:], ">", own=parts[0], others=parts[1:], inflation=INFLATION)
+    paired = {"own": parts[0], "others": parts[1:], "inflation": Accuracy.inflation}
+    found = attribution(figures[0], figures[1:], ">", **paired)
     return _as_figure(found, figures[0]["value"], n, True)
 
 

@@ -1,8 +1,8 @@
 """Are the verdicts what they claim? Simulations with known truth, run through the real measures.
 
-``python -m geolip_theorems.calibrate`` (``make calibrate``) simulates subjects whose true figures are
+``python -m benchmarks.calibration.run`` (``make calibrate``) simulates subjects whose true figures are
 known and counts: how often a verdict says ``holds`` where the claim is not true (at most 2.5 %, the
-interval's half), how often the 95 % interval holds the truth, and how often a planted effect is found.
+interval's half), how often the 95 % interval contains the truth, and how often a planted effect is found.
 A count is refused where it is improbable (p < 0.001, exact binomial) under what is claimed.
 """
 
@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from .calibration_cells import Cell
-from .calibration_probes import CELLS
-from .errors import InputError, unknown
-from .measures.decisions import Decision, decide
+from benchmarks.calibration.cells import Cell
+from benchmarks.calibration.probe_cells import CELLS
+from geolip_theorems.errors import InputError, unknown
+from geolip_theorems.stats.decisions import Decision, decide
 
 NOMINAL = 0.025
 COVERAGE = 0.95
@@ -119,7 +119,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 where an outcome is not as claimed."""
-    parser = argparse.ArgumentParser(prog="geolip_theorems.calibrate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="benchmarks.calibration.run", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--simulations", type=int, default=HEAVY, help="subjects a cell (default %(default)s)"
     )

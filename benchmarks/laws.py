@@ -9,8 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .api import conduit
-from .reference import SETTLE_THRESHOLD, Observer, faddeev_leverrier, laguerre_roots, scale_of
+from geolip_theorems.conduit import conduit
+from geolip_theorems.conduit.reference import (
+    SETTLE_THRESHOLD,
+    Observer,
+    faddeev_leverrier,
+    laguerre_roots,
+    scale_of,
+)
 
 
 class BranchObserver(Observer):

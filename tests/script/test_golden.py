@@ -1,4 +1,4 @@
-"""The seed protocol of the random-weight golden model, from weights to figures.
+"""The script's protocol of the random-weight golden model, from weights to figures.
 
 The CIFAR-10 expectations were made with the original packages on images that cannot be redistributed; the
 test runs where they are. Those on digits were computed with ``reference.py`` from maps of the original
@@ -17,10 +17,10 @@ import pytest
 from geolip_theorems import load_model
 from geolip_theorems.data import load_images
 from geolip_theorems.extraction import extract
-from geolip_theorems.measures import seed_protocol
+from geolip_theorems.script import script_protocol
 
 from .reference import PROBES
-from .test_seed import differences
+from .test_protocol import differences
 
 DATA = Path(__file__).parents[1] / "data"
 SHARED = Path(os.environ.get("GEOLIP_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -52,10 +52,10 @@ def wrong_probes(given, expected, n_test):
 
 @pytest.mark.skipif(not IMAGES.is_file(), reason=f"the CIFAR-10 images are not at {IMAGES}")
 def test_cifar_figures_are_the_original_packages():
-    golden = json.loads((DATA / "seed_protocol_svae_d4_cifar10_test_jpeg_2000.json").read_text())
+    golden = json.loads((DATA / "script_protocol_svae_d4_cifar10_test_jpeg_2000.json").read_text())
     maps = maps_of(IMAGES)
     names = maps.classes
-    found = {seed: seed_protocol(maps, int(seed)) for seed in golden["probes"]}
+    found = {seed: script_protocol(maps, int(seed)) for seed in golden["probes"]}
     given = found["0"]
     expected = {
         "spatial_cv": golden["cv"],
@@ -93,8 +93,8 @@ def test_cifar_figures_are_the_original_packages():
 
 
 def test_digits_figures_are_the_committed_ones():
-    expected = json.loads((DATA / "seed_protocol_svae_d4_digits_600.json").read_text())
-    given = seed_protocol(maps_of("digits", DIGITS), 0)
+    expected = json.loads((DATA / "script_protocol_svae_d4_digits_600.json").read_text())
+    given = script_protocol(maps_of("digits", DIGITS), 0)
     probes, expected_probes = given.pop("probes"), expected.pop("probes")
     assert differences(given, expected) == []
     assert wrong_probes(probes, expected_probes, 120) == []

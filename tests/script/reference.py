@@ -1,4 +1,4 @@
-"""The seed protocol computed a second time, in float64 with NumPy and scikit-learn, sharing no code."""
+"""The script's protocol computed a second time, in float64 with NumPy and scikit-learn, sharing no code."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from geolip_theorems.probes.conv import _fit_predict
 from geolip_theorems.stats.intervals import mean_figure
 from geolip_theorems.probes.ridge import RidgeBank
 
-from .make import random_maps
+from ..make import random_maps
 
 RNG = np.random.default_rng(0)
 

@@ -1,4 +1,4 @@
-"""The seed protocol against an independent computation of every figure."""
+"""The script's protocol against an independent computation of every figure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from geolip_theorems.errors import InputError
 from geolip_theorems.script.protocol import (
     class_sums,
     region_masks,
-    seed_accuracies,
-    seed_protocol,
+    script_accuracies,
+    script_protocol,
     spatial_cv,
 )
 
-from .make import maps, random_maps
+from ..make import maps, random_maps
 from .reference import reference
 
 KEYS = [
@@ -57,14 +57,14 @@ def differences(given, expected, path=""):
 def test_every_figure_equals_the_independent_one(shape, absent, seed):
     n, gh, gw, D, n_classes = shape
     subject = random_maps(n, gh, gw, D, n_classes, seed, absent)
-    given = seed_protocol(subject, seed, max_maps=50, max_mode_images=13)
+    given = script_protocol(subject, seed, max_maps=50, max_mode_images=13)
     assert list(given) == KEYS
     assert differences(given, reference(subject, seed, 50, 13)) == []
 
 
 def test_the_comparison_can_fail():
     subject = random_maps()
-    other = seed_protocol(subject, 1)
+    other = script_protocol(subject, 1)
     assert any("probes" in d for d in differences(other, reference(subject, 0)))
     subject.error[0, 0, 0] *= 2
     assert any("spatial_cv" in d for d in differences(other, reference(subject, 1)))
@@ -73,27 +73,27 @@ def test_the_comparison_can_fail():
 def test_without_labels_only_the_label_free_figures():
     subject = random_maps()
     subject.labels = subject.classes = None
-    given = seed_protocol(subject)
+    given = script_protocol(subject)
     assert [key for key in KEYS if given[key] is not None] == ["counts", "spatial_cv", "overall"]
 
 
 def test_names_default_to_numbers():
     subject = random_maps(n_classes=3)
     subject.classes = None
-    assert list(seed_protocol(subject)["class_error"]) == ["0", "1", "2"]
+    assert list(script_protocol(subject)["class_error"]) == ["0", "1", "2"]
 
 
 def test_a_single_patch_has_no_spatial_figures():
-    given = seed_protocol(random_maps(gh=1, gw=1))
+    given = script_protocol(random_maps(gh=1, gw=1))
     assert given["spatial_cv"] is None
     assert given["overall"]["hot_patches"] is None
     assert given["regions"]["class0"]["edge"] is None
 
 
-def test_seed_accuracies_hold_the_single_split():
+def test_script_accuracies_hold_the_single_split():
     subject = random_maps()
-    spread = seed_accuracies(subject, range(4))
-    for name, probe in seed_protocol(subject, 2)["probes"].items():
+    spread = script_accuracies(subject, range(4))
+    for name, probe in script_protocol(subject, 2)["probes"].items():
         assert spread[name]["test"][2] == probe["test"]
         assert spread[name]["mean"] == pytest.approx(np.mean(spread[name]["test"]))
         assert spread[name]["std"] == pytest.approx(np.std(spread[name]["test"], ddof=1))
@@ -112,7 +112,7 @@ def test_bad_labels_are_one_line(labels, message):
     subject = random_maps()
     subject.labels = labels
     with pytest.raises(InputError, match=message) as caught:
-        seed_protocol(subject)
+        script_protocol(subject)
     assert "\n" not in str(caught.value)
 
 
@@ -143,13 +143,13 @@ def test_laws_of_the_maps(n, gh, gw, scale, data):
 
 def test_scaling_the_error_leaves_the_cosine():
     subject = random_maps()
-    before = seed_protocol(subject)["class_cosine"]
+    before = script_protocol(subject)["class_cosine"]
     scaled = maps(subject.error * 7, **{k: v for k, v in vars(subject).items() if k != "error"})
-    assert seed_protocol(scaled)["class_cosine"] == pytest.approx(before, rel=1e-6)
+    assert script_protocol(scaled)["class_cosine"] == pytest.approx(before, rel=1e-6)
 
 
 def test_global_random_state_is_left_alone():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    seed_protocol(random_maps())
+    script_protocol(random_maps())
     assert torch.equal(torch.get_rng_state(), before)

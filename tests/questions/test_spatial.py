@@ -17,7 +17,7 @@ from geolip_theorems.questions.spatial.measure import (
     spatial_structure,
 )
 
-from .make import maps, residual_maps
+from ..make import maps, residual_maps
 
 PIXELS = 16
 COUNTED = 48  # values of a patch: what the correction once took for independent

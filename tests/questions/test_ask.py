@@ -10,7 +10,7 @@ import pytest
 
 from geolip_theorems.measures import calibrated
 
-from .make import random_maps
+from ..make import random_maps
 
 KEYS = ["error", "spatial_cv", "class_cosine", "modes", "probes", "lifts", "boundaries"]
 QUICK = {"n_permutations": 99}

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from .measures.boundaries import rank_correlation
-from .measures.classes import class_structure
-from .measures.modes import mode_structure
-from .measures.resampling import mean_figure
-from .measures.spatial import spatial_structure
+from geolip_theorems.questions.classes.measure import class_structure
+from geolip_theorems.questions.modes.measure import mode_structure
+from geolip_theorems.questions.spatial.measure import spatial_structure
+from geolip_theorems.stats.estimators import Mean
+from geolip_theorems.stats.ranks import rank_correlation
+
+MEAN = Mean()
 
 PIXELS = 16  # a patch
 SIDE = 8
@@ -70,9 +72,8 @@ def spatial(
     error, var = squared.mean(-1), squared.var(-1)
     shape = (n, SIDE, SIDE)
     seed = int(rng.integers(2**31))
-    return spatial_structure(error.reshape(shape), var.reshape(shape), PIXELS, seed=seed, n_null=N_NULL)[
-        "corrected"
-    ]
+    found = spatial_structure(error.reshape(shape), var.reshape(shape), PIXELS, seed=seed, n_null=N_NULL)
+    return found.figures["corrected"]
 
 
 def class_maps(n_classes: int, cosine: float) -> np.ndarray:
@@ -175,26 +176,26 @@ def _share(
     return mode_structure(
         np.ones(cost.shape), zero, cost, cost, labels=y, names="abc", groups=g, seed=seed,
         n_permutations=N_PERMUTATIONS,
-    )["share"]  # fmt: skip
+    ).figures["share"]  # fmt: skip
 
 
 def rounding(rng: np.random.Generator, n: int) -> dict[str, Any]:
     """No mode matters: errors without a mode differ from the error by the rounding of float32 alone."""
     error = rng.gamma(2.0, 0.1, (n, SIDE, SIDE)).astype(np.float32)
     without = (error[..., None] * (1 + 1e-6 * rng.standard_normal((n, SIDE, SIDE, 4)))).astype(np.float32)
-    return mode_structure(np.ones(without.shape), error, without, without)["share"]
+    return mode_structure(np.ones(without.shape), error, without, without).figures["share"]
 
 
 def gradients(rng: np.random.Generator, n: int, correlation: float) -> dict[str, Any]:
     """Error and gradient maps whose expected Spearman correlation is known."""
-    return mean_figure(_correlations(rng, np.full(n, correlation)), seed=int(rng.integers(2**31)))
+    return MEAN.figure(_correlations(rng, np.full(n, correlation)), seed=int(rng.integers(2**31)))
 
 
 def grouped_gradients(rng: np.random.Generator, correlation: float, spread: float) -> dict[str, Any]:
     """The same in few groups of unequal size, whose correlations are this much more, or less."""
     g = np.repeat(np.arange(len(UNEVEN)), UNEVEN)
     of_group = correlation + spread * rng.choice([-1, 1], len(UNEVEN))
-    return mean_figure(_correlations(rng, of_group[g]), g, seed=int(rng.integers(2**31)))
+    return MEAN.figure(_correlations(rng, of_group[g]), g, seed=int(rng.integers(2**31)))
 
 
 def _correlations(rng: np.random.Generator, expected: np.ndarray) -> np.ndarray:
