@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from ..comparison import Comparison, Difference, Flip
 from ..questions import Metric, Question, metrics
 from ..stats.intervals import holm
 from .conditions import check_comparable
@@ -23,93 +24,6 @@ from .pairing import Side, paired_difference
 FAMILY_ERROR = 0.05  # of all intervals of all comparisons of a run together
 LARGEST_PERCENT = 10.0  # relative changes beyond 1,000 % read better as ratios
 RANK = {"fails": 0, "inconclusive": 1, "holds": 2}
-REGRESSIONS = ("worse", "worse within chance", "lost")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of two sides, candidate less reference.
-
-    Attributes:
-        metric, title, question, better, smallest, unit: see :class:`geolip_theorems.questions.Metric`.
-        reference, candidate: figures (``value``, ``ci95``).
-        difference: in the figure's unit; of a ``%`` metric relative to the reference.
-        ci95: its 95 % interval alone.
-        joint: its interval such that all those of the run hold at once with 95 %; this one decides.
-        p, p_holm: of no difference, two-sided, and adjusted over the run's metrics of a kind.
-        paired: by image, or from two independent intervals.
-        units: images or groups a paired difference rests on.
-        outcome: ``worse``, ``better`` (joint interval beyond the smallest change), ``slightly worse``,
-            ``slightly better`` (beyond 0, not shown to be beyond it), ``same`` (within it), ``open``
-            (cannot be told), ``differs`` (a metric without direction, beyond 0), ``lost`` (measured
-            before, now not), ``not measured``.
-        reason: in a sentence.
-    """
-
-    metric: str
-    title: str
-    question: str
-    better: int
-    smallest: float
-    unit: str
-    reference: dict[str, Any] | None
-    candidate: dict[str, Any] | None
-    difference: float | None
-    ci95: list[float] | None
-    joint: list[float] | None
-    p: float | None
-    p_holm: float | None
-    paired: bool
-    units: int | None
-    outcome: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Flip:
-    """One claim's verdict on two sides.
-
-    Attributes:
-        outcome: ``worse`` (the figure too, for certain), ``worse within chance`` (the figure's change may be
-            chance; it counts all the same), ``better``, ``same``, ``lost``.
-    """
-
-    claim: str
-    title: str
-    question: str
-    reference: str
-    candidate: str
-    outcome: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A candidate against a reference on one image set; ``refused`` says why there is none."""
-
-    kind: str
-    reference: dict[str, Any]
-    candidate: dict[str, Any]
-    family: int
-    verdicts: list[Flip] = field(default_factory=list)
-    metrics: list[Difference] = field(default_factory=list)
-    timings: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    refused: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As it stands in ``results.json``."""
-        return asdict(self)
-
-    def regressions(self) -> list[str]:
-        """What got worse, a line each: verdicts first."""
-        return self.worse_flips() + [
-            f"{d.title}: {d.reason}" for d in self.metrics if d.outcome in REGRESSIONS
-        ]
-
-    def worse_flips(self) -> list[str]:
-        """The verdicts that got worse."""
-        return [f"{f.title}: {f.reason}" for f in self.verdicts if f.outcome in REGRESSIONS]
 
 
 def compare(reference: Side, candidate: Side, *, kind: str = "files", comparisons: int = 1) -> Comparison:

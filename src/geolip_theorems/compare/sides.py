@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import companion
+from ..comparison import Comparison
 from ..errors import InputError, nearest
 from ..questions import metrics
 from ..record import read_results
 from .conditions import conditions
-from .judging import RANK, Comparison, compare, refused
+from .judging import RANK, compare, refused
 from .pairing import Side
 
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)

@@ -9,7 +9,19 @@ from typing import Any, TypedDict
 LEVEL = 0.95
 
 
-class Figure(TypedDict, total=False):
+Interval = tuple[float, float]
+
+
+class _Defined(TypedDict):
+    """What every figure has."""
+
+    value: float | None
+    ci95: Interval | None
+    n: int
+    method: str
+
+
+class Figure(_Defined, total=False):
     """One measured figure.
 
     Attributes:
@@ -24,10 +36,6 @@ class Figure(TypedDict, total=False):
     A figure may have more entries of its own; its question's measure says which.
     """
 
-    value: float | None
-    ci95: list[float] | None
-    n: int
-    method: str
     null: Any
     p: float
     reach: float

@@ -32,7 +32,7 @@ SPATIAL = Question(
     id="q1",
     title="Does the error vary over patches?",
     about="An error map has one number per patch: the mean squared error of its pixels. If the model lost "
-    "the same everywhere, the map would be flat but for sampling noise, which the corrected figure takes out.",
+    "the same everywhere the map would be flat but for sampling noise, which the corrected figure takes out.",
     measure=measure,
     metrics=(corrected_cv, raw_cv),
     claims=((corrected_cv > 0.1).named("spatial_cv", "error varies over patches"),),

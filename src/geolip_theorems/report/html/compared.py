@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...compare.judging import Comparison
+from ...comparison import Comparison
 from ...drawing.shown import clean
 from ...record import finite, now
 from .comparing import comparison_blocks, heading
