@@ -30,11 +30,11 @@ from geolip_theorems.data.npz import load_npz
 from geolip_theorems.data.scenes import scenes
 from geolip_theorems.extraction import Extraction
 from geolip_theorems.extraction.cache import MapsCache
-from geolip_theorems.script import script_protocol
-from geolip_theorems.script.protocol import PROBES, ridge_probe
 from geolip_theorems.model.patch_svae import PatchSVAE, extract_patches
 from geolip_theorems.model.sources import load_model
 from geolip_theorems.run.subject import RunOptions, live_subject
+from geolip_theorems.script import script_protocol
+from geolip_theorems.script.protocol import PROBES, ridge_probe
 
 SIZE, BATCH, MODE_IMAGES, MOST_MAPS, CLASSES = 64, 64, 256, 2000, 10
 NO_ABLATION = np.arange(0)

@@ -5,19 +5,22 @@ The cells here are small; ``make calibrate`` runs 2,000 subjects a cell.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from geolip_theorems import calibrate, calibration_cells
-from geolip_theorems.calibrate import CELLS, Outcome, chosen, run_cell, table
-from geolip_theorems.calibration_cells import SIDE, pearson_for
+from benchmarks.calibration import cells as calibration_cells
+from benchmarks.calibration import run as calibrate
+from benchmarks.calibration.cells import SIDE, pearson_for
+from benchmarks.calibration.run import CELLS, Outcome, chosen, run_cell, table
 from geolip_theorems.errors import InputError
-from geolip_theorems.measures import classes, modes
-from geolip_theorems.questions.boundaries.measure import rank_correlation
 from geolip_theorems.stats.class_null import ClassNull, sums_by
 from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.ranks import rank_correlation
 
+QUESTIONS = "geolip_theorems.questions"  # whose `measure` is a function and a module
 SIMULATIONS = 60
 FEW = 30  # enough where a broken rule is wrong nearly always
 QUICK = [name for name in CELLS if name[:2] in ("q1", "q2", "q3", "q6")]
@@ -77,13 +80,14 @@ def test_a_correction_that_counts_channels_as_independent_is_caught(monkeypatch)
 
 
 def test_a_mode_that_costs_more_by_rounding_alone_is_caught(monkeypatch):
-    monkeypatch.setattr(modes, "MARGIN", 0.0)
+    monkeypatch.setattr(import_module(f"{QUESTIONS}.modes.measure"), "MARGIN", 0.0)
     assert any("not true" in text for text in run_cell(CELLS["q3 rounding"], FEW).refusals())
 
 
 def test_a_correction_that_takes_groups_for_equal_is_caught(monkeypatch):
     """G/(G-1) where large groups' residuals are small: class means are thought to be less noisy."""
-    monkeypatch.setattr(classes, "unit_factor", lambda counts: len(counts) / max(len(counts) - 1, 1e-9))
+    module = import_module(f"{QUESTIONS}.classes.measure")
+    monkeypatch.setattr(module, "unit_factor", lambda counts: len(counts) / max(len(counts) - 1, 1e-9))
     assert run_cell(CELLS["q2 uneven blocks"], 100).refusals()
 
 

@@ -1,6 +1,6 @@
 """Lifts and attribution do what they claim on subjects with known truth, and worse rules are caught.
 
-Small cells, see :mod:`tests.measures.test_calibration`.
+Small cells, see :mod:`tests.benchmarks.test_calibration`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geolip_theorems import calibration_probes
-from geolip_theorems.calibrate import CELLS, run_cell
-from geolip_theorems.calibration_probes import DETECTABLE, DETECTABLE_LIFT, features, lift
+from benchmarks.calibration import probe_cells
+from benchmarks.calibration.probe_cells import DETECTABLE, DETECTABLE_LIFT, features, lift
+from benchmarks.calibration.run import CELLS, run_cell
 from geolip_theorems.stats.attribution import attribution
 
 ATTRIBUTION = [name for name in CELLS if name.startswith("attribution q6")]
@@ -43,7 +43,7 @@ def ignoring_the_spread(subject, twins, comparison, **options):
 
 
 def test_a_rule_that_ignores_the_twins_spread_is_caught(monkeypatch):
-    monkeypatch.setattr(calibration_probes, "attribution", ignoring_the_spread)
+    monkeypatch.setattr(probe_cells, "attribution", ignoring_the_spread)
     for name, says in (
         ("attribution q6, one more twin", "not true"),
         ("attribution q6, no where equal", "not true"),

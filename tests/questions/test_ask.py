@@ -1,4 +1,4 @@
-"""The whole calibrated protocol: its keys, what it does without labels or decoder, and that it is pure."""
+"""Every question at once: the keys, what they do without labels or decoder, and that they are pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from geolip_theorems.measures import calibrated
+from geolip_theorems.questions import Study, ask, claims, metrics
 
 from ..make import random_maps
 
@@ -16,6 +16,10 @@ KEYS = ["error", "spatial_cv", "class_cosine", "modes", "probes", "lifts", "boun
 QUICK = {"n_permutations": 99}
 CLAIMS = ["spatial_cv.corrected", "class_cosine.min", "modes.share", "lifts.release-chance",
           "lifts.release-friction", "lifts.all-eigenvalues", "boundaries.gradient"]  # fmt: skip
+
+
+def calibrated(maps, **how):
+    return ask(Study(maps, **how)).figures
 
 
 def figures(tree, path=""):
@@ -38,7 +42,8 @@ def result():
 def test_every_claim_has_a_whole_figure(result):
     assert list(result) == KEYS
     found = dict(figures(result))
-    assert set(CLAIMS) <= set(found)
+    assert [claim.metric.name for claim in claims()] == CLAIMS
+    assert {metric.name for _, metric in metrics()} <= set(found)
     for path, figure in found.items():
         assert set(figure) >= {"value", "ci95", "n", "method"}, path
         if figure["ci95"] is not None:

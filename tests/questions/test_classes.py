@@ -51,7 +51,7 @@ def verdict(result):
 
 
 def test_identical_classes_do_not_hold_however_noisy():
-    """Few noisy images: the seed protocol's minimum is below 0.99 by noise alone."""
+    """Few noisy images: the script's minimum is below 0.99 by noise alone."""
     result = measured(*drawn(bumps(4, 0), 12, noise=1.0))
     assert result["raw_min"]["value"] < 0.99
     assert result["min"]["p"] > 0.01
@@ -180,7 +180,7 @@ def test_fewer_than_six_groups_have_no_interval():
 
 
 def test_each_class_has_an_interval():
-    """Over 200 samples it holds the class's true mean cosine with the others."""
+    """Over 200 samples it contains the class's true mean cosine with the others."""
     means = bumps(3, 0.7)
     true = cosine_similarity(means.reshape(3, -1))[0, 1:].mean()
     held = 0

@@ -8,8 +8,6 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from geolip_theorems.stats.class_null import ClassNull
-from geolip_theorems.stats.decisions import decide
 from geolip_theorems.questions.modes.measure import (
     MARGIN,
     class_dependence,
@@ -17,6 +15,8 @@ from geolip_theorems.questions.modes.measure import (
     mode_structure,
     share_elsewhere,
 )
+from geolip_theorems.stats.class_null import ClassNull
+from geolip_theorems.stats.decisions import decide
 from geolip_theorems.stats.intervals import permutation_p, share_figure
 
 from ..make import random_maps
@@ -36,7 +36,7 @@ def measured(cost, S=None, labels=LABELS, **options):
     error, only, without = ablated(cost)
     S = np.broadcast_to(np.arange(cost.shape[-1], 0, -1.0), cost.shape) if S is None else S
     options = {"n_permutations": 499, "names": NAMES} | options
-    return mode_structure(S, error, only, without, labels=labels, **options)
+    return mode_structure(S, error, only, without, labels=labels, **options).figures
 
 
 def verdict(result):
@@ -122,7 +122,7 @@ def test_energy_rank_is_spearmans():
     subject = random_maps(n=20, D=3)
     result = mode_structure(
         subject.S, subject.error, subject.error_only, subject.error_without, n_permutations=9
-    )
+    ).figures
     energy = subject.S**2 / (subject.S**2).sum(-1, keepdims=True)
     cost = subject.error_without - subject.error[:10, ..., None]
     expected = [
@@ -180,7 +180,7 @@ def test_a_small_class_that_scatters_is_no_effect_of_class(grouped):
 
 def test_without_a_separable_decoder_only_energies():
     subject = random_maps()
-    result = mode_structure(subject.S, subject.error, None, None, labels=subject.labels)
+    result = mode_structure(subject.S, subject.error, None, None, labels=subject.labels).figures
     assert result["ablation"] is None
     assert "decoder" in result["share"]["method"]
     assert sum(f["value"] for f in result["energy"]) == pytest.approx(1)
@@ -200,7 +200,7 @@ def test_rounding_noise_is_no_other_mode():
     assert (without - error[..., None]).argmax(-1).std() > 1  # the old rule: each mode a quarter of the time
     dominant, overall = costliest_modes(error, without)
     assert share_elsewhere(dominant, overall).max() == 0
-    result = mode_structure(np.ones(without.shape), error, without, without, n_permutations=9)
+    result = mode_structure(np.ones(without.shape), error, without, without, n_permutations=9).figures
     assert verdict_without_labels(result) == "fails"
 
 
@@ -242,9 +242,9 @@ def test_ablated_images_keep_their_labels_and_groups():
     S = np.ones(cost.shape)
     groups = np.arange(N) % 10
     options = {"labels": LABELS, "names": NAMES, "groups": groups, "n_permutations": 99}
-    part = mode_structure(S, error, only[few], without[few], ablated=few, **options)
+    part = mode_structure(S, error, only[few], without[few], ablated=few, **options).figures
     options |= {"labels": LABELS[few], "groups": groups[few]}
-    alone = mode_structure(S[few], error[few], only[few], without[few], **options)
+    alone = mode_structure(S[few], error[few], only[few], without[few], **options).figures
     assert part["share"] == alone["share"]
     assert part["ablation"] == alone["ablation"]
 

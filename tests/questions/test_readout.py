@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from geolip_theorems.errors import InputError
-from geolip_theorems.measures import probes as probes_module
-from geolip_theorems.stats.decisions import decide
+from geolip_theorems.probes.conv import _fit_predict
 from geolip_theorems.probes.features import SIGNALS, feature_groups, logarithm, standardised
 from geolip_theorems.probes.nested import (
     PENALTIES,
@@ -20,21 +19,20 @@ from geolip_theorems.probes.nested import (
     cross_validated,
     stratified_folds,
 )
+from geolip_theorems.probes.ridge import RidgeBank
+from geolip_theorems.questions import Study
+from geolip_theorems.questions.readout import RELEASE
 from geolip_theorems.questions.readout.measure import (
     COMBINATIONS,
     CONFUSED,
-    INFLATION,
     LIFTS,
     accuracy_figure,
-    inflation,
-    influence_of,
     lift_figures,
-    out_of_fold_hits,
     probe_accuracies,
 )
-from geolip_theorems.probes.conv import _fit_predict
+from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.estimators import Accuracy, inflation, influence_of
 from geolip_theorems.stats.intervals import mean_figure
-from geolip_theorems.probes.ridge import RidgeBank
 
 from ..make import random_maps
 
@@ -97,22 +95,22 @@ def test_a_group_cannot_be_recognised():
     pattern = np.random.default_rng(5).gamma(2.0, 1.0, (20, 4, 4))
     subject.error = (subject.error * 0.05 + pattern[groups]).astype(np.float32)
     options = {"repeats": 1, "n_folds": 4}
-    leaking, _ = probe_accuracies(subject, labels, **options)
-    fair, lifts = probe_accuracies(subject, labels, groups=groups, **options)
+    leaking, *_ = probe_accuracies(subject, labels, **options)
+    fair, lifts, _ = probe_accuracies(subject, labels, groups=groups, **options)
     assert leaking["release"]["value"] > 0.9
     assert fair["release"]["value"] < 0.65
     assert verdict(lifts["release-chance"]) != "holds"
 
 
 def test_noise_gives_chance_and_no_lift():
-    probes, lifts = probe_accuracies(*(lambda m: (m, m.labels))(random_maps(150, 4, 4, 2, 3, 1)))
+    probes, lifts, _ = probe_accuracies(*(lambda m: (m, m.labels))(random_maps(150, 4, 4, 2, 3, 1)))
     assert probes["release"]["ci95"][0] < probes["chance"] < probes["release"]["ci95"][1]
     assert [name for name, figure in lifts.items() if verdict(figure) == "holds"] == []
 
 
 def test_planted_signal_is_found_and_shuffled_labels_lose_it():
     subject = signal_maps()
-    probes, lifts = probe_accuracies(subject, subject.labels, repeats=1)
+    probes, lifts, _ = probe_accuracies(subject, subject.labels, repeats=1)
     for name in (
         "release-chance",
         "release-eigenvalues",
@@ -123,14 +121,14 @@ def test_planted_signal_is_found_and_shuffled_labels_lose_it():
     assert verdict(lifts["all-best_single"]) != "holds"
     assert probes["release"]["null"] == pytest.approx(1 / 3)
     shuffled = np.random.default_rng(0).permutation(subject.labels)
-    _, lost = probe_accuracies(subject, shuffled, repeats=1)
+    _, lost, _ = probe_accuracies(subject, shuffled, repeats=1)
     assert verdict(lost["release-chance"]) != "holds"
 
 
 def test_useless_features_do_not_cost_the_combination():
-    """The seed protocol's one penalty lets noise lower a combination; a penalty a group does not."""
+    """The script's one penalty lets noise lower a combination; a penalty a group does not."""
     subject = signal_maps(release=0.0, eigenvalues=2.0)
-    probes, lifts = probe_accuracies(subject, subject.labels, repeats=1)
+    probes, lifts, _ = probe_accuracies(subject, subject.labels, repeats=1)
     assert probes["eigenvalues"]["value"] > 0.7
     assert lifts["all-eigenvalues"]["value"] > -0.03
 
@@ -140,7 +138,7 @@ def test_logarithms_are_chosen_where_they_help():
     wild = np.random.default_rng(1).standard_normal(subject.friction.shape) * 2
     wild[np.arange(150), subject.labels, 0] += 4
     subject.friction = np.exp(3 * wild).astype(np.float32)
-    probes, _ = probe_accuracies(subject, subject.labels, repeats=1)
+    probes, *_ = probe_accuracies(subject, subject.labels, repeats=1)
     taken = probes["friction"]["chosen"]
     assert sum(c["folds"] for c in taken if "friction/log" in c["weights"]) == 5
 
@@ -201,7 +199,7 @@ def test_the_inflation_is_the_corrected_resampled_variance():
     assert folds.std(ddof=1) == pytest.approx(np.sqrt(K * 0.24 / 400_000), rel=0.4)  # what K / N stands for
     corrected = (1 / (R * K) + 1 / (K - 1)) * K * 0.24 / 400_000
     assert influence_of(hits, None, K)[2] == pytest.approx(np.sqrt(corrected), rel=0.01)
-    assert pytest.approx(1.3229, abs=1e-4) == INFLATION
+    assert Accuracy.inflation == inflation(5, 2) == pytest.approx(1.3229, abs=1e-4)
     assert inflation(3, 2) > inflation(5, 2) > inflation(5, 10)
 
 
@@ -274,24 +272,29 @@ def test_candidates_include_leaving_a_group_out():
     assert all(sum(w for _, w in weights) == pytest.approx(1) for weights, _ in candidates(parts))
 
 
-def test_single_images_come_from_the_same_computation(monkeypatch):
+def test_the_kept_hits_are_those_of_the_figures():
     subject = signal_maps(60)
-    probes, _ = probe_accuracies(subject, subject.labels, seed=3)
-    monkeypatch.setattr(probes_module, "cross_validated", None)  # would raise: nothing is computed again
-    found = out_of_fold_hits(subject, subject.labels, None, 3)
-    assert {name for name, p in probes.items() if isinstance(p, dict) and "value" in p} == set(found)
-    for name, hits in found.items():
+    found = RELEASE.measure(Study(subject, seed=3))
+    probes, lifts = found.figures["probes"], found.figures["lifts"]
+    named = {name for name, p in probes.items() if isinstance(p, dict) and "value" in p}
+    assert {f"hits/{name}" for name in named} == set(found.values)
+    for name in named:
+        hits = found.values[f"hits/{name}"]
         assert hits.shape == (2, 60)
         assert hits.mean() == pytest.approx(probes[name]["value"])
-    subject.error = subject.error + 1  # other maps are not taken for these
-    with pytest.raises(TypeError):
-        out_of_fold_hits(subject, subject.labels, None, 3)
-    assert out_of_fold_hits(subject, np.arange(60) % 30) == {}
+    for name, (a, b) in LIFTS.items():
+        difference = found.values[f"hits/{a}"].mean() - found.values[f"hits/{b}"].mean()
+        assert lifts[name]["value"] == pytest.approx(difference)
+    subject.labels = np.arange(60) % 30
+    subject.classes = None
+    assert RELEASE.measure(Study(subject)).values == {}
+    subject.labels = np.zeros(60, int)
+    assert RELEASE.measure(Study(subject)).figures == {"probes": None, "lifts": None}
 
 
 def test_too_few_images_are_said_not_measured():
     subject = random_maps(6, 2, 2, 2, 3)
-    probes, lifts = probe_accuracies(subject, subject.labels)
+    probes, lifts, _ = probe_accuracies(subject, subject.labels)
     assert lifts["release-friction"]["value"] is None
     assert "no class has 3 images" in probes["release"]["method"]
     with pytest.raises(InputError, match="ridge"):
@@ -301,7 +304,7 @@ def test_too_few_images_are_said_not_measured():
 def test_the_convolutional_readout_reads_what_is_there():
     subject = signal_maps(90, release=3.0)
     subject.settle = subject.input_mean = subject.input_var = None
-    probes, lifts = probe_accuracies(subject, subject.labels, n_folds=3, repeats=1, probe="conv")
+    probes, lifts, _ = probe_accuracies(subject, subject.labels, n_folds=3, repeats=1, probe="conv")
     assert "conv probe" in probes["release"]["method"]
     assert probes["release"]["value"] > 0.6
     assert verdict(lifts["release-chance"]) == "holds"
@@ -320,7 +323,7 @@ def test_the_readout_is_seeded_and_leaves_the_global_generator():
 def test_confusion_counts_every_image_once_a_repeat_and_its_diagonal_is_the_accuracy():
     subject = random_maps(60, 4, 4, 2, 3)
     labels = subject.labels * 2 + 1  # labels need not be 0, 1, 2
-    figures, _ = probe_accuracies(subject, labels, seed=3)
+    figures, *_ = probe_accuracies(subject, labels, seed=3)
     found = figures["confusion"]
     assert found["classes"] == [1, 3, 5]
     for name in CONFUSED:

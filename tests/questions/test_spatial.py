@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from geolip_theorems.run.thresholds import CLAIMS
-from geolip_theorems.stats.decisions import decide
+from geolip_theorems.questions.spatial import corrected_cv
 from geolip_theorems.questions.spatial.measure import (
     corrected_squared_cv,
     shuffled_pixel_cv,
-    signed_root,
     spatial_structure,
 )
+from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.estimators import signed_root
 
 from ..make import maps, residual_maps
 
@@ -30,7 +30,7 @@ def measured(subject, **options):
         subject.patch_pixels,
         error_half=subject.error_half,
         **{"n_null": 199} | options,
-    )
+    ).figures
 
 
 def verdict(result):
@@ -57,7 +57,7 @@ def test_independent_pixels_have_raw_cv_but_no_structure(alike):
     result = measured(subject)
     raw = np.sqrt(2 * (1 + 2 * alike**2) / 3 / PIXELS)
     assert result["raw"]["value"] == pytest.approx(raw, abs=0.005)
-    assert result["raw"]["ci95"][0] > 0.1  # the seed protocol's verdict would hold
+    assert result["raw"]["ci95"][0] > 0.1  # the script's verdict would hold
     for name in ("corrected", "split_half"):
         assert result[name]["ci95"][0] < 0 < result[name]["ci95"][1]
         assert abs(result[name]["value"]) < 0.04
@@ -94,8 +94,7 @@ def test_structure_at_the_threshold_is_not_decided():
 
 
 def test_the_verdict_needs_the_null():
-    claim = next(claim for claim in CLAIMS if claim.name == "spatial_cv")
-    assert claim.p_from == "spatial_cv.corrected.p"
+    assert corrected_cv.tested
     few = measured(structured(0.3), n_null=99)["corrected"]["p"]
     assert few == 0.01  # 99 shuffles can never say p < 0.01
     assert decide(0.3, (0.25, 0.35), 0.1, ">", few).verdict == "inconclusive"

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from geolip_theorems.drawing.text import attributed
 from geolip_theorems.errors import InputError
-from geolip_theorems.stats.attribution import attribution, contributions, inflation_of
-from geolip_theorems.measures.per_image import PREFIX, per_image_arrays
-from geolip_theorems.questions.readout.measure import INFLATION, lift_figures, out_of_fold_hits
+from geolip_theorems.questions import Study, ask, metrics
+from geolip_theorems.stats.attribution import attribution
+from geolip_theorems.stats.estimators import RootMeanSquare, inflation
 from geolip_theorems.stats.intervals import mean_figure
-from geolip_theorems.questions.spatial.measure import spatial_structure
-from geolip_theorems.report.text import models_doing
 
 from ..make import random_maps
 
@@ -133,40 +132,57 @@ def test_one_more_twin_is_rarely_credited_and_a_trained_one_is():
 @pytest.fixture(scope="module")
 def measured():
     maps = random_maps(60, 4, 4, 2, 3)
-    maps.ablated = np.arange(len(maps.error_without))
-    hits = out_of_fold_hits(maps, maps.labels)
-    return maps, hits, contributions(per_image_arrays(maps, hits))
+    return ask(Study(maps, n_permutations=9)), len(maps.error_without)
 
 
-def test_contributions_have_the_figures_slopes(measured):
-    """What an image contributes is what counting it a little more does to the figure."""
-    maps, hits, found = measured
-    lifts = lift_figures(hits, 1 / 3, None, "m")
-    for name in ("release-chance", "release-friction", "all-eigenvalues"):
-        offset = 1 / 3 if name == "release-chance" else 0
-        assert found[f"lifts.{name}"].shape == (2, 60)
-        assert found[f"lifts.{name}"].mean() - offset == pytest.approx(lifts[name]["value"])
-    squared = per_image_arrays(maps, hits)[PREFIX + "squared_cv"]
-    root = spatial_structure(maps.error, maps.pixel_var, maps.patch_pixels)["corrected"]["value"]
+METRICS = {metric.name: metric for _, metric in metrics()}
+
+
+def test_influences_have_the_figures_slopes(measured):
+    """What an image adds is what counting it a little more does to the figure."""
+    found, ablated = measured
+    influence = {name: metric.influence(found.values, 60) for name, metric in METRICS.items()}
+    for name in ("lifts.release-chance", "lifts.release-friction", "lifts.all-eigenvalues"):
+        offset = 1 / 3 if name == "lifts.release-chance" else 0
+        assert influence[name].shape == (2, 60)
+        assert influence[name].mean() - offset == pytest.approx(METRICS[name].of(found.figures)["value"])
+    squared = found.values["squared_cv"]
+    root = METRICS["spatial_cv.corrected"].of(found.figures)["value"]
     weights = np.full(60, 1 / 60)
     weights[7] += 1e-6
     slope = (np.sqrt((weights * squared).sum() / weights.sum()) - root) / 1e-6
-    part = found["spatial_cv.corrected"][0]
+    part = influence["spatial_cv.corrected"][0]
     assert part[7] - part.mean() == pytest.approx(slope, rel=1e-3)
-    assert np.isfinite(found["modes.share"]).sum() == len(maps.error_without)
-    assert found["boundaries.gradient"].shape == (1, 60)
-    assert "class_cosine.min" not in found
+    assert np.isfinite(influence["modes.share"]).sum() == ablated < 60
+    assert influence["boundaries.gradient"].shape == (1, 60)
+    assert influence["class_cosine.min"] is None
+
+
+def test_images_without_a_part_in_the_figure_are_known_by_the_metrics_rows(measured):
+    """The mean over the ablated images is the figure, and each stands at its own place."""
+    found, ablated = measured
+    metric = METRICS["modes.share"]
+    moved = {**found.values, "ablated": np.arange(60)[::-1][:ablated]}
+    for kept in (found.values, moved):
+        influence = metric.influence(kept, 60)[0]
+        assert np.nanmean(influence) == pytest.approx(metric.of(found.figures)["value"])
+        np.testing.assert_array_equal(influence[kept["ablated"]], kept["other_mode"])
+    assert METRICS["error"].influence({}, 60) is None  # nothing was kept
 
 
 def test_a_root_of_nothing_keeps_a_finite_slope():
     squared = np.random.default_rng(0).normal(0, 1e-3, 500)
-    part = contributions({PREFIX + "squared_cv": squared - squared.mean(), PREFIX + "gradient": squared})
-    assert np.abs(part["spatial_cv.corrected"]).max() < 1
-    assert inflation_of("lifts.release-chance") == INFLATION
-    assert inflation_of("spatial_cv.corrected") == 1
+    assert np.abs(RootMeanSquare().influence([squared - squared.mean()])).max() < 1
+
+
+def test_only_what_probes_find_is_inflated():
+    for name, metric in METRICS.items():
+        probed = name.startswith(("lifts.", "probes."))
+        assert metric.estimator.cross_validated == probed
+        assert metric.estimator.inflation == (inflation(5, 2) if probed else 1)
 
 
 @pytest.mark.parametrize(("answer", "words"), [(True, "yes"), (False, "no"), (None, "not shown")])
 def test_the_answers_have_words(answer, words):
-    assert models_doing({"attributed": answer, "attribution": {"reason": ""}}) == words
-    assert models_doing({"attributed": None, "attribution": None}) == "-"
+    assert attributed({"attributed": answer, "attribution": {"reason": ""}}) == words
+    assert attributed({"attributed": None, "attribution": None}) == "-"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from geolip_theorems.stats.class_null import ClassNull, exchangeable, sums_by
 from geolip_theorems.questions.modes.measure import class_dependence
+from geolip_theorems.stats.class_null import ClassNull, exchangeable, sums_by
 from geolip_theorems.stats.intervals import permutation_p
 
 

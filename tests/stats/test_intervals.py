@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from geolip_theorems.measures import resampling
+from geolip_theorems.stats import intervals
 from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.figure import figure
 from geolip_theorems.stats.intervals import (
-    degrees_of_freedom,
     difference_figure,
-    figure,
     holm,
     mean_figure,
     permutation_p,
@@ -21,8 +20,8 @@ from geolip_theorems.stats.intervals import (
     share_figure,
     simultaneous_reach,
     standard_error,
-    unit_factor,
 )
+from geolip_theorems.stats.units import degrees_of_freedom, unit_factor
 
 RNG = np.random.default_rng(0)
 SKEWED = RNG.gamma(1.0, 1.0, 150)
@@ -60,7 +59,7 @@ def test_bootstrap_interval_is_scipys():
 )
 def test_thirty_groups_or_what_counts_as_thirty_are_enough_for_the_bootstrap(sizes, method, monkeypatch):
     """Kish's number: (sum n)^2 / sum n^2."""
-    monkeypatch.setattr(resampling, "N_RESAMPLES", 99)
+    monkeypatch.setattr(intervals, "N_RESAMPLES", 99)
     sizes = sizes.astype(int)
     groups = np.repeat(np.arange(len(sizes)), sizes)
     found = mean_figure(np.random.default_rng(0).random(len(groups)), groups)
