@@ -29,13 +29,13 @@ bench: $(STAMP)  ## time the conduit, the model's steps and the probes beside th
 	    $(if $(FAIL),--benchmark-compare-fail=$(FAIL)) $(ARGS)
 
 calibrate: $(STAMP)  ## simulate subjects with known truth and tabulate what the verdicts say (hours)
-	$(BIN)/python -m geolip_theorems.calibrate --simulations 2000 --out reports/calibration.md $(ARGS)
+	$(BIN)/python -m benchmarks.calibration.run --simulations 2000 --out reports/calibration.md $(ARGS)
 
-against-script: $(STAMP)  ## the seed protocol the script's way and the suite's, side by side (10 minutes)
+against-script: $(STAMP)  ## the script's protocol its own way and the suite's, side by side (10 minutes)
 	$(BIN)/python benchmarks/against_script.py --images 2000 $(ARGS)
 	$(BIN)/python benchmarks/against_script.py --images 10000 $(ARGS)
 
-large: $(STAMP)  ## memory and cost an image, from 2,000 to 200,000 images
+large: $(STAMP)  ## memory and cost per image, from 2,000 to 200,000 images
 	$(BIN)/python benchmarks/large.py $(ARGS)
 
 torture: $(STAMP)  ## kill -9 at 30 random moments, then compare with an undisturbed run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -110,11 +109,16 @@ def _as_its_class(module: nn.Module) -> bool:
     return not any(callable(getattr(type(module), name, None)) for name in vars(module))
 
 
-@lru_cache
 def _as_built(config: Config) -> str:
-    """The parts of a model of this config, as text."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return repr(architecture_named(config.model_type).build(config))
+    """The parts of a model of this config, as text; made once for each config."""
+    key = repr(config)
+    if key not in _BUILT:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            _BUILT[key] = repr(architecture_named(config.model_type).build(config))
+    return _BUILT[key]
+
+
+_BUILT: dict[str, str] = {}
 
 
 def fast_forward(module: nn.Module) -> FastForward | None:
