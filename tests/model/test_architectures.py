@@ -1,4 +1,4 @@
-"""The registry: each key of a config has its place, fresh weights are the public code's, an entry is enough."""
+"""The registry: each key of a config has its place, fresh weights are as the public code's, an entry does."""
 
 import dataclasses
 
@@ -63,6 +63,7 @@ def test_a_config_with_every_key_of_the_public_trainer_is_read(name):
     config = TRAINERS[name]
     found = read(config)
     assert read(found.as_dict()) == found  # and what it writes is read to the same
+    assert hash(read(found.as_dict())) == hash(found)
     for key, value in config.items():
         if key in DESCRIPTIONS:
             assert read({**config, key: "anything"}) == found, key
