@@ -17,7 +17,7 @@ from .transforms import LARGEST_PICTURE
 
 # Named, because Pillow would otherwise also try formats that start other programs (EPS: Ghostscript).
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-MOST_READS = 2_000_000  # of any size; Pillow takes headers and comments byte by byte, pixels by the block
+MOST_READS = 1_000_000  # of any size; Pillow takes headers and comments byte by byte, pixels by the block
 LARGEST_MARKERS = (
     16 << 20
 )  # bytes of a JPEG or PNG before its pixels; depth maps and previews take a few million
