@@ -192,6 +192,20 @@ def test_the_report_draws_what_there_is(runs, name, tmp_path):
         assert f"<h4>{title}</h4>" in page
 
 
+@pytest.mark.parametrize(
+    ("model", "ablation_images", "says"),
+    [
+        (lambda: MatrixOfPixels(4), 0, "no image was to be decoded without a mode"),
+        (lambda: MatrixOfPixels(4, keys=("S", "Vt")), 8, "decoder does not take modes apart"),
+    ],
+    ids=["none asked for", "no decoder"],
+)
+def test_why_modes_were_not_ablated(model, ablation_images, says):
+    verdicts = {v.claim: v for v in measure(model(), pixels(), ablation_images=ablation_images).verdicts}
+    assert verdicts["mode_share"].verdict == "not measured"
+    assert says in verdicts["mode_share"].reason
+
+
 def test_friction_of_column_norms_is_a_function_of_them():
     """What the note says; with Vt of its own friction is not one of S alone."""
     generator = torch.Generator().manual_seed(0)

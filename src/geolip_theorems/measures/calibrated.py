@@ -81,6 +81,7 @@ def calibrated(
             groups=groups,
             seed=seed,
             n_permutations=n_permutations,
+            absent=why_absent(maps, "error_without"),
         ),
         "probes": probes,
         "lifts": lifts,

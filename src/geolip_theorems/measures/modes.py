@@ -16,6 +16,7 @@ from .seed import mode_energy, region_masks
 
 N_PERMUTATIONS = 9999
 MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
+NONE_DECODED = "no image was decoded without a mode"
 TIE = 1e-5  # of the statistic: class sums of shuffles are float32
 
 
@@ -31,6 +32,7 @@ def mode_structure(
     groups: np.ndarray | None = None,
     seed: int = 0,
     n_permutations: int = N_PERMUTATIONS,
+    absent: str | None = None,
 ) -> dict[str, Any]:
     """Every figure of question 3.
 
@@ -40,6 +42,7 @@ def mode_structure(
             k and with all but mode k; None for a model without a separable decoder.
         ablated: (A,) which images those are; the first A by default.
         labels, groups: (N,) or None. names: of the classes.
+        absent: why there are no ablated errors.
 
     Returns:
         ``energy``: each mode's share of the sum of squares of S, a figure a mode, all N images.
@@ -60,11 +63,10 @@ def mode_structure(
     shares = [share_figure(column, groups, bootstrap=False) for column in per_image.T]
     result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
     if error_without is None or error_only is None:
-        reason = "the model's decoder does not take modes apart, so only energies are measured"
-        return result | {"share": figure(None, None, 0, reason)}
+        return result | {"share": figure(None, None, 0, absent or NONE_DECODED)}
     few = len(error_without)
     if few == 0:
-        return result | {"share": figure(None, None, 0, "no image was decoded without a mode")}
+        return result | {"share": figure(None, None, 0, NONE_DECODED)}
     rows = np.arange(few) if ablated is None else np.asarray(ablated)
     labels, groups = (None if a is None else a[rows] for a in (labels, groups))
     cost = np.asarray(error_without, np.float64) - np.asarray(error[rows], np.float64)[..., None]
