@@ -20,6 +20,7 @@ from ..study import Study
 
 N_PERMUTATIONS = 9999
 MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
+NONE_DECODED = "no image was decoded without a mode"
 TIE = 1e-5  # of the statistic: class sums of shuffles are float32
 
 
@@ -40,6 +41,7 @@ def measure(study: Study) -> Measured:
         groups=study.units,
         seed=study.seed,
         n_permutations=study.n_permutations,
+        absent=why_absent(maps, "error_without"),
     )
     return Measured({"modes": found.figures}, found.values)
 
@@ -56,6 +58,7 @@ def mode_structure(
     groups: Groups = None,
     seed: int = 0,
     n_permutations: int = N_PERMUTATIONS,
+    absent: str | None = None,
 ) -> Measured:
     """Every figure of question 3.
 
@@ -65,6 +68,7 @@ def mode_structure(
             k and with all but mode k; None for a model without a separable decoder.
         ablated: (A,) which images those are; the first A by default.
         labels, groups: (N,) or None. names: of the classes.
+        absent: why there are no ablated errors.
 
     Returns:
         Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) float64, share of the
@@ -87,11 +91,10 @@ def mode_structure(
     shares = [share_figure(column, units, bootstrap=False) for column in per_image.T]
     result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
     if error_without is None or error_only is None:
-        reason = "the model's decoder does not take modes apart, so only energies are measured"
-        return Measured(result | {"share": figure(None, None, 0, reason)})
+        return Measured(result | {"share": figure(None, None, 0, absent or NONE_DECODED)})
     few = len(error_without)
     if few == 0:
-        return Measured(result | {"share": figure(None, None, 0, "no image was decoded without a mode")})
+        return Measured(result | {"share": figure(None, None, 0, NONE_DECODED)})
     rows = np.arange(few) if ablated is None else np.asarray(ablated)
     labels, groups = None if labels is None else labels[rows], units.take(rows)
     cost = np.asarray(error_without, np.float64) - np.asarray(error[rows], np.float64)[..., None]
