@@ -15,7 +15,7 @@ from benchmarks.calibration import cells as calibration_cells
 from benchmarks.calibration import run as calibrate
 from benchmarks.calibration.cells import SIDE, pearson_for
 from benchmarks.calibration.run import CELLS, Outcome, chosen, run_cell, table
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.stats.class_null import ClassNull, sums_by
 from geolip_theorems.stats.decisions import decide
 from geolip_theorems.stats.ranks import rank_correlation

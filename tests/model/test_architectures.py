@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from geolip_theorems.data import from_arrays
-from geolip_theorems.errors import InputError
-from geolip_theorems.extraction import extract
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.extraction.tiles import replicable
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model import architectures
 from geolip_theorems.model.architectures import (
     ARCHITECTURES,

@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import architecture_named, fast_forward
 from geolip_theorems.model.reading import Checkpoint, build_model
 

@@ -15,9 +15,10 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from geolip_theorems import measure
-from geolip_theorems.data import from_arrays, load_images
-from geolip_theorems.extraction import Extraction
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import cache_key
+from geolip_theorems.extraction.extract import Extraction
 from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig, extract_patches, stitch_patches
 from geolip_theorems.model.sources import random_twin
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from geolip_theorems.compare.conditions import differing
 from geolip_theorems.compare.judging import REGRESSIONS, Side, compare, size
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.metrics import METRICS
 from geolip_theorems.run.thresholds import CLAIMS
 

@@ -10,9 +10,10 @@ from torch import nn
 
 import geolip_theorems
 from geolip_theorems import load_model, measure
-from geolip_theorems.data import from_arrays, load_images
-from geolip_theorems.errors import InputError
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import MapsCache
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.sources import LoadedModel
 from geolip_theorems.questions import claims

@@ -11,7 +11,7 @@ import pytest
 
 from geolip_theorems import measure
 from geolip_theorems.compare.judging import compare
-from geolip_theorems.record import FORMAT, VERSION, Results, SubjectRecord, environment, now
+from geolip_theorems.results.record import FORMAT, VERSION, Results, SubjectRecord, environment, now
 
 SCHEMA_TEXT = (importlib.resources.files("geolip_theorems") / "results.schema.json").read_bytes()
 SCHEMA = json.loads(SCHEMA_TEXT)

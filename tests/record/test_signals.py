@@ -12,17 +12,18 @@ from geolip_theorems.analysis import analyse
 from geolip_theorems.subject import RunOptions, live_subject
 from rich.console import Console
 
-from geolip_theorems import companion, measure
+from geolip_theorems import measure
 from geolip_theorems.conduit.api import conduit_from_svd
-from geolip_theorems.data import from_arrays
-from geolip_theorems.errors import InputError
-from geolip_theorems.extraction import Extraction, extract
+from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.extraction.cache import MapsCache
-from geolip_theorems.notes import OF_FRICTION, UNREACHED
-from geolip_theorems.record import Results, environment, now, write_results
-from geolip_theorems.report.html import write_report
+from geolip_theorems.extraction.extract import Extraction, extract
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.report.html.write import write_report
 from geolip_theorems.report.markdown import summary
 from geolip_theorems.report.terminal import render
+from geolip_theorems.results import companion
+from geolip_theorems.results.notes import OF_FRICTION, UNREACHED
+from geolip_theorems.results.record import Results, environment, now, write_results
 from tests.record.test_schema import SCHEMA
 from tests.signals import ConvAutoencoder, MatrixOfPixels
 

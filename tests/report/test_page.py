@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from geolip_theorems.errors import InputError
-from geolip_theorems.report.html import page, write_report
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.report.html import page
+from geolip_theorems.report.html.write import write_report
 
 from .conftest import ATTACK, CLASSES, finished, measured, pictures
 

@@ -1,4 +1,4 @@
-"""``results.schema.json``, made from the record's types: ``python -m geolip_theorems.schema``."""
+"""``results.schema.json``, made from the record's types: ``python -m geolip_theorems.results.schema``."""
 
 from __future__ import annotations
 
