@@ -29,6 +29,7 @@ from .measures.per_image import packed, per_image_arrays, unpacked
 from .measures.probes import out_of_fold_hits
 from .model.architectures import architecture_of
 from .model.sources import random_twin, weights_sha256
+from .notes import subject_notes
 from .record import SubjectRecord, Verdict
 from .subject import Subject
 
@@ -114,6 +115,7 @@ def analyse(
         protocol=subject.describe_protocol(),
         measurements={**seed, "calibrated": _with_twins(figures, controls), "controls": _summary(controls)},
         timings=timings,
+        notes=subject_notes(subject.model.model, maps),
     )
     here = (subject.model.name, subject.images.name, len(subject.images))
     known = {e.claim: e for e in expectations if (e.model, e.dataset, e.images) == here}

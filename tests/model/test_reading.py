@@ -99,12 +99,15 @@ def test_half_precision_weights_become_float32(tmp_path, model):
     assert {value.dtype for value in loaded.state_dict().values()} == {torch.float32}
 
 
-def test_a_bare_state_dict_in_safetensors_tells_its_sizes(tmp_path, model):
-    path = tmp_path / "bare.safetensors"
-    save_file(model.state_dict(), path)
-    loaded, config = load_model(str(path))
-    assert loaded.config == SIZES
-    assert config["patch_size"] == 4
+def test_weights_may_be_called_model_state(tmp_path, model):
+    content = content_of(model)
+    content["model_state"] = content.pop("model_state_dict")
+    content["val_mse"] = content.pop("test_mse")
+    read = read_checkpoint(write(tmp_path / "battery.pt", content))
+    assert read.facts == {"epoch": 1, "test_mse": 0.5}
+    assert read.assumed == ()
+    for key, value in model.state_dict().items():
+        assert torch.equal(read.weights[key], value)
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
@@ -187,6 +190,10 @@ def change(content: dict, what: str) -> None:
         weights["enc_in.bias"] = "zeros"
     elif what == "no config":
         del content["config"]
+    elif what == "two states":
+        content["model_state"] = weights
+    elif what == "other name":
+        content["state_dict"] = content.pop("model_state_dict")
     elif what == "no size":
         del content["config"]["hidden"]
     elif what == "absurd size":
@@ -209,6 +216,8 @@ def change(content: dict, what: str) -> None:
         ("integers", "expected floating-point weights"),
         ("no tensor", "no tensor"),
         ("no config", "no config"),
+        ("two states", "has both model_state_dict and model_state; expected one of them"),
+        ("other name", "has no model_state_dict .*; expected .* model_state_dict or model_state"),
         ("no size", "no 'hidden'"),
         ("absurd size", "hidden=1000000000"),
         ("negative size", "V=-1"),

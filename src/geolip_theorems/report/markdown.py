@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .text import PERCENT_CLAIMS, condition, interval, models_doing, number
+from ..notes import described
+from .text import PERCENT_CLAIMS, assumed, condition, interval, models_doing, number
 
 MARKS = {
     "holds": "✅ holds",
@@ -29,11 +30,14 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
     lines += [
         f"> Stands in for {note}" for note in (model["substitute_for"], dataset["substitute_for"]) if note
     ]
+    if note := assumed(model):
+        lines += ["", f"> {note[0].upper()}{note[1:]}"]
     if subject["error"]:
         return [*lines, f"**{subject['error']}**", ""]
     lines += ["", "| question | claim | value | 95 % interval | threshold | verdict | model's doing |"]
     lines += ["|---|---|---:|---|---:|---|---|"]
-    return [*lines, *map(_row, subject["verdicts"]), ""]
+    lines += [*map(_row, subject["verdicts"]), ""]
+    return [*lines, *(f"> {line}\n" for line in described(subject.get("notes") or []))]
 
 
 def _row(verdict: Mapping[str, Any]) -> str:
