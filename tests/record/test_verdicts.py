@@ -102,7 +102,7 @@ def test_expectations_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (ENTRY + ENTRY, "two entries for m, d, 9, gradient"),
+        (ENTRY + ENTRY, "two entries for 'm', 'd', 9, 'gradient'"),
         (ENTRY.replace("gradient", "gradiant"), "did you mean 'gradient'"),
         (ENTRY.replace('"fails"', '"holds"'), "unknown verdict"),
         (ENTRY + "surprise = 1\n", "expected the entries"),
