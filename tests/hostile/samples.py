@@ -16,10 +16,11 @@ from torchvision.datasets import CIFAR10
 
 from geolip_theorems import companion
 from geolip_theorems.data import cifar
+from geolip_theorems.environment import environment
 from geolip_theorems.model.config import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 from geolip_theorems.model.writing import save_safetensors
-from geolip_theorems.record import Results, SubjectRecord, Verdict, environment, now
+from geolip_theorems.record import Results, SubjectRecord, Verdict, now
 
 SIZES = SVAEConfig(V=8, hidden=16, depth=1)
 CONFIG = {**SIZES.as_dict(), "img_size": 16, "dataset": "noise"}
