@@ -91,6 +91,23 @@ class Measurements(TypedDict, total=False):
     controls: Controls | None
 
 
+class Environment(TypedDict):
+    """What figures and timings depend on besides subject and seed, see :mod:`geolip_theorems.environment`.
+
+    Nothing in it names a machine or a person.
+    """
+
+    python: str
+    platform: str
+    packages: dict[str, str]
+    cpu: str | None
+    cpu_count: int | None
+    cpus_allowed: int | None
+    torch_threads: int
+    gpu: str | None
+    executable: str
+
+
 class Companion(TypedDict):
     """The file of arrays beside the record."""
 
@@ -215,7 +232,7 @@ class Results:
 
     subjects: Annotated[list[SubjectRecord], Meta(min_length=1)]
     command: Annotated[list[str], Meta(min_length=1)]
-    environment: dict[str, Any]
+    environment: Environment
     created: Moment
     comparisons: list[dict[str, Any]] = field(default_factory=list)
     format: Literal["geolip-theorems results"] = FORMAT

@@ -16,6 +16,12 @@ OPEN = ("Figure",)  # figures may have entries of their own
 PARTIAL = ("Figure", "Measurements", "Twin")  # not every entry is always there
 # What types cannot say: which entries go together.
 TOGETHER: dict[str, list[dict[str, Any]]] = {
+    "Figure": [
+        {
+            "if": {"properties": {"value": {"type": "null"}}},
+            "then": {"properties": {"ci95": {"type": "null"}}},
+        }
+    ],
     "Verdict": [
         {
             "if": {"properties": {"verdict": {"enum": ["holds", "fails"]}}},
