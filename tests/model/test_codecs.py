@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from geolip_theorems.subject import LARGEST_SEED
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
@@ -30,6 +29,7 @@ from geolip_theorems.model.codecs import (
     reference_images,
 )
 from geolip_theorems.model.sources import open_model
+from geolip_theorems.run.subject import LARGEST_SEED
 
 SIZE = (24, 40)
 

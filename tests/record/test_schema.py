@@ -15,7 +15,7 @@ from geolip_theorems.results import schema
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import FORMAT, VERSION, Results, SubjectRecord, now
 
-SCHEMA_TEXT = (importlib.resources.files("geolip_theorems") / "results.schema.json").read_bytes()
+SCHEMA_TEXT = (importlib.resources.files("geolip_theorems.results") / "results.schema.json").read_bytes()
 SCHEMA = json.loads(SCHEMA_TEXT)
 # The schema of each version by its SHA-256. A change of the schema is a change of the record's shape: raise
 # VERSION, and add the new schema here. Schemas of versions that were released never change.

@@ -229,7 +229,7 @@ def test_another_companion_is_not_believed(labelled, tmp_path):
     assert "Best, median and worst images" not in text
 
 
-@pytest.mark.parametrize("parts", [["seed_protocol", "seed_accuracies"], ["calibrated", "controls"]])
+@pytest.mark.parametrize("parts", [["script", "script_accuracies"], ["calibrated", "controls"]])
 def test_missing_parts_of_the_record_break_no_page(labelled, tmp_path, parts):
     def change(record):
         for part in parts:

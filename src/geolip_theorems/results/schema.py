@@ -82,4 +82,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    (resources.files("geolip_theorems") / FILE).write_text(text())
+    (resources.files(__package__) / FILE).write_text(text())
