@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Codecs against scikit-learn's PCA, SciPy's Gaussian filter and Pillow; what ``--model codec:`` takes."""
-=======
-"""Codecs against scikit-learn's PCA, SciPy's filter and Pillow, and what ``--model codec:`` takes."""
->>>>>>> codec
 
 import io
 import subprocess
