@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from ..io.errors import InputError
 from .features import Group
 from .ridge import RidgeBank, Weights
+from .signals import BEST
 
 N_FOLDS = 5
 LEAST_FOLDS = 3
@@ -172,7 +173,7 @@ def cross_validated(
     """Out-of-fold results of a probe a feature group, of combinations and of the best single group.
 
     Args:
-        features: see :func:`geolip_theorems.measures.features.feature_groups`.
+        features: see :func:`geolip_theorems.probes.features.feature_groups`.
         labels: (N,) int64 from 0 without gaps. groups: (N,) or None.
         combinations: groups each combination joins; each group in the variant chosen for it alone.
         best_of: groups of which the best, chosen inside the folds, is the probe ``"best_single"``.
@@ -195,7 +196,7 @@ def cross_validated(
         for name, parts in combinations.items():
             chosen[name] = [probe.choose(f, candidates([chosen[p][f] for p in parts])) for f in every]
         if best_of:
-            chosen["best_single"] = [
+            chosen[BEST] = [
                 min((chosen[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
             ]
         for name, choices in chosen.items():
