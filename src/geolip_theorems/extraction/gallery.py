@@ -17,7 +17,7 @@ from .maps import Maps
 
 if TYPE_CHECKING:
     from ..data import ImageSet
-    from ..subject import Subject
+    from ..run.subject import Subject
 
 OF_EACH = 2  # images of each kind
 KINDS = ("best", "median", "worst")
