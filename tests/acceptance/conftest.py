@@ -58,16 +58,8 @@ def suite(tmp_path_factory):
     cache = tmp_path_factory.mktemp("cache")
 
     def run(*arguments, folder: Path, model: Path = GOLDEN) -> Run:
-        words = [
-            "-c",
-            ROOT / "pyproject.toml",
-            "--rootdir",
-            ROOT,
-            "-p",
-            "no:cacheprovider",
-            "-v",
-            "--offline",
-        ]
+        words = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider"]
+        words += ["-v", "--offline"]
         words += ["--model", model, "--dataset", "scenes", "--max-images", 60, "--ablation-images", 20]
         words += ["--cache-dir", cache, "--report-dir", folder / "report"]
         words += ["--junitxml", folder / "junit.xml", *arguments]
