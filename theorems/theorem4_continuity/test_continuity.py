@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fixtures.grams import perturbation, random_grams
 from benchmarks.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
+from fixtures.grams import perturbation, random_grams
 
 # The solver's own rounding, relative to ||A||; eigenvectors feel it divided by their gap.
 ROUNDING = 2e-6
