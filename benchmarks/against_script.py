@@ -28,6 +28,7 @@ from geolip_theorems.conduit import conduit
 from geolip_theorems.data.imageset import ImageSet, from_arrays
 from geolip_theorems.data.npz import load_npz
 from geolip_theorems.data.scenes import scenes
+from geolip_theorems.data.transforms import Transform
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.extraction.extract import Extraction
 from geolip_theorems.model.architectures import PatchSVAE, extract_patches
@@ -42,7 +43,7 @@ NO_ABLATION = np.arange(0)
 
 def pictures(npz: Path | None, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, 32, 32, 3) uint8 and (N,) labels: of a file, repeated as often as needed, or generated."""
-    images = scenes(32, count, seed=0) if npz is None else load_npz(npz, 32)
+    images = scenes(Transform(32), count) if npz is None else load_npz(npz, Transform(32))
     some = images.prefix(count)
     pixels = [some.tensor(i, i + 256).mul(255).round().byte() for i in range(0, len(some), 256)]
     pixels = torch.cat(pixels).permute(0, 2, 3, 1).numpy()

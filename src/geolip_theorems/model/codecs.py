@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..data.scenes import scenes
+from ..data.transforms import Transform
 from ..io.errors import InputError, printable, unknown
 from .architectures import extract_patches, grid_shape, stitch_patches
 from .threads import one_thread
@@ -324,7 +325,7 @@ def make_codec(
 @lru_cache
 def reference_images(channels: int) -> Tensor:
     """(200, C, 64, 64) float32 in [0, 1], scenes that no run measures; one channel is the luma of three."""
-    images = scenes(REFERENCE_SIZE, REFERENCE_IMAGES, REFERENCE_SEED).tensor()
+    images = scenes(Transform(REFERENCE_SIZE), REFERENCE_IMAGES, REFERENCE_SEED).tensor()
     return images if channels == 3 else (images * torch.tensor(LUMA).reshape(1, 3, 1, 1)).sum(1, True)
 
 
