@@ -8,49 +8,30 @@ from typing import TYPE_CHECKING
 
 from ...io.errors import InputError, printable, unknown
 from ...io.registry import Registry
-from .base import Asked, ImageSource, lazily
+from .base import Asked, ImageSource, built_in
 
 if TYPE_CHECKING:
     from ..imageset import ImageSet
     from ..transforms import Normalize
 
 SOURCES: Registry[ImageSource] = Registry(
-    "dataset",
-    ImageSource(
-        "auto", "cifar10 if it is cached or fetched within a few seconds, else digits", lazily("auto")
+    built_in("auto", "cifar10 if it is cached or fetched within a few seconds, else digits"),
+    built_in("cifar10", "the 10,000 CIFAR-10 test images, 10 classes; cached or downloaded"),
+    built_in("digits", "1,797 handwritten digits of scikit-learn, 10 classes; always there"),
+    built_in(
+        "photos", "1,200 32x32 crops of 10 photographs: colour texture without class layout; always there"
     ),
-    ImageSource(
-        "cifar10", "the 10,000 CIFAR-10 test images, 10 classes; cached or downloaded", lazily("cifar10")
+    built_in(
+        "scenes", "2,000 generated images (or --max-images) of 10 shapes with true boundaries, from the seed"
     ),
-    ImageSource(
-        "digits", "1,797 handwritten digits of scikit-learn, 10 classes; always there", lazily("digits")
+    built_in(
+        "noise", "800 generated images (or --max-images) of 16 noise families, from the seed", channels=None
     ),
-    ImageSource(
-        "photos",
-        "1,200 32x32 crops of 10 photographs: colour texture without class layout; always there",
-        lazily("photos"),
-    ),
-    ImageSource(
-        "scenes",
-        "2,000 generated images (or --max-images) of 10 shapes with true boundaries, from the seed",
-        lazily("scenes"),
-    ),
-    ImageSource(
-        "noise",
-        "800 generated images (or --max-images) of 16 noise families, from the seed, unscaled",
-        lazily("noise"),
-        channels=None,
-    ),
-    ImageSource(
-        "FOLDER",
-        "images in one folder per class, or in one folder without classes",
-        lazily("folder"),
-        takes=os.path.isdir,
-    ),
-    ImageSource(
+    built_in("FOLDER", "images in one folder per class, or without classes", "folder", takes=os.path.isdir),
+    built_in(
         "FILE.npz",
         "images uint8 (N, H, W, C), optional labels, classes, groups",
-        lazily("npz"),
+        "npz",
         channels=None,
         takes=lambda path: path.lower().endswith(".npz") and os.path.isfile(path),
     ),
