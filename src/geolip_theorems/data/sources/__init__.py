@@ -73,24 +73,17 @@ def load_images(
         InputError: whatever is wrong with the name, the options or the files, in one line.
     """
     from ..channels import check_channels  # with torch, which listing the sources does without
+    from ..imageset import check_count
     from ..transforms import Transform, check_image_size, parse_normalize
 
     norm = parse_normalize(normalize, channels)
     transform = Transform(check_image_size(image_size), normalize=norm, channels=channels)
-    count = _check_count(max_images)
+    check_count(max_images)
     place = os.path.expanduser(spec)
     source = SOURCES[spec] if spec in names() else _of_path(spec, place)
     if source.channels is not None:  # before anything is downloaded
         check_channels(source.channels, channels, f"dataset {printable(spec)[-80:]}")
-    return source.open(Asked(transform, Path(place), count, seed, data_root, offline)).prefix(count)
-
-
-def _check_count(max_images: int | None) -> int | None:
-    if max_images is not None and (
-        isinstance(max_images, bool) or int(max_images) != max_images or max_images < 1
-    ):
-        raise InputError(f"--max-images is {max_images!r}; expected a whole number above 0")
-    return max_images
+    return source.open(Asked(transform, Path(place), max_images, seed, data_root, offline)).prefix(max_images)
 
 
 def _of_path(spec: str, place: str) -> ImageSource:
