@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .bank import banked_twins
 from .claims import CLAIMS, Claim
 from .expectations import Expectation
 from .extraction import Extraction, Maps
@@ -23,18 +24,16 @@ from .extraction.engines import spread
 from .extraction.gallery import gallery_arrays
 from .measures import MEASURES_VERSION, calibrated, seed_accuracies, seed_protocol
 from .measures.arrays import image_groups, image_labels
-from .measures.attribution import Attribution, attribution, contributions, inflation_of
+from .measures.attribution import Attribution
 from .measures.decisions import decide
 from .measures.per_image import packed, per_image_arrays, unpacked
 from .measures.probes import out_of_fold_hits
-from .model.config import SVAEConfig
 from .model.patch_svae import PatchSVAE
-from .model.sources import random_twin, weights_sha256
 from .record import SubjectRecord, Verdict
 from .subject import Subject
+from .twins import KEPT, Controls, Measured, Twin, control_images, drawn_seeds, measured, twin_of
 
 SPLIT_SEEDS = 10
-FIRST_TWIN_SEED = 1001  # away from the seeds people choose for `random:`
 PROBE_QUESTIONS = ("q4", "q5")
 NO_LABELS = "the images have no labels, and this question compares classes; give a labelled data set"
 
@@ -104,7 +103,7 @@ def analyse(
         done(2)
     timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
-    controls = _controls(subject, maps, entry, cache, watch, fair)
+    controls = _controls(subject, maps, entry, cache, watch)
     timings["controls_s"] = round(time.monotonic() - begun, 3)
     record = SubjectRecord(
         id=subject.id,
@@ -113,7 +112,11 @@ def analyse(
         seed=options.seed,
         device=options.device,
         protocol=subject.describe_protocol(),
-        measurements={**seed, "calibrated": _with_twins(figures, controls), "controls": _summary(controls)},
+        measurements={
+            **seed,
+            "calibrated": _with_twins(figures, controls),
+            "controls": controls.summary() if controls else None,
+        },
         timings=timings,
     )
     here = (subject.model.name, subject.images.name, len(subject.images))
@@ -124,7 +127,7 @@ def analyse(
             claim,
             record.measurements,
             labelled,
-            _attribution(claim, controls),
+            controls.attribution(claim) if controls else None,
             known.get(claim.name),
             group_count(maps, claim),
         )
@@ -248,9 +251,9 @@ def _seed_figures(maps: Maps, seed: int) -> dict[str, Any]:
     return figures
 
 
-def _calibrated(maps: Maps, subject: Subject) -> dict[str, Any]:
+def _calibrated(maps: Maps, subject: Subject, **nulls: int) -> dict[str, Any]:
     options = subject.options
-    return calibrated(maps, seed=options.seed, probe=options.probe, device=options.device)
+    return calibrated(maps, seed=options.seed, probe=options.probe, device=options.device, **nulls)
 
 
 def _hits(maps: Maps, subject: Subject) -> dict[str, np.ndarray]:
@@ -260,27 +263,7 @@ def _hits(maps: Maps, subject: Subject) -> dict[str, np.ndarray]:
     return out_of_fold_hits(maps, labels, image_groups(maps), options.seed, options.probe, options.device)
 
 
-@dataclass(frozen=True)
-class Controls:
-    """The calibrated figures of the subject and of its twins, on the same images.
-
-    Attributes:
-        subject, twins: calibrated figures. own, others: what single images add to the claims' figures, see
-            :func:`contributions`. groups: of the images, or None.
-    """
-
-    subject: dict[str, Any]
-    twins: list[dict[str, Any]]
-    own: dict[str, np.ndarray]
-    others: list[dict[str, np.ndarray]]
-    groups: np.ndarray | None
-    images: int
-    seeds: list[int]
-
-
-def _controls(
-    subject: Subject, maps: Maps, entry: Path, cache: MapsCache, watch: Watch, key: Mapping[str, Any]
-) -> Controls | None:
+def _controls(subject: Subject, maps: Maps, entry: Path, cache: MapsCache, watch: Watch) -> Controls | None:
     """The subject and its random-weight twins on the same ``control_images`` images.
 
     A twin is made from a config, so only models of the built-in architecture have any.
@@ -288,59 +271,54 @@ def _controls(
     options = subject.options
     if not options.controls or not isinstance(subject.model.model, PatchSVAE):
         return None
-    chosen = np.sort(subject.images.spread_order()[: options.control_images])
-    part, count = maps.take(chosen), len(chosen)
-    # A model whose modes cannot be ablated has twins whose modes need not be.
-    ablated = np.arange(0) if part.ablated is None else part.ablated
-    short = {**key, "what": "control", "images": count}
-    seeds = list(range(FIRST_TWIN_SEED, FIRST_TWIN_SEED + options.controls))
-    with watch("measuring random-weight twins", options.controls + 1) as done:
-        measured = [_control(part, entry, subject, cache, short)]
+    chosen, ablated = control_images(subject)
+    part = maps.take(chosen)
+    if part.ablated is None:  # a model whose modes cannot be ablated has twins whose modes need not be
+        ablated = np.arange(0)
+    banked = banked_twins(subject, chosen, ablated)
+    seeds = drawn_seeds(subject.model.sha256, options.seed, options.controls)
+    drawn = [] if len(banked) >= options.controls else seeds
+    twins = []
+    with watch("measuring random-weight twins", len(drawn) + 1) as done:
+        own = _control(part, entry, subject, cache)
         done(1)
-        for seed in seeds:
-            twin = twin_of(subject, seed, chosen)
-            twin_maps, twin_entry = _maps(twin, ablated, cache, unwatched, {})
-            measured.append(_control(twin_maps, twin_entry, subject, cache, short))
-            done(len(measured))
-    figures, parts = zip(*measured, strict=True)
-    return Controls(
-        figures[0], list(figures[1:]), parts[0], list(parts[1:]), image_groups(part), count, seeds
-    )
+        for seed in drawn:
+            twins.append(measured_twin(subject, seed, chosen, ablated, cache))
+            done(1 + len(twins))
+    source = "drawn" if drawn else "bank"
+    return Controls(own, twins if drawn else banked, image_groups(part), len(chosen), source)
 
 
-def _control(
-    maps: Maps, entry: Path, subject: Subject, cache: MapsCache, key: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Calibrated figures of the controls' images, and what each image adds to the claims'."""
-    figures = cache.analysis(entry, key, lambda: _calibrated(maps, subject))
-    hits = unpacked(
-        cache.analysis(entry, {**key, "what": "control hits"}, lambda: packed(_hits(maps, subject)))
-    )
-    return figures, contributions(per_image_arrays(maps, hits))
+def measured_twin(
+    subject: Subject, seed: int, images: np.ndarray, ablated: np.ndarray, cache: MapsCache
+) -> Twin:
+    """A subject's random-weight twin of a seed on some of the images, measured as the subject is.
+
+    Args:
+        images: (M,) which of the subject's. ablated: (A,) positions in these of the ablated ones.
+    """
+    twin = twin_of(subject, seed, images)
+    maps, entry = _maps(twin, ablated, cache, unwatched, {})
+    found = _control(maps, entry, subject, cache)
+    return Twin(found.figures, found.parts, seed, twin.model.sha256)
 
 
-def twin_of(subject: Subject, seed: int, images: np.ndarray) -> Subject:
-    """A subject of the same shape with fresh weights from a seed, on some of the images, (M,) indices."""
-    config: SVAEConfig = subject.model.model.config
-    model = random_twin(config, seed).to(subject.options.device)
-    loaded = replace(subject.model, model=model, name=f"twin-{seed}", sha256=weights_sha256(model))
-    return replace(subject, model=loaded, images=subject.images.take(images))
+def _control(maps: Maps, entry: Path, subject: Subject, cache: MapsCache) -> Measured:
+    """The claims' figures of the controls' images, without nulls, and what each image adds to them."""
+    options = subject.options
+    key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, "images": len(maps)}
+
+    def figures() -> dict[str, Any]:
+        tree = _calibrated(maps, subject, n_permutations=1, n_null=1)
+        return {claim.name: _kept(look_up(tree, claim.metric)) for claim in CLAIMS}
+
+    found = cache.analysis(entry, {**key, "what": "control figures"}, figures)
+    hits = cache.analysis(entry, {**key, "what": "control hits"}, lambda: packed(_hits(maps, subject)))
+    return measured(maps, found, unpacked(hits))
 
 
-def _attribution(claim: Claim, controls: Controls | None) -> Attribution | None:
-    if controls is None:
-        return None
-    own = look_up(controls.subject, claim.metric) or {}
-    twins = [look_up(twin, claim.metric) or {} for twin in controls.twins]
-    return attribution(
-        own,
-        twins,
-        claim.comparison,
-        own=controls.own.get(claim.metric),
-        others=[parts[claim.metric] for parts in controls.others if claim.metric in parts],
-        groups=controls.groups,
-        inflation=inflation_of(claim.metric),
-    )
+def _kept(figure: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if figure is None else {name: figure[name] for name in KEPT}
 
 
 def _with_twins(figures: dict[str, Any], controls: Controls | None) -> dict[str, Any]:
@@ -348,27 +326,10 @@ def _with_twins(figures: dict[str, Any], controls: Controls | None) -> dict[str,
     if controls is None:
         return figures
     for claim in CLAIMS:
-        figure, found = look_up(figures, claim.metric), _attribution(claim, controls)
-        if figure and found and found.twin:
+        figure, found = look_up(figures, claim.metric), controls.attribution(claim)
+        if figure and found.twin:
             figure["twin"] = {**found.twin, "images": controls.images}
     return figures
-
-
-def _summary(controls: Controls | None) -> dict[str, Any] | None:
-    """Each claim's figure of the subject and of every twin on the controls' images."""
-    if controls is None:
-        return None
-
-    def figures(tree: dict[str, Any]) -> dict[str, Any]:
-        return {claim.name: look_up(tree, claim.metric) for claim in CLAIMS}
-
-    return {
-        "images": controls.images,
-        "subject": figures(controls.subject),
-        "twins": [
-            {"seed": seed, **figures(twin)} for seed, twin in zip(controls.seeds, controls.twins, strict=True)
-        ],
-    }
 
 
 def _seed_value(claim: Claim, seed: Mapping[str, Any]) -> float | None:

@@ -40,7 +40,7 @@ class Verdict:
         verdict: ``holds``, ``fails``, ``inconclusive`` or ``not measured``.
         reason: why, in a sentence; for ``inconclusive`` what would decide it.
         n_to_decide: images that would probably decide an inconclusive verdict.
-        attributed: whether the subject is beyond its random-weight twins; None where that is not known.
+        attributed: whether the subject is beyond untrained weights; False, behind them; None, not shown.
         attribution: why, and the twins' range.
         expected, expected_reason: from the expectations file, where it has an entry.
         probe: the readout the figure comes from, for the questions that train one.

@@ -12,7 +12,7 @@ from .classes import class_structure
 from .modes import mode_structure
 from .probes import probe_accuracies
 from .resampling import mean_figure
-from .spatial import raw_mean, spatial_structure
+from .spatial import N_NULL, raw_mean, spatial_structure
 
 MEASURES_VERSION = 4  # raised whenever a figure changes: cached analyses of another version are not used
 
@@ -22,6 +22,7 @@ def calibrated(
     seed: int = 0,
     *,
     n_permutations: int = 9999,
+    n_null: int = N_NULL,
     probe: str = "ridge",
     device: str = "cpu",
 ) -> dict[str, Any]:
@@ -30,7 +31,8 @@ def calibrated(
     Args:
         maps: see :class:`geolip_theorems.extraction.Maps`; parts that are None are left out.
         seed: of every random choice here.
-        n_permutations: shuffles of the labels.
+        n_permutations: shuffles of the labels. n_null: of the pixels, see :func:`spatial_structure`. Only p
+            values and nulls depend on the two.
         probe: ``"ridge"`` or ``"conv"``. device: of the probes' linear algebra, or the readout.
 
     Returns:
@@ -61,6 +63,7 @@ def calibrated(
             error_half=maps.error_half,
             groups=groups,
             seed=seed,
+            n_null=n_null,
         ),
         "class_cosine": class_structure(
             maps.error, labels, names, groups=groups, seed=seed, n_permutations=n_permutations

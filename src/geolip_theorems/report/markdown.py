@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .text import PERCENT_CLAIMS, condition, interval, models_doing, number
+from .text import PERCENT_CLAIMS, beyond_untrained, condition, interval, number
 
 MARKS = {
     "holds": "✅ holds",
@@ -31,7 +31,10 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
     ]
     if subject["error"]:
         return [*lines, f"**{subject['error']}**", ""]
-    lines += ["", "| question | claim | value | 95 % interval | threshold | verdict | model's doing |"]
+    lines += [
+        "",
+        "| question | claim | value | 95 % interval | threshold | verdict | beyond untrained weights |",
+    ]
     lines += ["|---|---|---:|---|---:|---|---|"]
     return [*lines, *map(_row, subject["verdicts"]), ""]
 
@@ -46,6 +49,6 @@ def _row(verdict: Mapping[str, Any]) -> str:
         interval(verdict["ci95"], percent),
         condition(verdict),
         mark,
-        models_doing(verdict),
+        beyond_untrained(verdict),
     ]
     return "| " + " | ".join(cells) + " |"

@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..record import SubjectRecord, Verdict
-from .text import PERCENT_CLAIMS, condition, interval, models_doing, number
+from .text import PERCENT_CLAIMS, beyond_untrained, condition, interval, number
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
+UNTRAINED = "beyond\nuntrained\nweights"
 MOST_ROWS = 20  # classes in a table; more are counted, not listed
 
 
@@ -167,7 +168,7 @@ def verdict_table(subjects: list[SubjectRecord]) -> RenderableType:
     rows = [(subject, verdict) for subject in subjects for verdict in subject.verdicts]
     if not rows:
         return Text("no verdict was asked for")
-    columns = ("", "claim", "value", "95 % interval", "claimed", "images", "verdict", "model's", "script")
+    columns = ("", "claim", "value", "95 % interval", "claimed", "images", "verdict", UNTRAINED, "script")
     table = _table("", *columns)
     table.title = None
     table.columns[1].justify = "left"
@@ -188,7 +189,7 @@ def _verdict_row(verdict: Verdict, subject: str) -> list[RenderableType]:
         condition(vars(verdict)),
         f"{verdict.n:,}",
         Text(verdict.verdict, style=STYLES[verdict.verdict]),
-        models_doing(vars(verdict)),
+        beyond_untrained(vars(verdict)),
         number(verdict.seed_value, percent),
     ]
 

@@ -31,8 +31,8 @@ def condition(verdict: Any) -> str:
     return f"{verdict['comparison']} {verdict['threshold'] * (100 if unit else 1):g}{unit}"
 
 
-def models_doing(verdict: Any) -> str:
-    """Is the subject beyond its random-weight twins: yes, no or not shown; a dash without twins."""
+def beyond_untrained(verdict: Any) -> str:
+    """Is the subject beyond untrained weights: yes, no or not shown; a dash without twins."""
     if verdict["attribution"] is None:
         return "-"
     return {True: "yes", False: "no", None: "not shown"}[verdict["attributed"]]
@@ -51,5 +51,7 @@ def describe_verdict(verdict: Verdict) -> str:
         verdict.reason,
     ]
     if verdict.attribution is not None:
-        lines.append(f"the model's doing: {models_doing(vars(verdict))} ({verdict.attribution['reason']})")
+        lines.append(
+            f"beyond untrained weights: {beyond_untrained(vars(verdict))} ({verdict.attribution['reason']})"
+        )
     return "\n".join(lines)
