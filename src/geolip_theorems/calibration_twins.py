@@ -8,7 +8,7 @@ set, and each in turn is the subject, compared with others drawn from the rest: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,11 +88,13 @@ def rates(
     return found
 
 
-def table(found: Sequence[Rates]) -> str:
-    """The rates as a Markdown table."""
-    lines = ["| claim | twins | subjects | yes | no | as claimed |", "|---|---:|---:|---:|---:|---|"]
-    for r in found:
-        shares = [f"{count} ({count / max(r.subjects, 1):.1%})" for count in (r.yes, r.no)]
-        verdict = "; ".join(r.refusals()) or ("yes" if r.subjects else "not measured")
-        lines.append(f"| {r.claim} | {r.twins} | {r.subjects} | {shares[0]} | {shares[1]} | {verdict} |")
+def table(found: Mapping[str, Sequence[Rates]]) -> str:
+    """Rates as a Markdown table: a row a claim, a column a way of choosing twins."""
+    lines = ["| claim | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
+    for row in zip(*found.values(), strict=True):
+        cells = []
+        for r in row:
+            shares = (f"{count / r.subjects:.1%}" if r.subjects else "-" for count in (r.yes, r.no))
+            cells.append(" and ".join(shares) + (" (refused)" if r.refusals() else ""))
+        lines.append(f"| {row[0].claim} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
