@@ -32,7 +32,7 @@ from geolip_theorems.extraction import Extraction
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.measures import seed_protocol
 from geolip_theorems.measures.seed import PROBES, ridge_probe
-from geolip_theorems.model.patch_svae import PatchSVAE, extract_patches
+from geolip_theorems.model.architectures import PatchSVAE, extract_patches
 from geolip_theorems.model.sources import load_model
 from geolip_theorems.subject import RunOptions, live_subject
 

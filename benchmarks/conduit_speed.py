@@ -185,7 +185,9 @@ def extraction() -> Table:
     )
 
     def run(with_conduit: bool) -> object:
-        with mock.patch("geolip_theorems.model.patch_svae._wants_conduit", return_value=with_conduit):
+        with mock.patch(
+            "geolip_theorems.model.architectures.spectra._wants_conduit", return_value=with_conduit
+        ):
             return extract(model, images, device="cpu", ablated=np.arange(0))
 
     times = in_turn({"LAPACK": lambda: run(False), "conduit": lambda: run(True)}, budget_s=30.0)

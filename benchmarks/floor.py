@@ -18,9 +18,9 @@ import torch
 from geolip_theorems.conduit import conduit_from_svd
 from geolip_theorems.data import from_arrays
 from geolip_theorems.extraction import Extraction, patch_maps
-from geolip_theorems.extraction.forward import Forward, kernels
 from geolip_theorems.extraction.tiles import tile_size
-from geolip_theorems.model.patch_svae import PatchSVAE, extract_patches, gram_eigh
+from geolip_theorems.model.architectures import FastForward, PatchSVAE, extract_patches, kernels
+from geolip_theorems.model.architectures.spectra import gram_eigh
 from geolip_theorems.model.sources import load_model
 
 
@@ -35,7 +35,7 @@ def steps(model: PatchSVAE, images: torch.Tensor) -> dict[str, Callable[[], obje
     """The parts of a tile's work by name; ``all`` is the whole of it as the extraction does it."""
     device, ps = torch.device("cpu"), model.patch_size
     tile = len(images)
-    forward = Forward(model)
+    forward = FastForward(model)
     out = forward(images)
     svd, recon = out["svd"], out["recon"]
     grid = (images.shape[2] // ps, images.shape[3] // ps)
@@ -47,11 +47,11 @@ def steps(model: PatchSVAE, images: torch.Tensor) -> dict[str, Callable[[], obje
     a, b = torch.randn(rows, model.config.hidden), torch.randn(model.config.hidden, model.config.hidden)
     return {
         "sgemm": lambda: [a @ b for _ in range(16)],
-        "encoder": lambda: forward.encoder(flat),
-        "unit rows": lambda: [forward.encode_matrix(p) for p in patches.split(one)],
+        "encoder": lambda: forward.stages.encoder(flat),
+        "unit rows": lambda: [model.matrices(p, forward.stages) for p in patches.split(one)],
         "Gram, eigh": lambda: [gram_eigh(m) for m in svd["M"].split(one)],
         "attention": lambda: [model.coordinate(s) for s in svd["S_orig"].split(one)],
-        "decoder": lambda: forward.decoder(hidden),
+        "decoder": lambda: forward.stages.decoder(hidden),
         "smoothing": lambda: [model.boundary_smooth(r) for r in recon.split(one)],
         "forward": lambda: forward(images),
         "model(images)": lambda: model(images),

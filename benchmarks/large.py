@@ -58,7 +58,7 @@ def run(count: int, folder: Path) -> dict[str, float]:
     from geolip_theorems.extraction.shards import folder_bytes
     from geolip_theorems.measures import seed_protocol
     from geolip_theorems.measures.accumulate import HotPatches, Moments, blocks
-    from geolip_theorems.model.config import SVAEConfig
+    from geolip_theorems.model.architectures import SVAEConfig
     from geolip_theorems.model.sources import random_twin
 
     config = SVAEConfig(V=8, D=4, patch_size=4, hidden=32, depth=1, n_cross_layers=1)

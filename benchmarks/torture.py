@@ -27,7 +27,7 @@ from geolip_theorems.data import load_images
 from geolip_theorems.extraction import Extraction
 from geolip_theorems.extraction.cache import LEDGER, MapsCache, cache_key, open_store
 from geolip_theorems.measures import seed_protocol
-from geolip_theorems.model.config import SVAEConfig
+from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 
 CONFIG = SVAEConfig(V=8, D=4, patch_size=4, hidden=16, depth=1, n_cross_layers=1)

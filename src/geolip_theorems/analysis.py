@@ -28,7 +28,8 @@ from .measures.attribution import Attribution
 from .measures.decisions import decide
 from .measures.per_image import packed, per_image_arrays, unpacked
 from .measures.probes import out_of_fold_hits
-from .model.patch_svae import PatchSVAE
+from .model.architectures import architecture_of
+from .notes import subject_notes
 from .record import SubjectRecord, Verdict
 from .subject import Subject
 from .twins import KEPT, Controls, Measured, Twin, control_images, drawn_seeds, measured, twin_of
@@ -118,6 +119,7 @@ def analyse(
             "controls": controls.summary() if controls else None,
         },
         timings=timings,
+        notes=subject_notes(subject.model.model, maps),
     )
     here = (subject.model.name, subject.images.name, len(subject.images))
     known = {e.claim: e for e in expectations if (e.model, e.dataset, e.images) == here}
@@ -266,10 +268,10 @@ def _hits(maps: Maps, subject: Subject) -> dict[str, np.ndarray]:
 def _controls(subject: Subject, maps: Maps, entry: Path, cache: MapsCache, watch: Watch) -> Controls | None:
     """The subject and its random-weight twins on the same ``control_images`` images.
 
-    A twin is made from a config, so only models of the built-in architecture have any.
+    A twin is made from a config, so only built-in models have any.
     """
     options = subject.options
-    if not options.controls or not isinstance(subject.model.model, PatchSVAE):
+    if not options.controls or architecture_of(subject.model.model) is None:
         return None
     chosen, ablated = control_images(subject)
     part = maps.take(chosen)

@@ -8,7 +8,9 @@ from typing import BinaryIO
 
 from .errors import printable
 
-LARGEST_DIRECTORY = 16 << 20  # bytes; an entry takes 46 and its name, so some 200,000 members
+LARGEST_DIRECTORY = 4 << 20  # bytes; an entry takes 46 and its name, so some 50,000 members
+# What members may unpack to: images and maps shrink to a half, pictures of a few grey values to a tenth.
+UNPACKED, UNPACKED_TIMES = 192 << 20, 2  # bytes, and so many times the archive's
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # NumPy and torch write no others; LZMA takes gigabytes
 
 
@@ -28,8 +30,15 @@ def open_archive(file: BinaryIO) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise DamagedArchiveError(f"it is not a zip archive: {printable(error, 100)}") from None
     bounded.largest = None
-    if sum(member.compress_size for member in archive.infolist()) > file.seek(0, 2):
+    size = file.seek(0, 2)
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if sum(member.compress_size for member in archive.infolist()) > size:
         raise DamagedArchiveError("its members claim more bytes than it has")
+    if unpacked > max(size, UNPACKED + UNPACKED_TIMES * size):
+        raise DamagedArchiveError(
+            f"it unpacks to {unpacked:,} bytes, over {UNPACKED_TIMES} times its size and {UNPACKED >> 20} "
+            "MiB; write it without compression"
+        )
     seen = set()
     for member in archive.infolist():
         shown = repr(printable(member.filename, 80))

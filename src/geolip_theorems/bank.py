@@ -41,9 +41,10 @@ def bank_key(subject: Subject, images: np.ndarray, ablated: np.ndarray) -> dict[
         images: (M,) which of the subject's the twins are measured on.
         ablated: (A,) positions in these of the images whose modes are ablated.
     """
-    part = subject.images.take(images)
+    part, config = subject.images.take(images), subject.model.model.config
     return {
-        "config": subject.model.model.config.as_dict(),
+        "model_type": config.model_type,
+        "config": config.as_dict(),
         "images": part.sha256,
         "preprocessing": part.preprocessing,
         "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, printable, reason, unknown
+from .errors import InputError, printable, reason, shown, unknown
 from .files import read_small
 
 if sys.version_info >= (3, 11):
@@ -23,7 +23,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-LARGEST_TOML = 1 << 20  # bytes
+LARGEST_TOML = 256 << 10  # bytes; a thousand expectations
+MOST_DOTS = 64  # a line; a key of n parts takes the square of n, and what is under it as much again
 LARGEST_THRESHOLD = 1e300
 
 
@@ -124,6 +125,11 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         InputError: missing, unreadable, too large or not TOML.
     """
     content = read_small(path, f"{what} file", LARGEST_TOML)
+    if max(line.count(b".") for line in content.split(b"\n")) > MOST_DOTS:
+        raise InputError(
+            f"{what} file {printable(path.name, 200)!r} has a line of over {MOST_DOTS} dots; shorten its "
+            "keys or break it"
+        )
     try:
         return tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # tomllib leaves numbers of 4,301 digits to int()
@@ -153,7 +159,7 @@ def load_claims(path: Path | None) -> tuple[Claim, ...]:
             or not abs(value) < LARGEST_THRESHOLD
         ):
             raise InputError(
-                f"threshold of {name!r} is {printable(repr(value), 60)}; expected a number, finite and below "
+                f"threshold of {name!r} is {shown(value, 60)}; expected a number, finite and below "
                 f"{LARGEST_THRESHOLD:g}"
             )
     return tuple(replace(claim, threshold=float(table.get(claim.name, claim.threshold))) for claim in CLAIMS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 LONGEST_NAME = 100  # characters of a name that are compared and shown
@@ -22,6 +23,21 @@ def printable(text: object, longest: int | None = None) -> str:
         text = text[:longest] + ".."
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shown(value: object, longest: int) -> str:
+    """A value out of a file as Python writes it, printable and clipped: the whole is never written out.
+
+    ``longest`` counts characters. Of lists and dictionaries the first entries are shown; of numbers beyond
+    64 bits, which Python may refuse to print, the length.
+    """
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        return f"(a number of {value.bit_length()} bits)"
+    if isinstance(value, (str, bytes)):
+        return printable(repr(value[: longest + 1]), longest)
+    clipped = reprlib.Repr()
+    clipped.maxlevel, clipped.maxother = 2, longest
+    return printable(clipped.repr(value), longest)
 
 
 def reason(error: BaseException, longest: int = 160) -> str:

@@ -16,11 +16,12 @@ about a run on so many images; on another number of them nothing is expected.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from .claims import NAMES, read_toml
-from .errors import InputError, unknown
+from .errors import InputError, shown, unknown
 
 VERDICTS = ("fails", "inconclusive")
 KEYS = {"model": str, "dataset": str, "images": int, "claim": str, "verdict": str, "reason": str}
@@ -49,10 +50,11 @@ def load_expectations(path: Path) -> tuple[Expectation, ...]:
     if set(content) - {"expected"} or not isinstance(entries, list):
         raise InputError(f"expectations file {path.name!r} may only hold [[expected]] tables")
     found = [_expectation(path.name, number, entry) for number, entry in enumerate(entries, 1)]
-    keys = [(e.model, e.dataset, str(e.images), e.claim) for e in found]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice:
-        raise InputError(f"expectations file {path.name!r} has two entries for {', '.join(twice)}")
+    counts = Counter((e.model, e.dataset, e.images, e.claim) for e in found)
+    for key, count in counts.items():
+        if count > 1:
+            twice = ", ".join(shown(part, 80) for part in key)
+            raise InputError(f"expectations file {path.name!r} has two entries for {twice}")
     return tuple(found)
 
 

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 
 from .errors import InputError, printable, reason
 
+MOST_VALUES = 2_000_000  # of a JSON file; each may take 90 bytes of memory, and a subject's record has 5,000
+
 
 def open_regular(path: Path, what: str, largest: int) -> BinaryIO:
     """A regular file, opened for reading.
@@ -63,6 +65,10 @@ def read_json(path: Path, what: str, largest: int) -> Any:
         InputError: see :func:`open_regular`; or not JSON, or nested beyond reason.
     """
     content = read_small(path, what, largest)
+    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise InputError(
+            f"{what} {printable(path.name, 200)!r} holds over {MOST_VALUES:,} values; expected fewer"
+        )
     try:
         return json.loads(content.decode("utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:

@@ -13,7 +13,7 @@ from .claims import CLAIMS, Claim
 from .data import ImageSet, from_arrays
 from .extraction.cache import MapsCache
 from .record import SubjectRecord
-from .subject import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed, live_subject
+from .subject import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed, live_subject, model_channels
 from .temporary import temporary_folder
 
 
@@ -37,11 +37,14 @@ def measure(
     """Measure a live model on images in memory.
 
     Args:
-        model: maps (B, 3, H, W) float32 images to ``{"recon": (B, 3, H, W), "svd": {"U": (B, N, V, D),
-            "S": (B, N, D), "Vt": (B, N, D, D)}}`` and has ``patch_size``. It is run in evaluation mode,
-            without gradients, on the device its parameters are on, and left in the mode it was in.
-        images: an :class:`ImageSet`; (N, H, W, 3) uint8, scaled to [0, 1]; or float (N, 3, H, W), taken as
-            they are.
+        model: maps (B, C, H, W) float32 images to the decoded images, a tensor, or to ``{"recon": (B, C, H,
+            W), "svd": {"U": (B, N, V, D), "S": (B, N, D), "Vt": (B, N, D, D)}}`` and has ``patch_size``; C is
+            its attribute ``channels``, 3 where it has none. ``svd``, or parts of it, may be missing: then what
+            needs them is not measured and says why, see ``docs/methods.md``. A ``spectrum`` of ``"column
+            norms"`` says that S are no singular values. The model is run in evaluation mode, without
+            gradients, on the device its parameters are on, and left in the mode it was in.
+        images: an :class:`ImageSet`; (N, H, W, C) uint8, scaled to [0, 1] (3 channels become 1 by luma, 1
+            becomes 3 by repetition); or float (N, C, H, W), taken as they are.
         labels: (N,) whole numbers, or None: then only the questions without classes are answered.
         classes, groups: class names, and (N,) numbers that images from one source share.
         name, dataset: what the record calls the two.
@@ -62,7 +65,7 @@ def measure(
     """
     check_seed(seed)
     if not isinstance(images, ImageSet):
-        images = from_arrays(images, labels, classes, groups, name=dataset)
+        images = from_arrays(images, labels, classes, groups, name=dataset, channels=model_channels(model))
     first = next(model.parameters(), None)
     options = RunOptions(
         device="cpu" if first is None else str(first.device),

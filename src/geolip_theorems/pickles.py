@@ -3,7 +3,8 @@
 A pickle is a program for a stack machine. ``check_pickle`` walks its opcodes and refuses those that data
 never needs, and what would cost time or memory out of proportion to the file: memo slots far apart (the
 reader allocates all between), tuples of tuples of tuples (hashing or printing one takes the product of
-their lengths), numbers of thousands of digits. What the pickle may name is up to the reader's ``find_class``.
+their lengths), tuples as keys, numbers of thousands of digits. What the pickle may name is up to the reader's
+``find_class``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ LARGEST_TUPLE = 1_000  # parts, those of its tuples included
 LARGEST_NUMBER = 1 << 128
 
 _MAKING = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "BUILD", "BINPERSID")
+_SETTING = ("SETITEM", "SETITEMS", "DICT")
 _MEMO_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
 _MEMO_GETS = ("GET", "BINGET", "LONG_BINGET")
 PLAIN = frozenset(
@@ -25,8 +27,8 @@ PLAIN = frozenset(
         *("INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
         *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
         *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
-        *("EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "LIST", "DICT"),
-        *("APPEND", "APPENDS", "SETITEM", "SETITEMS", "MEMOIZE", *_MEMO_PUTS, *_MEMO_GETS, *_MAKING),
+        *("EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "LIST", *_SETTING),
+        *("APPEND", "APPENDS", "MEMOIZE", *_MEMO_PUTS, *_MEMO_GETS, *_MAKING),
     )
 )
 _MARK = object()
@@ -59,6 +61,22 @@ def check_pickle(stream: io.BytesIO) -> None:
         raise NotPlainError(f"it is truncated or damaged ({type(error).__name__})") from None
 
 
+class Latin1:
+    """``_codecs.encode`` as pickles use it: text to bytes, in all no more than the pickle has.
+
+    One text may be named many times, and each time it is encoded takes its length again.
+    """
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self, text: str, encoding: str = "latin1") -> bytes:
+        self.left -= len(text)
+        if self.left < 0:
+            raise NotPlainError("it encodes more text than it has")
+        return str.encode(text, "latin1")
+
+
 def _step(opcode: Any, argument: Any, stack: list[Any], memo: dict[int, Any], count: int) -> None:
     if opcode.name in ("MEMOIZE", *_MEMO_PUTS) and stack[-1] is _MARK:
         raise NotPlainError("it takes a mark for an object")
@@ -72,6 +90,8 @@ def _step(opcode: Any, argument: Any, stack: list[Any], memo: dict[int, Any], co
         stack.append(memo[argument])
     else:
         parts = _pop(opcode.stack_before, stack)
+        if opcode.name in _SETTING and max(parts[1::2], default=1) > 1:  # value, key, value, key, ..
+            raise NotPlainError("it has a dictionary key of several parts; keys are text or numbers")
         made = 1 + sum(parts) if opcode.name in _MAKING else 1
         if made > LARGEST_TUPLE:
             raise NotPlainError(f"it has a tuple of more than {LARGEST_TUPLE:,} parts")

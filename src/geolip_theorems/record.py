@@ -14,13 +14,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, printable
+from .errors import InputError, printable, shown
 from .files import read_json
 from .model.writing import write_atomically
 from .shape import NUMBER, Optional, ShapeError, check_shape
 
 FORMAT = "geolip-theorems results"
-LARGEST = 256 << 20  # bytes of a results file; one of ten subjects has 1 MB
+LARGEST = 64 << 20  # bytes of a results file; one of ten subjects has 1 MB
 VERSION = 2  # raised whenever results.schema.json changes
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "numba", "geolip-svae", "geolip-core")
 
@@ -77,6 +77,8 @@ class SubjectRecord:
     Attributes:
         protocol: what figures depend on besides model, images, seed and device: versions of extraction and
             measures, probe, numbers of ablated images and of random-weight twins.
+        notes: what to know of the signals before reading figures: ``questions`` (a list) and ``text`` each,
+            see :mod:`geolip_theorems.notes`.
         companion: ``file`` and ``sha256`` of the arrays beside the record, see
             :mod:`geolip_theorems.companion`; None where none were written.
         error: why a subject has no measurements.
@@ -91,6 +93,7 @@ class SubjectRecord:
     protocol: dict[str, Any] = field(default_factory=dict)
     measurements: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
+    notes: list[dict[str, Any]] = field(default_factory=list)
     companion: dict[str, str] | None = None
     error: str | None = None
 
@@ -185,7 +188,7 @@ def read_results(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{name!r} is not a results file of this suite; expected format {FORMAT!r}")
     if content.get("version") != VERSION:
-        found = printable(repr(content.get("version")), 40)
+        found = shown(content.get("version"), 40)
         raise InputError(
             f"results file {name!r} is of version {found}, and this package reads version {VERSION}; run the "
             "suite again"
@@ -213,6 +216,7 @@ _SUBJECT = {
         **{"substitute_for": Optional(str), "n_images": int, "classes?": Optional([str])},
     },
     **{"verdicts": [_VERDICT], "measurements": dict, "timings": dict},
+    "notes?": [{"questions": [str], "text": str}],
     "companion?": Optional({"file": str, "sha256": str}),
 }
 _SHAPE = {

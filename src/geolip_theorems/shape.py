@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .errors import printable
+from .errors import shown
 
 NUMBER = (int, float)
 DEEPEST = 60  # of what is not described: far more than any record has, far less than Python can recurse
@@ -99,6 +99,4 @@ def _check_dictionary(content: Any, wanted: dict[str, Any], where: str) -> None:
 def _shown(content: Any) -> str:
     if isinstance(content, (dict, list)):
         return "a dictionary" if isinstance(content, dict) else f"a list of {len(content)}"
-    if isinstance(content, int) and abs(content) >= 1 << 63:
-        return "a very large number"
-    return printable(repr(content), 60)
+    return shown(content, 60)

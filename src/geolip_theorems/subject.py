@@ -14,12 +14,12 @@ from torch import nn
 
 from .conduit.api import choose
 from .data import ImageSet, check_labels, load_images
-from .errors import InputError
+from .data.channels import count
+from .errors import InputError, printable
 from .extraction import EXTRACTION_VERSION
-from .extraction.forward import kernels
 from .extraction.tiles import tile_size
 from .measures import MEASURES_VERSION
-from .model.patch_svae import grid_shape
+from .model.architectures import grid_shape, kernels
 from .model.sources import LoadedModel, open_model, weights_sha256
 
 DEFAULT_IMAGE_SIZE = 64
@@ -206,9 +206,9 @@ def open_subject(model: str, dataset: str, options: RunOptions, *, read: bool = 
         offline=options.offline,
         seed=options.seed,
         normalize=options.normalize or loaded.normalize,
+        channels=model_channels(loaded.model),
     )
-    check_labels(images)
-    grid_shape(*images.image_size, loaded.model.patch_size)
+    _check_fit(loaded.model, images)
     if read:
         _ = images.sha256
     return Subject(loaded, images, options)
@@ -218,15 +218,15 @@ def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: 
     """A subject of a module that is in memory already, for :func:`geolip_theorems.measure`.
 
     Raises:
-        InputError: the model has no patch size, its weights are not finite, or the image size does not fit.
+        InputError: the model has no patch size, its weights are not finite, or the images' size or number
+            of channels does not fit.
     """
     if not hasattr(model, "patch_size"):
         raise InputError(f"model {name!r} has no patch_size; only patch models can be measured")
     for key, value in model.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")
-    check_labels(images)
-    grid_shape(*images.image_size, model.patch_size)
+    _check_fit(model, images)
     sizes = getattr(model, "config", None)
     config = sizes.as_dict() if hasattr(sizes, "as_dict") else {}
     loaded = LoadedModel(
@@ -239,3 +239,30 @@ def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: 
         normalize="none",
     )
     return Subject(loaded, images, options)
+
+
+def model_channels(model: nn.Module) -> int:
+    """Channels of the images a model takes: its attribute ``channels``, 3 where it has none.
+
+    Raises:
+        InputError: the attribute is no whole number above 0.
+    """
+    channels = getattr(model, "channels", 3)
+    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+        raise InputError(
+            f"the model's channels is {printable(channels, 80)!r}; expected the number of channels of its "
+            "images, a whole number above 0"
+        )
+    return channels
+
+
+def _check_fit(model: nn.Module, images: ImageSet) -> None:
+    channels = model_channels(model)
+    if images.channels != channels:
+        raise InputError(
+            f"{images.name}: the images have {count(images.channels)}, the model takes {count(channels)}; "
+            f"open the images with channels={channels}, or set the model's attribute channels if it takes "
+            f"{images.channels}"
+        )
+    check_labels(images)
+    grid_shape(*images.image_size, model.patch_size)

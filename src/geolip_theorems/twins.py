@@ -16,7 +16,6 @@ import numpy as np
 from .claims import CLAIMS, Claim
 from .measures.attribution import Attribution, attribution, contributions, inflation_of
 from .measures.per_image import per_image_arrays
-from .model.config import SVAEConfig
 from .model.sources import random_twin, weights_sha256
 from .subject import Subject
 
@@ -122,7 +121,6 @@ def drawn_seeds(sha256: str, seed: int, count: int) -> list[int]:
 
 def twin_of(subject: Subject, seed: int, images: np.ndarray) -> Subject:
     """A subject of the same shape with fresh weights from a seed, on some of the images, (M,) indices."""
-    config: SVAEConfig = subject.model.model.config
-    model = random_twin(config, seed).to(subject.options.device)
+    model = random_twin(subject.model.model.config, seed).to(subject.options.device)
     loaded = replace(subject.model, model=model, name=f"twin-{seed}", sha256=weights_sha256(model))
     return replace(subject, model=loaded, images=subject.images.take(images))

@@ -176,3 +176,11 @@ def test_what_does_not_depend_on_the_model_is_left_out_for_two(bench, copies):
     run = bench(FILE.with_name("test_conduit_speed.py"), *words, part=("--offline",))
     assert "test_model[encode]" in run.text
     assert "test_size" not in run.text
+
+
+def test_models_of_unequal_channels_are_not_compared(bench, monkeypatch):
+    channels = iter((1, 3))
+    monkeypatch.setattr(fixtures.benchmarks, "model_channels", lambda model: next(channels))
+    result = bench("--model", GOLDEN, "--model", GOLDEN).result
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "images of 1 and of 3 channels; benchmarks compare two" in result.stderr.str()

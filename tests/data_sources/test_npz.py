@@ -94,7 +94,7 @@ WRONG = {
     "both": ({"images": np.zeros((6, 3, 8, 8))}, r"transpose\(0, 2, 3, 1\); make values from 0 to 1 bytes"),
     "numbers of 8 bytes": ({"images": np.zeros((6, 8, 8, 3), int)}, r"bytes with images.astype\('uint8'\)"),
     "RGBA": ({"images": np.zeros((6, 8, 8, 4), np.uint8)}, "leave the fourth channel out"),
-    "grey": ({"images": np.zeros((6, 8, 8), np.uint8)}, "make grey images colour"),
+    "grey": ({"images": np.zeros((6, 8, 8), np.uint8)}, r"their channel with images\[..., None\]"),
     "empty": ({"images": np.zeros((0, 8, 8, 3), np.uint8)}, "images are uint8"),
     "1x1": ({"images": np.zeros((6, 1, 1, 3), np.uint8)}, "at least 4 pixels"),
     "50 megapixels": ({"images": np.zeros((1, 5000, 10000, 3), np.uint8)}, "at most 32 megapixels"),

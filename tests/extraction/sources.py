@@ -65,8 +65,9 @@ class Numbers:
         values = self.value + images.reshape(-1, *[1] * len(row))
         return np.broadcast_to(values, (len(images), *row)).astype(np.float32)
 
-    def maps(self, arrays):
+    def maps(self, arrays, absent):
         return Maps(
+            absent=absent,
             **{"error_only": None, "error_without": None, **arrays},
             ablated=self.ablated if "error_only" in arrays else None,
             labels=np.arange(IMAGES),

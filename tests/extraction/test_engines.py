@@ -16,7 +16,7 @@ from geolip_theorems.errors import InputError
 from geolip_theorems.extraction import Extraction, extract, tiles
 from geolip_theorems.extraction.engines import GET_RAY, Spread, import_ray, in_processes, on_ray, spread
 from geolip_theorems.extraction.shards import cut
-from geolip_theorems.model.config import SVAEConfig
+from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 
 COUNT, SHARD = 43, 8  # the last shard and the last tile are short

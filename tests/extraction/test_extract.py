@@ -6,6 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from skimage.color import rgb2yuv
 from torch import nn
 
 from geolip_theorems import load_model
@@ -13,9 +17,8 @@ from geolip_theorems.conduit import conduit
 from geolip_theorems.data import from_arrays
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction import extract
-from geolip_theorems.extraction.forward import Forward
 from geolip_theorems.extraction.patch_maps import decodes, gradient_magnitude
-from geolip_theorems.model.patch_svae import extract_patches, stitch_patches
+from geolip_theorems.model.architectures import FastForward, extract_patches, stitch_patches
 
 DATA = Path(__file__).parents[1] / "data"
 GRID = (4, 6)  # an odd grid: the images are 16 x 24
@@ -86,26 +89,26 @@ def test_ablated_errors_are_those_of_zeroed_modes(model, images, maps):
     svd = model(images[:2])["svd"]
     for k in range(4):
         for name, modes in (("error_only", torch.eye(4)[k]), ("error_without", 1 - torch.eye(4)[k])):
-            recon = model.decode(svd["U"], svd["S"] * modes, svd["Vt"], GRID)
+            recon = model.decode(svd, modes, GRID)
             error = (extract_patches(images[:2] - recon, 4) ** 2).mean(-1).reshape(2, *GRID)
             np.testing.assert_allclose(getattr(maps, name)[:2, ..., k], error, rtol=1e-3)
 
 
 def test_losing_no_mode_costs_nothing(model, images):
     svd = model(images[:1])["svd"]
-    again = model.decode(svd["U"], svd["S"], svd["Vt"], GRID)
+    again = model.decode(svd, None, GRID)
     torch.testing.assert_close(again, model(images[:1])["recon"])
 
 
 def test_the_encoder_runs_once_an_image(model, images, monkeypatch):
     seen = []
-    encode = Forward.encode_matrix
+    encode = FastForward.encode
 
-    def counted(self, patches):
-        seen.append(len(patches))
-        return encode(self, patches)
+    def counted(self, batch):
+        seen.append(len(batch))
+        return encode(self, batch)
 
-    monkeypatch.setattr(Forward, "encode_matrix", counted)
+    monkeypatch.setattr(FastForward, "encode", counted)
     extract(model, from_arrays(images))
     assert len(seen) == 3  # 19 images in tiles of 8
     assert sum(seen) == 24  # the last tile filled up
@@ -158,17 +161,54 @@ def test_gradient_of_a_ramp_is_its_slope():
     assert gradient_magnitude(torch.ones(1, 3, 8, 8)).abs().max() < 1e-6
 
 
+@given(channels=st.integers(1, 6), height=st.integers(3, 12), width=st.integers(3, 12))
+@settings(max_examples=30, deadline=None)
+def test_the_gradient_is_of_the_luma_or_of_the_mean(channels, height, width):
+    images = torch.rand(2, channels, height, width, generator=torch.Generator().manual_seed(channels))
+    values = images.double().numpy()
+    mean, luma = values.mean(1), rgb2yuv(values, channel_axis=1)[:, 0] if channels == 3 else None
+    wanted = sobel(mean if luma is None else luma)
+    np.testing.assert_allclose(gradient_magnitude(images)[:, 0], wanted, atol=1e-6)
+    if channels == 3:
+        assert np.abs(sobel(mean) - wanted).max() > 1e-3
+
+
+def sobel(bright):
+    """SciPy's magnitude of the gradient, per pixel, (B, H, W) -> (B, H, W)."""
+    sides = [[ndimage.sobel(one, axis, mode="nearest") / 8 for one in bright] for axis in (0, 1)]
+    return np.hypot(*sides)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_maps_of_other_channels(channels):
+    images = torch.rand(6, channels, 16, 24, generator=torch.Generator().manual_seed(0))
+    found = extract(OtherArchitecture(channels=channels), from_arrays(images))
+    pixels = images.unfold(2, 4, 4).unfold(3, 4, 4)  # (B, C, gh, gw, 4, 4)
+    np.testing.assert_allclose(found.input_mean, pixels.mean((-2, -1)).permute(0, 2, 3, 1), atol=1e-6)
+    np.testing.assert_allclose(found.input_var, pixels.var((1, 4, 5), correction=0), atol=1e-6)
+    # The two modes that are left out carry all of the error.
+    np.testing.assert_allclose(found.error, residual(pixels, channels), atol=1e-5)
+
+
+def residual(pixels, channels):
+    """Mean square of what the two largest of four modes leave, by NumPy; (B, gh, gw)."""
+    flat = pixels.permute(0, 2, 3, 1, 4, 5).flatten(3).double().numpy()
+    S = np.linalg.svd(flat.reshape(*flat.shape[:3], 4 * channels, 4), compute_uv=False)
+    return (S[..., 2:] ** 2).sum(-1) / (16 * channels)
+
+
 class OtherArchitecture(nn.Module):
     """A model with the interface and nothing else of PatchSVAE: patch matrices of the pixels, rank 2."""
 
     patch_size = 4
 
-    def __init__(self, keep=2):
+    def __init__(self, keep=2, channels=3):
         super().__init__()
         self.keep = keep
+        self.channels = channels
 
     def forward(self, images):
-        matrix = extract_patches(images, 4).unflatten(-1, (12, 4))
+        matrix = extract_patches(images, 4).unflatten(-1, (4 * self.channels, 4))
         U, S, Vt = torch.linalg.svd(matrix, full_matrices=False)
         S = S * (torch.arange(4) < self.keep)
         grid = images.shape[-2] // 4, images.shape[-1] // 4

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def worker():
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     environment.pop("PYTHONWARNINGS", None)
     words = [sys.executable, "-m", "tests.hostile.worker"]
     with subprocess.Popen(

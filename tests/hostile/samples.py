@@ -16,7 +16,7 @@ from torchvision.datasets import CIFAR10
 
 from geolip_theorems import companion
 from geolip_theorems.data import cifar
-from geolip_theorems.model.config import SVAEConfig
+from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 from geolip_theorems.model.writing import save_safetensors
 from geolip_theorems.record import Results, SubjectRecord, Verdict, environment, now

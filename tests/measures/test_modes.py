@@ -254,3 +254,24 @@ def test_few_groups_give_a_value_and_no_verdict():
     assert result["share"]["value"] == pytest.approx(0.5)
     assert "no interval from 5 groups" in result["share"]["method"]
     assert verdict(result) == "inconclusive"
+
+
+def test_no_order_of_the_modes_is_assumed():
+    """Modes in another order give the same figures in that order: S may be column norms, in none."""
+    subject, order = random_maps(D=5), np.array([3, 0, 4, 1, 2])
+    first = mode_structure(subject.S, subject.error, subject.error_only, subject.error_without)
+    S, only, without = (a[..., order] for a in (subject.S, subject.error_only, subject.error_without))
+    again = mode_structure(S, subject.error, only, without)
+
+    def values(figures):
+        return pytest.approx([figure["value"] for figure in figures])
+
+    assert [figure["value"] for figure in again["energy"]] == values([first["energy"][k] for k in order])
+    assert again["share"] == first["share"]
+    for part in ("cost", "only"):
+        assert again["ablation"][part] == [first["ablation"][part][k] for k in order]
+    for part in ("overall_mode", "costliest_on_average"):
+        assert order[again["ablation"][part]] == first["ablation"][part]
+    rank = first["ablation"]["energy_rank"]["value"]
+    assert again["ablation"]["energy_rank"]["value"] == pytest.approx(rank)
+    assert [figure["value"] for figure in again["energy"]] != values(first["energy"])

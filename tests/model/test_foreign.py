@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -9,13 +10,21 @@ import numpy as np
 import pytest
 import torch
 
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
 from geolip_theorems import measure
 from geolip_theorems.errors import InputError
 from geolip_theorems.model import hub
-from geolip_theorems.model.patch_svae import PatchSVAE
+from geolip_theorems.model.architectures import PatchSVAE
+from geolip_theorems.model.foreign import INSTALL
 from geolip_theorems.model.sources import open_model
+from geolip_theorems.model.writing import save_safetensors
 
-DATA = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
 
 # A stand-in with the original's interface: reads any pickle, and its version 2 is another architecture.
 PACKAGE = """
@@ -90,6 +99,84 @@ def test_a_hostile_file_never_reaches_the_original_package(tmp_path, stand_in):
     assert (tmp_path / "ran").exists()
 
 
+V1 = {"V": 12, "D": 4, "patch_size": 4, "hidden": 24, "depth": 1, "n_cross_layers": 1, "img_size": 16}
+SAID = {"channels": 3, "activation": "gelu", "activations": {"dec_in": "gelu"}, "row_norm": "sphere"}
+SAID = {**SAID, "linear_readout_power": 1, "linear_readout": False, "svd_mode": "default"}
+
+
+def version_1(tmp_path, *, state="model_state_dict", name="first.pt", **config):
+    path = tmp_path / name
+    torch.save({state: {"gain": torch.tensor(0.5)}, "config": {**V1, **config}}, path)
+    return path
+
+
+def refused(path) -> str:
+    with pytest.raises(InputError) as caught:
+        open_model(str(path), implementation="geolip")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("config", [{}, SAID, dict.fromkeys(SAID)], ids=["absent", "said", "null"])
+def test_defaults_are_no_reason_to_refuse(tmp_path, stand_in, config):
+    assert open_model(str(version_1(tmp_path, **config)), implementation="geolip").implementation == "geolip"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("channels", 1),
+        ("activation", "relu"),
+        ("activations", {"dec_in": "gelu", "enc_block_inner": "mish"}),
+        ("activations", "relu"),
+        ("row_norm", "layernorm"),
+        ("linear_readout_power", 2),
+        ("svd_mode", "batch_shared"),
+        ("linear_readout", True),
+    ],
+)
+def test_a_key_that_the_original_leaves_out_is_refused_by_name(tmp_path, stand_in, key, value):
+    said = refused(version_1(tmp_path, **{key: value}))
+    assert key in said
+    assert repr(value) in said
+
+
+def test_a_version_that_passes_a_key_on_is_trusted_with_it(tmp_path, stand_in):
+    import geolip_svae
+
+    path = version_1(tmp_path, svd_mode="fp32")
+    assert "svd_mode='fp32'" in refused(path)
+    geolip_svae.Other.svd_mode = "fp32"
+    assert open_model(str(path), implementation="geolip").implementation == "geolip"
+
+
+def test_our_reader_checks_the_config_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("geolip_theorems.model.foreign.installed", lambda _: False)
+    assert "hidden=-1" in refused(version_1(tmp_path, hidden=-1))
+    assert "row_norm='none'" in refused(version_1(tmp_path, row_norm="none"))
+
+
+def test_layouts_that_the_original_does_not_read_are_named(tmp_path, stand_in):
+    assert "its layout is model_state," in refused(version_1(tmp_path, state="model_state"))
+    twin = open_model(f"random:{DATA / 'svae_d4.pt'}").model
+    torch.save(twin.state_dict(), tmp_path / "bare.pt")
+    save_safetensors(tmp_path / "whole.safetensors", twin, {})
+    assert "its layout is bare state dict" in refused(tmp_path / "bare.pt")
+    assert "its layout is safetensors" in refused(tmp_path / "whole.safetensors")
+
+
+def test_the_install_is_pinned_and_stays_out_of_the_metadata():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pinned = project["dependency-groups"]["geolip"]
+    assert {line.split(" @ ")[0] for line in pinned} == {"geolip-core", "geolip-svae"}
+    assert all(re.search(r"\.git@[0-9a-f]{40}$", line) for line in pinned)
+    extras = project["project"]["optional-dependencies"]
+    published = [*project["project"]["dependencies"], *(line for lines in extras.values() for line in lines)]
+    assert not [line for line in published if "@" in line]
+    assert "hatch" not in project["tool"] or "metadata" not in project["tool"]["hatch"]
+    assert f"$ {INSTALL.split(' (')[0]}\n" in (ROOT / "README.md").read_text()
+
+
 def test_without_the_package_the_message_names_it(tmp_path, monkeypatch):
     monkeypatch.setattr("geolip_theorems.model.foreign.installed", lambda _: False)
     with pytest.raises(InputError, match=r"needs the geolip-svae package; install it with pip install"):
@@ -98,7 +185,7 @@ def test_without_the_package_the_message_names_it(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(
     not hub.installed("geolip_svae"),
-    reason="geolip-svae is not installed: pip install -e '.[geolip]' (from its git repository)",
+    reason="geolip-svae is not installed: pip install --no-deps --group geolip",
 )
 @pytest.mark.parametrize("case", ["svae_d4", "svae_d16"])
 def test_the_original_and_the_built_in_model_agree(case):

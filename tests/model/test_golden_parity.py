@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from geolip_theorems import load_model
-from geolip_theorems.model.patch_svae import PatchSVAE, gram_svd
+from geolip_theorems.model.architectures import PatchSVAE, gram_svd
 
 DATA = Path(__file__).parents[1] / "data"
 CASES = ["svae_d4", "svae_d16"]
@@ -88,7 +88,7 @@ def test_the_gpus_way_to_the_svd_gives_the_same(monkeypatch):
         torch.randn(300, 48, 4, generator=torch.Generator().manual_seed(1)), dim=-1
     )
     U, S, _ = gram_svd(M)
-    monkeypatch.setattr("geolip_theorems.model.patch_svae._wants_conduit", lambda _: True)
+    monkeypatch.setattr("geolip_theorems.model.architectures.spectra._wants_conduit", lambda _: True)
     U2, S2, Vt2 = gram_svd(M)
     assert not torch.equal(U, U2)
     torch.testing.assert_close(S2, S, rtol=1e-5, atol=0)
@@ -97,7 +97,7 @@ def test_the_gpus_way_to_the_svd_gives_the_same(monkeypatch):
 
 
 def test_fresh_weights_do_not_depend_on_the_threads():
-    from geolip_theorems.model.config import SVAEConfig
+    from geolip_theorems.model.architectures import SVAEConfig
     from geolip_theorems.model.sources import random_twin, weights_sha256
 
     before = torch.get_num_threads()

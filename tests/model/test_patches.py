@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geolip_theorems.errors import InputError
-from geolip_theorems.model.patch_svae import extract_patches, grid_shape, stitch_patches
+from geolip_theorems.model.architectures import extract_patches, grid_shape, stitch_patches
 
 sizes = st.integers(1, 5)
 

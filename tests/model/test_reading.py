@@ -13,8 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from geolip_theorems import load_model
 from geolip_theorems.errors import InputError
-from geolip_theorems.model.config import SVAEConfig
-from geolip_theorems.model.patch_svae import PatchSVAE
+from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig
 from geolip_theorems.model.reading import file_sha256, read_checkpoint
 from geolip_theorems.model.sources import open_model, random_twin
 from geolip_theorems.model.writing import CONFIG_KEY, save_checkpoint, save_safetensors
@@ -83,7 +82,7 @@ def test_numpy_scalars_are_read_without_numpy(tmp_path, model):
 
 
 def test_sizes_of_numpy_integers_are_taken(tmp_path, model):
-    config = {key: np.int64(value) for key, value in SIZES.as_dict().items()}
+    config = {key: np.int64(value) if type(value) is int else value for key, value in SIZES.as_dict().items()}
     path = write(tmp_path / "sizes.pt", content_of(model, config=config))
     assert load_model(str(path))[1]["V"] == 8
 
@@ -100,12 +99,15 @@ def test_half_precision_weights_become_float32(tmp_path, model):
     assert {value.dtype for value in loaded.state_dict().values()} == {torch.float32}
 
 
-def test_a_bare_state_dict_in_safetensors_tells_its_sizes(tmp_path, model):
-    path = tmp_path / "bare.safetensors"
-    save_file(model.state_dict(), path)
-    loaded, config = load_model(str(path))
-    assert loaded.config == SIZES
-    assert config["patch_size"] == 4
+def test_weights_may_be_called_model_state(tmp_path, model):
+    content = content_of(model)
+    content["model_state"] = content.pop("model_state_dict")
+    content["val_mse"] = content.pop("test_mse")
+    read = read_checkpoint(write(tmp_path / "battery.pt", content))
+    assert read.facts == {"epoch": 1, "test_mse": 0.5}
+    assert read.assumed == ()
+    for key, value in model.state_dict().items():
+        assert torch.equal(read.weights[key], value)
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
@@ -188,6 +190,10 @@ def change(content: dict, what: str) -> None:
         weights["enc_in.bias"] = "zeros"
     elif what == "no config":
         del content["config"]
+    elif what == "two states":
+        content["model_state"] = weights
+    elif what == "other name":
+        content["state_dict"] = content.pop("model_state_dict")
     elif what == "no size":
         del content["config"]["hidden"]
     elif what == "absurd size":
@@ -210,6 +216,8 @@ def change(content: dict, what: str) -> None:
         ("integers", "expected floating-point weights"),
         ("no tensor", "no tensor"),
         ("no config", "no config"),
+        ("two states", "has both model_state_dict and model_state; expected one of them"),
+        ("other name", "has no model_state_dict .*; expected .* model_state_dict or model_state"),
         ("no size", "no 'hidden'"),
         ("absurd size", "hidden=1000000000"),
         ("negative size", "V=-1"),

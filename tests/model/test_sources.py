@@ -2,18 +2,21 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from geolip_theorems.data.transforms import parse_normalize
 from geolip_theorems.errors import InputError
 from geolip_theorems.model import hub
-from geolip_theorems.model.published import PUBLISHED, trained_normalization
+from geolip_theorems.model.published import ELSEWHERE, PUBLISHED, trained_normalization
 from geolip_theorems.model.sources import AUTO_ELSE, open_model
 
 GOLDEN = Path(__file__).parents[1] / "data" / "svae_d4.pt"
@@ -99,7 +102,11 @@ def test_names_have_no_path(tmp_path):
     [
         ("v12_imagenet128", {}, "imagenet"),
         ("v19_fresnel_tiny", {}, "0.4802,0.4481,0.3975/0.2770,0.2691,0.2821"),
+        ("v22_alexandria_small", {}, "0.5,0.5,0.5/0.5,0.5,0.5"),
+        (None, {"dataset": "wikipedia"}, "0.5,0.5,0.5/0.5,0.5,0.5"),
+        ("byte_trigram_proto_v1", {}, "0.5,0.5,0.5/0.5,0.5,0.5"),
         ("v40_freckles_noise", {"dataset": "omega_noise"}, "none"),
+        ("v41_freckles_256", {"dataset": "omega_noise"}, "none"),
         (None, {"dataset": "imagenet_256"}, "imagenet"),
         (None, {}, "none"),
     ],
@@ -108,15 +115,28 @@ def test_normalisation_follows_the_training(version, config, wanted):
     assert trained_normalization(version, config) == wanted
 
 
+def test_bytes_and_their_normalisation_meet_on_minus_one_to_one():
+    normalize = parse_normalize(trained_normalization("v22_alexandria_small", {}))
+    ends = [(value - normalize.mean[0]) / normalize.std[0] for value in (0 / 255, 255 / 255)]
+    assert ends == [-1, 1]
+
+
 def test_every_published_version_is_known():
-    assert len(PUBLISHED) == 11
-    assert all(version.startswith("v") for version in PUBLISHED)
+    assert {"v41_freckles_256", "v42_freckles_512", "aleph_void"} < set(PUBLISHED)
+    assert sum(version.startswith("v") for version in PUBLISHED) == 13
+    assert sum(version.endswith("_proto_v1") for version in PUBLISHED) == 3
+    assert set(ELSEWHERE) < set(PUBLISHED)
 
 
 class FakeHub(BaseHTTPRequestHandler):
     """The two requests by which the hub's client fetches a file, with a token for a private repository."""
 
     data = GOLDEN.read_bytes()
+    repositories: ClassVar = {
+        "/AbstractPhil/geolip-SVAE": r"(v4\d_\w+|bintree_proto_v1)/checkpoints/best\.pt",
+        "/AbstractPhil/geolip-svae-h2-64": r"\w+/\w+/epoch_\d+_checkpoint.pt",
+        "/AbstractPhil/geolip-aleph-void": "aleph_byte_trigram_tied_hard_K64/checkpoints/best.pt",
+    }
     commits = ("a" * 40, "b" * 40)
 
     def do_HEAD(self):
@@ -130,7 +150,8 @@ class FakeHub(BaseHTTPRequestHandler):
         private = parts[0].startswith("/private/")
         if private and self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self.finish(401, {"X-Error-Code": "RepoNotFound"}, b"")
-        if len(parts) != 2 or not parts[1].endswith(".pt"):
+        file = parts[-1].partition("/")[2]
+        if len(parts) != 2 or not re.fullmatch(self.repositories.get(parts[0], r".+\.pt"), file):
             return self.finish(404, {"X-Error-Code": "EntryNotFound"}, b"")
         commit = self.commits[1] if parts[1].startswith(("dev/", self.commits[1])) else self.commits[0]
         headers = {"X-Repo-Commit": commit, "ETag": f'"{sha256(self.data).hexdigest()}"'}
@@ -195,6 +216,11 @@ def test_models_come_from_the_hub(hub_address, tmp_path):
         "hf://someone/else/runs/final.pt@main",
         "hf://someone/else/missing.bin",
         "hf://private/models/secret.pt",
+        "hf://AbstractPhil/geolip-svae-h2-64/noise_00_gaussian/epoch_1_checkpoint.pt",
+        "hf://AbstractPhil/geolip-svae-h2-64/single/noise_00_gaussian/epoch_1_checkpoint.pt",
+        "v42_freckles_512",
+        "bintree_proto_v1",
+        "aleph_void",
     ]
     found = fetched(hub_address, tmp_path, sources)
     digest = sha256(FakeHub.data).hexdigest()
@@ -204,7 +230,13 @@ def test_models_come_from_the_hub(hub_address, tmp_path):
     assert found[2] == ["someone-else-runs-final.pt@main", sources[2], digest]
     assert "could not be fetched" in found[3]
     assert "could not be fetched" in found[4]
-    with_token = fetched(hub_address, tmp_path, sources[4:], HF_TOKEN=TOKEN)
+    battery = "AbstractPhil-geolip-svae-h2-64-single-noise_00_gaussian-epoch_1_checkpoint.pt"
+    assert "could not be fetched" in found[5]  # a battery has a subgroup
+    assert found[6] == [battery, sources[6], digest]
+    places = [f"hf://AbstractPhil/geolip-SVAE/{name}/checkpoints/best.pt" for name in sources[7:9]]
+    places.append("hf://AbstractPhil/geolip-aleph-void/aleph_byte_trigram_tied_hard_K64/checkpoints/best.pt")
+    assert found[7:] == [[name, place, digest] for name, place in zip(sources[7:], places, strict=True)]
+    with_token = fetched(hub_address, tmp_path, sources[4:5], HF_TOKEN=TOKEN)
     assert with_token[0][2] == digest
     # What is in the cache needs no hub.
     assert fetched("http://127.0.0.1:9", tmp_path, sources[:2]) == found[:2]

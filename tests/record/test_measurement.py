@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import geolip_theorems
-from geolip_theorems import load_model, measure
+from geolip_theorems import load_model, measure, subject
 from geolip_theorems.analysis import analyse
 from geolip_theorems.claims import CLAIMS
-from geolip_theorems.data import load_images
+from geolip_theorems.data import from_arrays, load_images
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction.cache import MapsCache
+from geolip_theorems.model.architectures import extract_patches
+from geolip_theorems.model.sources import LoadedModel
 from geolip_theorems.subject import RunOptions, open_subject
 
 GOLDEN = str(Path(__file__).parents[1] / "data" / "svae_d4.pt")
@@ -44,6 +47,84 @@ def test_arrays_of_both_kinds_are_taken(model):
     as_floats = measure(model, floats, ablation_images=4)
     assert as_bytes.measurements == as_floats.measurements
     assert {v.verdict for v in as_bytes.verdicts if v.question in ("q2", "q4", "q5")} == {"not measured"}
+
+
+class Halves(nn.Module):
+    """A module of its own that gives half of what it sees; 3 channels unless it says otherwise."""
+
+    patch_size = 4
+
+    def forward(self, images):
+        patches = extract_patches(images, 4).unflatten(-1, (4 * images.shape[1], 4))
+        U, S, Vt = torch.linalg.svd(patches, full_matrices=False)
+        return {"recon": images / 2, "svd": {"U": U, "S": S, "Vt": Vt}}
+
+
+def halves(channels):
+    model = Halves()
+    model.channels = channels
+    return model
+
+
+def coloured(channels, n=40):
+    return np.random.default_rng(1).integers(0, 256, (n, 16, 16, channels), np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_models_of_other_channels_are_measured(channels):
+    as_bytes = coloured(channels)
+    found = measure(halves(channels), as_bytes, np.arange(40) % 2)
+    assert found.measurements["calibrated"]["boundaries"]["gradient"]["n"] == 40
+    assert found.dataset["preprocessing"] == "totensor"
+    as_floats = torch.from_numpy(as_bytes).permute(0, 3, 1, 2).float() / 255
+    assert measure(halves(channels), as_floats, np.arange(40) % 2).measurements == found.measurements
+    again = measure(halves(channels), coloured(channels) // 2, np.arange(40) % 2)
+    assert again.measurements != found.measurements
+
+
+def test_bytes_are_shown_in_the_models_channels():
+    grey = measure(halves(1), pixels())
+    assert grey.dataset["preprocessing"] == "totensor+luma"
+    repeated = measure(Halves(), coloured(1))
+    assert repeated.dataset["preprocessing"] == "totensor+repeat3"
+    assert repeated.measurements == measure(Halves(), coloured(1).repeat(3, axis=3)).measurements
+
+
+@pytest.mark.parametrize(
+    ("channels", "images", "says"),
+    [
+        (
+            1,
+            from_arrays(pixels(4)),
+            "have 3 channels, the model takes 1 channel; open .* channels=1, or set the",
+        ),
+        (1, torch.zeros(4, 3, 16, 16), r"the model takes 1 channel; give \(N, 1, H, W\), or set the"),
+        (5, pixels(4), "have 3 channels; the model takes 5 channels: give an .npz"),
+        (0, pixels(4), "the model's channels is '0'; expected the number of channels"),
+        (True, pixels(4), "the model's channels is 'True'"),
+        ((1, 2), pixels(4), r"the model's channels is '\(1, 2\)'"),
+    ],
+)
+def test_channels_that_do_not_fit_are_one_line(channels, images, says):
+    with pytest.raises(InputError, match=says) as caught:
+        measure(halves(channels), images)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_an_image_set_is_opened_in_the_models_channels(channels, monkeypatch):
+    def opened(name, **options):
+        return LoadedModel(halves(channels), name, "a test", "0" * 64, "builtin", {"img_size": 16}, "0.5/0.5")
+
+    monkeypatch.setattr(subject, "open_model", opened)
+    options = RunOptions(max_images=32, offline=True)
+    assert open_subject("halves", "noise", options).images.tensor().shape == (32, channels, 16, 16)
+    if channels == 1:
+        images = open_subject("halves", "digits", options).images
+        assert images.preprocessing == "resize16+totensor+luma+normalize(0.5/0.5)"
+        return
+    with pytest.raises(InputError, match="digits: the images have 3 channels; the model takes 5"):
+        open_subject("halves", "digits", options)
 
 
 def test_the_model_is_left_as_it_was(model):

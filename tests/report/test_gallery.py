@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from geolip_theorems import load_model
 from geolip_theorems.data import from_arrays
+from geolip_theorems.data.transforms import parse_normalize
 from geolip_theorems.extraction import extract, gallery
 from geolip_theorems.extraction.gallery import chosen_images, gallery_arrays, normalisation, picture_arrays
+from geolip_theorems.model.architectures import extract_patches
+from geolip_theorems.report.html import failures
+from geolip_theorems.report.html.shown import Shown
 from geolip_theorems.subject import RunOptions, live_subject
 
 GOLDEN = Path(__file__).parents[1] / "data" / "svae_d4.pt"
@@ -58,8 +63,6 @@ def test_shown_images_are_the_images(plain):
 
 
 def test_normalisation_is_undone(plain):
-    from geolip_theorems.data.transforms import parse_normalize
-
     images = from_arrays(PIXELS, normalize=parse_normalize("imagenet"))
     _, _, found = made(images)
     np.testing.assert_array_equal(found["gallery/input"], PIXELS[found["gallery/index"]])
@@ -75,6 +78,47 @@ def test_what_leaves_the_range_is_mapped_to_it_and_said():
     assert int(found["gallery/stretched"]) == 1
     assert found["gallery/input"].min() == 0
     assert found["gallery/input"].max() == 255
+
+
+class Halves(nn.Module):
+    """A model of any number of channels that gives half of what it sees."""
+
+    patch_size = 4
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, images):
+        patches = extract_patches(images, 4).unflatten(-1, (4 * self.channels, 4))
+        U, S, Vt = torch.linalg.svd(patches, full_matrices=False)
+        return {"recon": images / 2, "svd": {"U": U, "S": S, "Vt": Vt}}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("normalize", ["none", "0.4/0.25"])
+def test_other_channels_are_shown_as_their_mean_in_grey(channels, normalize):
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 16, 16, channels), np.uint8)
+    images = from_arrays(pixels, normalize=parse_normalize(normalize, channels))
+    model = Halves(channels)
+    subject = live_subject(model, images, RunOptions(), "halves")
+    found = gallery_arrays(subject, extract(model, images))
+    assert int(found["gallery/channels"]) == channels
+    shown = found["gallery/input"].astype(int)
+    assert shown.shape == (6, 16, 16, 3)
+    assert (shown == shown[..., :1]).all()
+    wanted = pixels[found["gallery/index"]].mean(-1)
+    assert np.abs(shown[..., 0] - wanted).max() <= 0.51
+    if channels > 1:  # one channel alone is another picture
+        assert np.abs(shown[..., 0] - pixels[found["gallery/index"]][..., 0]).max() > 10
+    if normalize == "none":
+        assert np.abs(found["gallery/recon"][..., 0] - wanted / 2).max() <= 0.51
+
+
+def test_three_channels_are_shown_in_colour(plain):
+    _, _, found = plain
+    assert "gallery/channels" not in found
+    assert np.ptp(found["gallery/input"], axis=-1).max() > 100
 
 
 def test_large_images_are_thinned_out(plain, monkeypatch):
@@ -129,3 +173,22 @@ def test_arrays_are_small_whatever_the_number_of_images(plain):
     assert {k: v.shape for k, v in picture_arrays(more).items()} == {
         k: v.shape for k, v in picture_arrays(maps).items()
     }
+
+
+@pytest.mark.parametrize(
+    ("channels", "says"),
+    [
+        (1, "Images of one channel are shown grey."),
+        (3, None),
+        (5, "Images of 5 channels are shown as their mean"),
+    ],
+)
+def test_the_caption_says_what_is_shown_in_grey(channels, says):
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 16, 16, channels), np.uint8)
+    images = from_arrays(pixels)
+    model = Halves(channels)
+    found = gallery_arrays(live_subject(model, images, RunOptions(), "halves"), extract(model, images))
+    record = {"dataset": {"n_images": 9, "classes": None}, "measurements": {}, "verdicts": []}
+    caption = failures.gallery(Shown(1, record, found)).caption
+    assert (says or "grey input") in caption
+    assert ("channel" in caption) == (says is not None)

@@ -16,22 +16,25 @@ from geolip_theorems.conduit import conduit, conduit_from_svd
 from geolip_theorems.data import ImageSet, load_images
 from geolip_theorems.extraction import Maps, extract
 from geolip_theorems.measures.probes import probe_accuracies
-from geolip_theorems.model.patch_svae import PatchSVAE, gram_svd, grid_shape
+from geolip_theorems.model.architectures import PatchSVAE, gram_svd, grid_shape
 from geolip_theorems.model.sources import LoadedModel
+from geolip_theorems.subject import model_channels
 
 BATCH = 8  # images: the tile of the extraction on a CPU
 PROBED = 100
 
 
 @functools.cache
-def scenes(count: int, image_size: int) -> ImageSet:
-    return load_images("scenes", image_size=image_size, max_images=count, offline=True)
+def generated(count: int, image_size: int, channels: int) -> ImageSet:
+    """Scenes, or noise for a model of channels that no picture has."""
+    name = "scenes" if channels in (1, 3) else "noise"
+    return load_images(name, image_size=image_size, max_images=count, channels=channels)
 
 
 @pytest.fixture(scope="module")
 def images(contestants, device) -> torch.Tensor:
-    """(B, 3, H, W) generated scenes, the same for every model."""
-    return scenes(BATCH, contestants.image_size).tensor().to(device)
+    """(B, C, H, W) generated images, the same for every model."""
+    return generated(BATCH, contestants.image_size, contestants.channels).tensor().to(device)
 
 
 def builtin(loaded: LoadedModel) -> PatchSVAE:
@@ -97,7 +100,7 @@ def test_model(benchmark, timed_models, images, name):
         grid = grid_shape(*images.shape[-2:], model.patch_size)
         calls = {
             "encode": lambda: model.encode(images),
-            "decode": lambda: model.decode(svd["U"], svd["S"], svd["Vt"], grid),
+            "decode": lambda: model.decode(svd, None, grid),
             "round trip": lambda: model(images),
         }
         return no_grad(calls[name])
@@ -108,7 +111,7 @@ def test_model(benchmark, timed_models, images, name):
 @pytest.mark.parametrize("name", ["maps", "maps and ablations"])
 def test_extraction(benchmark, timed_models, contestants, device, name):
     benchmark.group = "extraction of a batch, end to end"
-    images = scenes(BATCH, contestants.image_size)
+    images = generated(BATCH, contestants.image_size, contestants.channels)
     ablated = np.arange(0) if name == "maps" else None  # None: all of them
 
     def make(loaded: LoadedModel):
@@ -119,7 +122,8 @@ def test_extraction(benchmark, timed_models, contestants, device, name):
 
 @functools.cache
 def maps_of(model: torch.nn.Module, image_size: int, device: str) -> Maps:
-    return extract(model, scenes(PROBED, image_size), device=device, ablated=np.arange(0))
+    images = generated(PROBED, image_size, model_channels(model))
+    return extract(model, images, device=device, ablated=np.arange(0))
 
 
 def test_probes(benchmark, timed_models, contestants, device):

@@ -56,7 +56,7 @@ def dataset_rows() -> list[dict[str, str]]:
     rows = [(name, "auto" if name == "auto" else "known", about) for name, about in names().items()]
     rows += [
         ("FOLDER", "form", "images in one folder a class, or in one folder without classes"),
-        ("FILE.npz", "form", "images uint8 (N, H, W, 3), optional labels, classes, groups"),
+        ("FILE.npz", "form", "images uint8 (N, H, W, C), optional labels, classes, groups"),
     ]
     return [dict(zip(("name", "kind", "about"), row, strict=True)) for row in rows]
 

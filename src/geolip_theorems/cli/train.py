@@ -77,7 +77,7 @@ def make_trainer(options: argparse.Namespace):
         InputError: one of them cannot be used.
     """
     from ..data.noise import ALL_FAMILIES
-    from ..model.config import SVAEConfig
+    from ..model.architectures import SVAEConfig
     from ..subject import check_seed, resolve_device
     from ..training.train import TrainConfig, Trainer
 

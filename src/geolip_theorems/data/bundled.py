@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
-from .imageset import ImageSet, from_arrays, interleave
-from .transforms import Normalize
+from .imageset import ImageSet, array_set, interleave
+from .transforms import Transform
 
 DIGITS_WRITERS = 13
 
@@ -33,7 +33,7 @@ UNIFORM_STD = 8  # of 255: below this in every channel a crop is sky, table or t
 BLOCK_SIDE = 4  # crops; a group is a block of 4x4 crops, 128x128 pixels of one photograph
 
 
-def digits(image_size: int, normalize: Normalize | None = None) -> ImageSet:
+def digits(transform: Transform) -> ImageSet:
     """Scikit-learn's 1,797 handwritten digits as grey RGB images, in their own order.
 
     The 8x8 images hold 0..16, which become round(v * 255 / 16). They are the test part of the UCI "Optical
@@ -46,19 +46,18 @@ def digits(image_size: int, normalize: Normalize | None = None) -> ImageSet:
     data = load_digits()
     grey = np.rint(data.images * (255 / 16)).astype(np.uint8)
     n = len(grey)
-    return from_arrays(
+    return array_set(
         np.repeat(grey[..., None], 3, axis=3),
-        data.target,
-        [str(name) for name in data.target_names],
-        np.arange(n) * DIGITS_WRITERS // n,
-        name="digits",
-        source=f"scikit-learn's {n:,} handwritten digits, 8x8 pixels",
-        image_size=image_size,
-        normalize=normalize,
+        transform,
+        "digits",
+        f"scikit-learn's {n:,} handwritten digits, 8x8 pixels",
+        labels=data.target,
+        classes=[str(name) for name in data.target_names],
+        groups=np.arange(n) * DIGITS_WRITERS // n,
     )
 
 
-def photos(image_size: int, normalize: Normalize | None = None) -> ImageSet:
+def photos(transform: Transform) -> ImageSet:
     """Crops of ten photographs: colour texture whose place in the crop says nothing about its class.
 
     Each photograph is cut on a fixed grid into 32x32 crops that do not overlap; nearly uniform ones are left
@@ -80,16 +79,15 @@ def photos(image_size: int, normalize: Normalize | None = None) -> ImageSet:
         first_group += int(block.max()) + 1
     labels = np.concatenate(labels)
     turns = interleave(labels)
-    return from_arrays(
+    return array_set(
         np.concatenate(crops)[turns],
-        labels[turns],
-        list(PHOTOS),
-        np.concatenate(groups)[turns],
-        name="photos",
-        source=f"{len(labels):,} crops of {CROP}x{CROP} pixels from {len(PHOTOS)} photographs that come with "
+        transform,
+        "photos",
+        f"{len(labels):,} crops of {CROP}x{CROP} pixels from {len(PHOTOS)} photographs that come with "
         "scikit-image and scikit-learn",
-        image_size=image_size,
-        normalize=normalize,
+        labels=labels[turns],
+        classes=list(PHOTOS),
+        groups=np.concatenate(groups)[turns],
     )
 
 

@@ -32,9 +32,9 @@ from torchvision.datasets import CIFAR10
 
 from ..errors import InputError, printable, reason
 from ..files import read_small
-from ..pickles import check_pickle
-from .imageset import ImageSet, from_arrays
-from .transforms import Normalize
+from ..pickles import Latin1, check_pickle
+from .imageset import ImageSet, array_set
+from .transforms import Transform
 
 TEST, META = CIFAR10.test_list[0][0], CIFAR10.meta["filename"]
 MD5 = {**dict(CIFAR10.train_list), **dict(CIFAR10.test_list), META: CIFAR10.meta["md5"]}
@@ -59,8 +59,7 @@ def default_root() -> Path:
 
 
 def cifar10(
-    image_size: int,
-    normalize: Normalize | None = None,
+    transform: Transform,
     *,
     data_root: str | Path | None = None,
     offline: bool = False,
@@ -69,6 +68,7 @@ def cifar10(
     """CIFAR-10's test images in their published order.
 
     Args:
+        transform: what turns an image into the model's input.
         data_root: the folder that holds or gets ``cifar-10-batches-py``.
         offline: never use the network.
         patience: give a download up after so many seconds; None lets it take its time.
@@ -82,12 +82,10 @@ def cifar10(
     folder = root / CIFAR10.base_folder
     if not _complete(folder):
         _fill(root, offline, patience)
-    return read_folder(folder, image_size, normalize)
+    return read_folder(folder, transform)
 
 
-def read_folder(
-    folder: Path, image_size: int, normalize: Normalize | None = None, md5: Mapping[str, str] | None = None
-) -> ImageSet:
+def read_folder(folder: Path, transform: Transform, md5: Mapping[str, str] | None = None) -> ImageSet:
     """Read ``test_batch`` and ``batches.meta``; ``md5`` are their hashes, torchvision's by default.
 
     Raises:
@@ -104,15 +102,8 @@ def read_folder(
             f"{printable(error, 160)}); remove it and fetch it again"
         ) from None
     images = np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    return from_arrays(
-        images,
-        labels,
-        names,
-        name="cifar10",
-        source=f"CIFAR-10, {len(images):,} test images, 32x32 pixels",
-        image_size=image_size,
-        normalize=normalize,
-    )
+    source = f"CIFAR-10, {len(images):,} test images, 32x32 pixels"
+    return array_set(images, transform, "cifar10", source, labels=labels, classes=names)
 
 
 def _all(kind: type, values: Any) -> list:
@@ -161,6 +152,10 @@ class _PickledDtype:
 class _Unpickler(pickle.Unpickler):
     """Makes no object of a class or function the file names; arrays become ``_PickledArray``."""
 
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self.encode = Latin1(len(content))
+
     def find_class(self, module: str, name: str) -> Any:
         # Fresh functions each time: a file can call them, but change nothing that outlives the reading.
         if (module, name) in {(f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")}:
@@ -170,7 +165,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("numpy", "dtype"):
             return lambda code, *_: _PickledDtype(code)
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in protocol 2
-            return lambda text, _="latin1": str.encode(text, "latin1")
+            return lambda *text: self.encode(*text)
         raise pickle.UnpicklingError(f"it asks for {printable(f'{module}.{name}', 100)}")
 
 
@@ -192,10 +187,8 @@ def unpickle(content: bytes, name: str) -> dict[str, Any]:
         InputError: damaged, or it asks for anything but plain data.
     """
     try:
-        stream = io.BytesIO(content)
-        check_pickle(stream)
-        stream.seek(0)
-        found = _Unpickler(stream, encoding="latin1").load()
+        check_pickle(io.BytesIO(content))
+        found = _Unpickler(content).load()
         return {key: value for key, value in found.items() if isinstance(key, str)}
     except Exception as error:  # a hostile pickle can make the reader raise anything
         detail = f"{type(error).__name__}: {reason(error)}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,10 @@ from PIL import Image
 
 from ..errors import InputError, printable
 from .imageset import ImageSet
-from .transforms import Normalize, Transform, check_picture
+from .pictures import open_picture
+from .transforms import Transform, check_picture
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-# Named, because Pillow would otherwise also try formats that start other programs (EPS: Ghostscript).
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 LARGEST_FILE = 256 << 20  # bytes
 DEEPEST = 64  # folders within folders
@@ -38,6 +40,7 @@ class FolderStore:
         self.files = files
         self.transform = transform
         self.size = transform.output_size(1, 1)
+        self.channels = transform.channels
 
     def __len__(self) -> int:
         return len(self.files)
@@ -52,9 +55,9 @@ class FolderStore:
         """Reads each file once, and looks at its header: what is no image is found before any work starts."""
         h = hashlib.sha256(b"files")
         for i in index:
-            path = self._regular(self.files[i])
-            self._open(path, self.files[i]).close()
-            with open(path, "rb") as stream:
+            with self._opened(self.files[i]):
+                pass
+            with open(self.root / self.files[i], "rb") as stream:
                 h.update(_sha256(stream))
         return h.digest()
 
@@ -72,18 +75,23 @@ class FolderStore:
             )
         return path
 
-    def _open(self, path: Path, file: str) -> Image.Image:
+    @contextmanager
+    def _opened(self, file: str) -> Iterator[Image.Image]:
+        path = self._regular(file)
         try:
-            image = Image.open(path, formats=FORMATS)
+            image = open_picture(path)
         except Exception as error:  # Pillow's readers raise what they like on damaged files
             raise self._unreadable(file, error) from None
-        check_picture(image.width, image.height, self._name(file))
-        if image.mode not in EIGHT_BIT:
-            raise InputError(f"{self._name(file)} has pixels of mode {image.mode}; expected 8 bits a channel")
-        return image
+        with closing(image):
+            check_picture(image.width, image.height, self._name(file))
+            if image.mode not in EIGHT_BIT:
+                raise InputError(
+                    f"{self._name(file)} has pixels of mode {image.mode}; expected 8 bits a channel"
+                )
+            yield image
 
     def _image(self, file: str) -> Image.Image:
-        with self._open(self._regular(file), file) as image:
+        with self._opened(file) as image:
             try:
                 return image.convert("RGB")
             except Exception as error:  # as above
@@ -107,8 +115,8 @@ def _sha256(stream) -> bytes:
     return h.digest()
 
 
-def load_folder(path: Path, image_size: int, normalize: Normalize | None = None) -> ImageSet:
-    """The images below a folder: Resize of the shorter side, then CenterCrop, both to ``image_size``.
+def load_folder(path: Path, transform: Transform) -> ImageSet:
+    """The images below a folder, as RGB: the transform, with a CenterCrop after the Resize.
 
     A subfolder is a class, its images those at any depth in it, in torchvision's order, then interleaved
     by class; a folder without class folders gives unlabelled images. Hidden files are left out.
@@ -130,7 +138,7 @@ def load_folder(path: Path, image_size: int, normalize: Normalize | None = None)
     empty = [name for name in classes if name not in filled]
     if filled and empty:
         raise InputError(f"folder {shown}: class {printable(empty[0])!r} has no image; {LAYOUT}")
-    transform = Transform(image_size, crop=True, normalize=normalize)
+    transform = replace(transform, crop=True)
     source = f"folder {shown}"
     if loose:
         return ImageSet(shown, source, FolderStore(path, loose, transform), transform.describe())

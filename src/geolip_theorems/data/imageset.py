@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from ..errors import InputError, printable
+from .channels import check_channels, count
 from .stores import ArrayStore, Store, TensorStore
-from .transforms import Normalize, Transform, check_image_size, check_picture
+from .transforms import Normalize, Transform, check_image_size, check_picture, parse_normalize
 
 LARGEST_CLASSES = 1 << 20
 
@@ -57,13 +58,18 @@ class ImageSet:
         """Height and width in pixels after preprocessing."""
         return self.store.size
 
+    @property
+    def channels(self) -> int:
+        """Channels of an image after preprocessing."""
+        return self.store.channels
+
     def tensor(self, start: int = 0, stop: int | None = None) -> torch.Tensor:
-        """Images start..stop-1, preprocessed: (B, 3, H, W) float32 on the CPU.
+        """Images start..stop-1, preprocessed: (B, channels, H, W) float32 on the CPU.
 
         An image's values depend on the image alone, never on the batch it is read in.
         """
         index = self.order[start:stop]
-        return self.store.tensor(index) if len(index) else torch.empty(0, 3, *self.image_size)
+        return self.store.tensor(index) if len(index) else torch.empty(0, self.channels, *self.image_size)
 
     def masks(self, start: int = 0, stop: int | None = None) -> np.ndarray | None:
         """True boundary masks of images start..stop-1, (B, H, W) bool, or None where nobody knows them."""
@@ -194,23 +200,44 @@ def from_arrays(
     groups: Any = None,
     *,
     name: str = "arrays",
-    source: str = "arrays given from Python",
     image_size: int | None = None,
     normalize: Normalize | None = None,
+    channels: int | None = None,
 ) -> ImageSet:
     """An ImageSet of arrays in memory, in their order (call ``interleaved()`` for sorted ones).
 
     Args:
-        images: (N, H, W, 3) uint8, scaled to [0, 1] (and resized where ``image_size`` is given); or a float
-            tensor or array (N, 3, H, W), which is taken as it is.
+        images: (N, H, W, C) uint8, scaled to [0, 1] (and resized where ``image_size`` is given); or a float
+            tensor or array (N, C, H, W), which is taken as it is.
         labels: (N,) integers, or None.
         classes: names that the labels index; without them the distinct labels name the classes.
         groups: (N,) integers, neighbours share one; or None.
+        channels: the model's; 8-bit images of 3 are given as 1 by luma, of 1 as 3 by repetition. None for
+            as many as the images have.
 
     Raises:
-        InputError: wrong shapes or dtypes, NaN or infinite values, labels out of range.
+        InputError: wrong shapes or dtypes, NaN or infinite values, labels out of range, channels that are
+            not the model's.
     """
-    store, preprocessing = _store(images, name, image_size, normalize)
+    transform = Transform(
+        None if image_size is None else check_image_size(image_size), normalize=normalize, channels=channels
+    )
+    known = {"labels": labels, "classes": classes, "groups": groups}
+    return array_set(images, transform, name, "arrays given from Python", **known)
+
+
+def array_set(
+    images: Any,
+    transform: Transform,
+    name: str,
+    source: str,
+    *,
+    labels: Any,
+    classes: Sequence[str] | None,
+    groups: Any = None,
+) -> ImageSet:
+    """The same with a source of its own and what is done to 8-bit images in one."""
+    store, preprocessing = _store(images, name, transform)
     n = len(store)
     labels = _integers(labels, "labels", n, name)
     groups = _integers(groups, "groups", n, name)
@@ -218,29 +245,37 @@ def from_arrays(
     return ImageSet(name, source, store, preprocessing, labels, classes, groups)
 
 
-def _store(images: Any, name: str, image_size: int | None, normalize: Normalize | None) -> tuple[Store, str]:
+def _store(images: Any, name: str, transform: Transform) -> tuple[Store, str]:
     if not isinstance(images, torch.Tensor):
         images = np.asarray(images)
     kind = f"{name}: images are {str(images.dtype).replace('torch.', '')} {tuple(images.shape)}"
-    expected = "expected uint8 (N, H, W, 3) or float (N, 3, H, W)"
+    expected = "expected uint8 (N, H, W, C) or float (N, C, H, W) of C channels"
     if len(images.shape) != 4 or 0 in images.shape:
         raise InputError(f"{kind}; {expected}, none of them 0")
     if str(images.dtype).replace("torch.", "") == "uint8":
-        if images.shape[3] != 3:
-            raise InputError(f"{kind}; {expected}: 8-bit images have their 3 colour channels last")
+        if images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):  # no image has so few rows
+            raise InputError(
+                f"{kind}; {expected}: 8-bit images have their channels last; transpose to (0, 2, 3, 1)"
+            )
+        given, norm = images.shape[3], transform.normalize
+        wanted = given if transform.channels is None else transform.channels
+        check_channels(given, wanted, name)
         check_picture(images.shape[2], images.shape[1], f"{name}: each image")
-        transform = Transform(
-            None if image_size is None else check_image_size(image_size), normalize=normalize
-        )
-        return ArrayStore(np.asarray(images), transform), transform.describe()
+        transform = replace(transform, normalize=parse_normalize(norm, wanted), channels=wanted)
+        return ArrayStore(np.asarray(images), transform), transform.describe(given)
     if isinstance(images, np.ndarray):
         if images.dtype.kind != "f":
             raise InputError(f"{kind}; {expected}")
         images = torch.from_numpy(np.ascontiguousarray(images, np.float32))
-    if not images.is_floating_point() or images.shape[1] != 3:
-        channels_last = images.is_floating_point() and images.shape[3] == 3
-        how = "; put the channels second with a transpose to (0, 3, 1, 2)" if channels_last else ""
-        raise InputError(f"{kind}; {expected}{how}")
+    if not images.is_floating_point():
+        raise InputError(f"{kind}; {expected}")
+    if images.shape[3] in (1, 3) and min(images.shape[1:3]) > 3:
+        raise InputError(f"{kind}; {expected}; put the channels second with a transpose to (0, 3, 1, 2)")
+    if transform.channels not in (None, images.shape[1]):
+        raise InputError(
+            f"{kind}; float images are taken as they are and the model takes {count(transform.channels)}; "
+            f"give (N, {transform.channels}, H, W), or set the model's attribute channels if it takes others"
+        )
     tensor = images.detach().to("cpu", torch.float32)
     if not bool(torch.isfinite(tensor).all()):
         bad = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
@@ -249,7 +284,7 @@ def _store(images: Any, name: str, image_size: int | None, normalize: Normalize 
     if high >= 2 and bool((tensor == tensor.round()).all()):
         raise InputError(
             f"{name}: float images hold whole numbers from {low:g} to {high:g}; expected values as the model "
-            "takes them, mostly 0 to 1; divide by 255, or give uint8 (N, H, W, 3)"
+            "takes them, mostly 0 to 1; divide by 255, or give uint8 (N, H, W, C)"
         )
     return TensorStore(tensor), "as-given"
 
@@ -276,6 +311,8 @@ def _name_classes(
         return None, None
     if classes is None:
         found, numbers = np.unique(labels, return_inverse=True)
+        if len(found) > LARGEST_CLASSES:
+            raise InputError(f"{name}: {len(found):,} different labels; expected at most {LARGEST_CLASSES:,}")
         return numbers.astype(np.int64), tuple(str(value) for value in found)
     classes = tuple(printable(str(value)) for value in classes)
     if len(set(classes)) != len(classes) or not 1 <= len(classes) <= LARGEST_CLASSES:

@@ -20,13 +20,13 @@ LIMIT = 4.0  # every family is clamped to [-LIMIT, LIMIT]
 FREQUENCY_FLOOR = 1e-8
 
 
-def _normal(n: int, s: int, g: Generator, channels: int = 3) -> Tensor:
-    return torch.randn(n, channels, s, s, generator=g)
+def _normal(n: int, c: int, s: int, g: Generator) -> Tensor:
+    return torch.randn(n, c, s, s, generator=g)
 
 
-def _unit(n: int, s: int, g: Generator, channels: int = 3) -> Tensor:
+def _unit(n: int, c: int, s: int, g: Generator) -> Tensor:
     """Uniform on [-1, 1]."""
-    return torch.rand(n, channels, s, s, generator=g) * 2 - 1
+    return torch.rand(n, c, s, s, generator=g) * 2 - 1
 
 
 def _per_image(n: int, low: float, high: float, g: Generator) -> Tensor:
@@ -34,18 +34,18 @@ def _per_image(n: int, low: float, high: float, g: Generator) -> Tensor:
     return (torch.rand(n, generator=g) * (high - low) + low).reshape(n, 1, 1, 1)
 
 
-def _signs(n: int, s: int, g: Generator) -> Tensor:
-    return torch.where(torch.rand(n, 3, s, s, generator=g) > 0.5, 1.0, -1.0)
+def _signs(n: int, c: int, s: int, g: Generator) -> Tensor:
+    return torch.where(torch.rand(n, c, s, s, generator=g) > 0.5, 1.0, -1.0)
 
 
-def _poisson(n: int, s: int, g: Generator) -> Tensor:
+def _poisson(n: int, c: int, s: int, g: Generator) -> Tensor:
     rate = _per_image(n, 0.5, 20.0, g)
-    return torch.poisson(rate.expand(n, 3, s, s), generator=g) / rate - 1.0
+    return torch.poisson(rate.expand(n, c, s, s), generator=g) / rate - 1.0
 
 
-def _spectral(n: int, s: int, g: Generator, power: int, dc: bool) -> Tensor:
+def _spectral(n: int, c: int, s: int, g: Generator, power: int, dc: bool) -> Tensor:
     """White noise divided by |f|**power; without ``dc`` the zero frequency is removed."""
-    spectrum = torch.fft.rfft2(_normal(n, s, g))
+    spectrum = torch.fft.rfft2(_normal(n, c, s, g))
     fy, fx = torch.fft.fftfreq(s)[:, None], torch.fft.rfftfreq(s)[None, :]
     amplitude = 1.0 / torch.hypot(fy, fx).pow(power).clamp(min=FREQUENCY_FLOOR)
     if not dc:
@@ -57,12 +57,12 @@ def _unit_std(x: Tensor) -> Tensor:
     return x / (x.flatten(1).std(dim=1).reshape(-1, 1, 1, 1) + 1e-8)
 
 
-def _salt_pepper(n: int, s: int, g: Generator) -> Tensor:
-    return 2.0 * _signs(n, s, g) + 0.1 * _normal(n, s, g)
+def _salt_pepper(n: int, c: int, s: int, g: Generator) -> Tensor:
+    return 2.0 * _signs(n, c, s, g) + 0.1 * _normal(n, c, s, g)
 
 
-def _sparse(n: int, s: int, g: Generator) -> Tensor:
-    return 3.0 * _normal(n, s, g) * (torch.rand(n, 3, s, s, generator=g) > 0.9)
+def _sparse(n: int, c: int, s: int, g: Generator) -> Tensor:
+    return 3.0 * _normal(n, c, s, g) * (torch.rand(n, c, s, s, generator=g) > 0.9)
 
 
 def _cells(n: int, g: Generator) -> Tensor:
@@ -70,64 +70,64 @@ def _cells(n: int, g: Generator) -> Tensor:
     return torch.randint(2, 16, (n,), generator=g)
 
 
-def _blocks(n: int, s: int, g: Generator) -> Tensor:
+def _blocks(n: int, c: int, s: int, g: Generator) -> Tensor:
     images = []
     for side in _cells(n, g).tolist():
         count = s // side + 1
         # nearest enlargement to s pixels: pixel i shows cell floor(i * count / s)
         index = (torch.arange(s) * count).div(s, rounding_mode="floor")
-        images.append(torch.randn(3, count, count, generator=g)[:, index][:, :, index])
+        images.append(torch.randn(c, count, count, generator=g)[:, index][:, :, index])
     return torch.stack(images)
 
 
-def _gradient(n: int, s: int, g: Generator) -> Tensor:
+def _gradient(n: int, c: int, s: int, g: Generator) -> Tensor:
     ramp = torch.linspace(-2, 2, s)
     angle = _per_image(n, 0.0, 2 * math.pi, g)
     plane = torch.cos(angle) * ramp[None, :] + torch.sin(angle) * ramp[:, None]
-    return plane + 0.5 * _normal(n, s, g)
+    return plane + 0.5 * _normal(n, c, s, g)
 
 
-def _checkerboard(n: int, s: int, g: Generator) -> Tensor:
+def _checkerboard(n: int, c: int, s: int, g: Generator) -> Tensor:
     row = torch.arange(s)[None, :] // _cells(n, g)[:, None]
     board = (row[:, :, None] + row[:, None, :]) % 2 * 2.0 - 1.0
-    return board[:, None] + 0.3 * _normal(n, s, g)
+    return board[:, None] + 0.3 * _normal(n, c, s, g)
 
 
-def _mixture(n: int, s: int, g: Generator) -> Tensor:
+def _mixture(n: int, c: int, s: int, g: Generator) -> Tensor:
     a = _per_image(n, 0.2, 0.8, g)
-    return a * _normal(n, s, g) + (1 - a) * _unit(n, s, g)
+    return a * _normal(n, c, s, g) + (1 - a) * _unit(n, c, s, g)
 
 
-def _quadrants(n: int, s: int, g: Generator) -> Tensor:
+def _quadrants(n: int, c: int, s: int, g: Generator) -> Tensor:
     h = s // 2
-    image = torch.zeros(n, 3, s, s)
-    image[:, :, :h, :h] = _normal(n, h, g)
-    image[:, :, :h, h : 2 * h] = _unit(n, h, g)
-    image[:, :, h : 2 * h, :h] = _spectral(n, h, g, 1, dc=True) / 2
-    image[:, :, h : 2 * h, h : 2 * h] = _signs(n, h, g)
+    image = torch.zeros(n, c, s, s)
+    image[:, :, :h, :h] = _normal(n, c, h, g)
+    image[:, :, :h, h : 2 * h] = _unit(n, c, h, g)
+    image[:, :, h : 2 * h, :h] = _spectral(n, c, h, g, 1, dc=True) / 2
+    image[:, :, h : 2 * h, h : 2 * h] = _signs(n, c, h, g)
     return image
 
 
-def _cauchy(n: int, s: int, g: Generator) -> Tensor:
-    return torch.tan(math.pi / 2 * _unit(n, s, g)).clamp(-3, 3)
+def _cauchy(n: int, c: int, s: int, g: Generator) -> Tensor:
+    return torch.tan(math.pi / 2 * _unit(n, c, s, g)).clamp(-3, 3)
 
 
-def _exponential(n: int, s: int, g: Generator) -> Tensor:
-    return torch.empty(n, 3, s, s).exponential_(1.0, generator=g) - 1.0
+def _exponential(n: int, c: int, s: int, g: Generator) -> Tensor:
+    return torch.empty(n, c, s, s).exponential_(1.0, generator=g) - 1.0
 
 
-def _laplace(n: int, s: int, g: Generator) -> Tensor:
-    u = _unit(n, s, g)
+def _laplace(n: int, c: int, s: int, g: Generator) -> Tensor:
+    u = _unit(n, c, s, g)
     return -torch.sign(u) * torch.log1p(-u.abs().clamp(max=1 - 1e-7))
 
 
-_GENERATORS: dict[str, Callable[[int, int, Generator], Tensor]] = {
+_GENERATORS: dict[str, Callable[[int, int, int, Generator], Tensor]] = {
     "gaussian": _normal,
     "uniform": _unit,
-    "uniform_wide": lambda n, s, g: 2.0 * _unit(n, s, g),
+    "uniform_wide": lambda n, c, s, g: 2.0 * _unit(n, c, s, g),
     "poisson": _poisson,
-    "pink": lambda n, s, g: _unit_std(_spectral(n, s, g, 1, dc=True)),
-    "brown": lambda n, s, g: _unit_std(_spectral(n, s, g, 2, dc=True)),
+    "pink": lambda n, c, s, g: _unit_std(_spectral(n, c, s, g, 1, dc=True)),
+    "brown": lambda n, c, s, g: _unit_std(_spectral(n, c, s, g, 2, dc=True)),
     "salt_pepper": _salt_pepper,
     "sparse": _sparse,
     "blocks": _blocks,
@@ -138,15 +138,15 @@ _GENERATORS: dict[str, Callable[[int, int, Generator], Tensor]] = {
     "cauchy": _cauchy,
     "exponential": _exponential,
     "laplace": _laplace,
-    "pink_dc_free": lambda n, s, g: _unit_std(_spectral(n, s, g, 1, dc=False)),
-    "brown_dc_free": lambda n, s, g: _unit_std(_spectral(n, s, g, 2, dc=False)),
+    "pink_dc_free": lambda n, c, s, g: _unit_std(_spectral(n, c, s, g, 1, dc=False)),
+    "brown_dc_free": lambda n, c, s, g: _unit_std(_spectral(n, c, s, g, 2, dc=False)),
 }
 
 ALL_FAMILIES: tuple[str, ...] = tuple(_GENERATORS)
 FAMILIES: tuple[str, ...] = ALL_FAMILIES[:16]
 
 
-def sample(family: str | int, n: int, size: int, generator: Generator) -> Tensor:
+def sample(family: str | int, n: int, size: int, generator: Generator, channels: int = 3) -> Tensor:
     """Images of one family.
 
     Args:
@@ -154,9 +154,10 @@ def sample(family: str | int, n: int, size: int, generator: Generator) -> Tensor
         n: how many images.
         size: height and width in pixels, at least 2.
         generator: the seeded CPU generator all randomness comes from.
+        channels: of an image, the same law for each; at least 1.
 
     Returns:
-        (n, 3, size, size) float32 in [-4, 4], unscaled (not in [0, 1]).
+        (n, channels, size, size) float32 in [-4, 4], unscaled (not in [0, 1]).
 
     Raises:
         InputError: unknown family or a size below 2.
@@ -167,7 +168,7 @@ def sample(family: str | int, n: int, size: int, generator: Generator) -> Tensor
         raise unknown("noise family", str(family), ALL_FAMILIES)
     if size < 2:
         raise InputError(f"noise images of {size} pixels; expected at least 2")
-    return _GENERATORS[family](n, size, generator).clamp(-LIMIT, LIMIT)
+    return _GENERATORS[family](n, channels, size, generator).clamp(-LIMIT, LIMIT)
 
 
 def mixed_batch(families: tuple[str, ...], n: int, size: int, generator: Generator) -> Tensor:

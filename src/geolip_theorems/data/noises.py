@@ -16,30 +16,37 @@ A_FAMILY = 10  # images of a family in a block
 DEFAULT_IMAGES = 50 * len(FAMILIES)
 
 
-def _generate(block: int, seed: int, size: int) -> tuple[torch.Tensor, None]:
-    """Images block * 160 to block * 160 + 159, the families in turn; (160, 3, size, size) float32."""
-    images = torch.empty(A_FAMILY, len(FAMILIES), 3, size, size)
+def _generate(block: int, seed: int, size: int, channels: int) -> tuple[torch.Tensor, None]:
+    """Images block * 160 to block * 160 + 159, the families in turn; (160, channels, size, size) float32."""
+    images = torch.empty(A_FAMILY, len(FAMILIES), channels, size, size)
     for number, family in enumerate(FAMILIES):
         words = np.random.SeedSequence([seed, number, block]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(words[0]))
-        images[:, number] = sample(family, A_FAMILY, size, generator)
+        images[:, number] = sample(family, A_FAMILY, size, generator, channels)
     return images.flatten(0, 1), None
 
 
-def noise(image_size: int, n: int, seed: int = 0) -> ImageSet:
-    """The first n noise images of a seed, the families in turn, unscaled in [-4, 4] and never normalised."""
+def noise(image_size: int, n: int, seed: int = 0, channels: int = 3) -> ImageSet:
+    """The first n noise images of a seed, the families in turn, unscaled in [-4, 4] and never normalised.
+
+    They are made in the number of channels asked for: no luma of others, no repetition.
+    """
+    recipe, preprocessing = f"noise {VERSION} seed {seed} size {image_size}", f"generated{image_size}"
+    if channels != 3:
+        recipe, preprocessing = f"{recipe} channels {channels}", f"{preprocessing}x{channels}"
     store = GeneratedStore(
-        partial(_generate, seed=seed, size=image_size),
+        partial(_generate, seed=seed, size=image_size, channels=channels),
         block=A_FAMILY * len(FAMILIES),
         length=n,
         size=image_size,
-        recipe=f"noise {VERSION} seed {seed} size {image_size}",
+        recipe=recipe,
+        channels=channels,
     )
     return ImageSet(
         name="noise",
         source=f"{n:,} generated images of {len(FAMILIES)} noise families, seed {seed}",
         store=store,
-        preprocessing=f"generated{image_size}",
+        preprocessing=preprocessing,
         labels=np.arange(n, dtype=np.int64) % len(FAMILIES),
         classes=FAMILIES,
     )

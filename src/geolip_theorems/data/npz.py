@@ -10,29 +10,31 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 
 from ..archives import DamagedArchiveError, open_archive
-from ..errors import InputError, nearest, printable, reason
+from ..errors import InputError, nearest, printable, reason, shown
 from ..files import open_regular
-from .imageset import LARGEST_CLASSES, ImageSet, from_arrays
-from .transforms import Normalize, check_picture
+from .channels import fits, taken
+from .imageset import LARGEST_CLASSES, ImageSet, array_set
+from .transforms import Transform, check_picture
 
 KEYS = ("images", "labels", "classes", "groups")
 LARGEST = 8 << 30  # bytes of all arrays; larger sets belong in a folder, which is read batch by batch
 LARGEST_FILE = LARGEST + (1 << 20)
-BOMB_BYTES, BOMB_RATIO = 256 << 20, 100  # images hardly shrink; this much from so little is no image set
 LONGEST_CLASS_NAME = 1024
+LARGEST_CLASSES_ARRAY = 32 << 20  # bytes, four a character
 LONGEST_HEADER = 16_384  # bytes; numpy itself refuses headers above 10,000
 WANTED = (
-    "expected images uint8 (N, H, W, 3) and optionally labels (N,), classes (C,), groups (N,), "
+    "expected images uint8 (N, H, W, C) of C channels and optionally labels (N,), classes (K,), groups (N,), "
     "N the number of images"
 )
 
 
-def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) -> ImageSet:
+def load_npz(path: Path, transform: Transform) -> ImageSet:
     """Read ``images`` and, where present, ``labels``, ``classes`` and ``groups``.
 
     Raises:
@@ -42,31 +44,32 @@ def load_npz(path: Path, image_size: int, normalize: Normalize | None = None) ->
     shown = f"{printable(path.name)} cannot be read as an .npz file"
     with open_regular(path, "image file", LARGEST_FILE) as file:
         try:
-            arrays = _read(open_archive(file), name)
+            arrays = _read(open_archive(file), name, transform.channels)
         except InputError:
             raise
         except DamagedArchiveError as error:
             raise InputError(f"{shown} ({error}); {WANTED}") from None
         except Exception as error:  # zipfile, zlib and numpy say "damaged" in a dozen ways
             raise InputError(f"{shown} ({type(error).__name__}: {reason(error)}); {WANTED}") from None
-    classes = arrays.get("classes")
-    return from_arrays(
+    return array_set(
         arrays["images"],
-        arrays.get("labels"),
-        None if classes is None else classes.tolist(),
-        arrays.get("groups"),
-        name=name,
-        source=f"file {printable(path.name)}",
-        image_size=image_size,
-        normalize=normalize,
+        transform,
+        name,
+        f"file {printable(path.name)}",
+        labels=arrays.get("labels"),
+        classes=arrays.get("classes"),
+        groups=arrays.get("groups"),
     ).interleaved()
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
+def _read(archive: zipfile.ZipFile, name: str, channels: int) -> dict[str, Any]:
     members = _members(archive, name)
     for key in (key for key in KEYS if key in members):  # the images first: the others have their number
         member, shape, dtype = members[key]
-        _check_header(key, shape, dtype, members["images"][1], name)
+        if key == "images":
+            _check_images(shape, dtype, channels, name)
+        else:
+            _check_numbers(key, shape, dtype, members["images"][1], name)
         header = member.file_size - math.prod(shape) * dtype.itemsize
         if not 0 < header <= LONGEST_HEADER:
             raise InputError(
@@ -77,6 +80,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
     for key, (member, _, _) in members.items():
         with archive.open(member) as stream:
             arrays[key] = npy.read_array(stream, allow_pickle=False)
+    if "classes" in arrays:  # here, because it fails on what is no character
+        arrays["classes"] = arrays["classes"].tolist()
     return arrays
 
 
@@ -90,11 +95,10 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, tuple]:
             hint = nearest(key, KEYS)
             raise InputError(f"{name}: unknown array {printable(key)[:80]!r}, {hint}; {WANTED}")
         total += member.file_size
-        shrunk = member.file_size / max(1, member.compress_size)
-        if total > LARGEST or (member.file_size > BOMB_BYTES and shrunk > BOMB_RATIO):
+        if total > LARGEST:
             raise InputError(
-                f"{name}: {key} would take {member.file_size / 2**30:.1f} GiB ({shrunk:.0f} times its "
-                f"compressed size); expected at most {LARGEST >> 30} GiB of images in one .npz; use a folder"
+                f"{name}: {key} would take {member.file_size / 2**30:.1f} GiB; expected at most "
+                f"{LARGEST >> 30} GiB of images in one .npz; use a folder"
             )
         with archive.open(member) as stream:
             members[key] = (member, *_header(stream, key, name))
@@ -105,43 +109,47 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, tuple]:
 
 def _header(stream, key: str, name: str) -> tuple[tuple[int, ...], np.dtype]:
     version = npy.read_magic(stream)
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    if version not in readers:
-        raise InputError(f"{name}: {key} is in version {version} of the .npy format; expected 1.0 or 2.0")
-    shape, _, dtype = readers[version](stream)
+    if version != (1, 0):  # later ones are for headers above 64 KiB, which NumPy reads before it refuses them
+        raise InputError(f"{name}: {key} is in version {version} of the .npy format; expected 1.0")
+    shape, _, dtype = npy.read_array_header_1_0(stream)
     if dtype.hasobject:
         raise InputError(f"{name}: {key} holds Python objects, which are never loaded; {WANTED}")
     return shape, dtype
 
 
-def _check_header(key: str, shape: tuple, dtype: np.dtype, images: tuple, name: str) -> None:
-    if key == "images":
-        right = dtype == np.uint8 and len(shape) == 4 and shape[3] == 3 and 0 not in shape
-        if right:
-            check_picture(shape[2], shape[1], f"{name}: each image")
-    elif key == "classes":
+def _check_images(shape: tuple, dtype: np.dtype, channels: int, name: str) -> None:
+    if dtype != np.uint8 or len(shape) != 4 or not fits(shape[3], channels) or 0 in shape:
+        advice = _picture_advice(shape, dtype, channels)
+        raise InputError("; ".join([f"{name}: images are {_shown(dtype, shape)}", *advice, WANTED]))
+    check_picture(shape[2], shape[1], f"{name}: each image")
+
+
+def _check_numbers(key: str, shape: tuple, dtype: np.dtype, images: tuple, name: str) -> None:
+    if key == "classes":
         right = dtype.kind == "U" and len(shape) == 1 and shape[0] <= LARGEST_CLASSES
         right = right and dtype.itemsize <= 4 * LONGEST_CLASS_NAME
+        right = right and shape[0] * dtype.itemsize <= LARGEST_CLASSES_ARRAY
     else:
         right = dtype.kind in "iu" and shape == images[:1]
     if not right:
-        advice = (
-            _picture_advice(shape, dtype) if key == "images" else _number_advice(key, shape, dtype, images)
-        )
+        advice = _number_advice(key, shape, dtype, images)
         raise InputError("; ".join([f"{name}: {key} are {_shown(dtype, shape)}", *advice, WANTED]))
 
 
-def _picture_advice(shape: tuple, dtype: np.dtype) -> list[str]:
-    """What makes images of another layout or type fit."""
+def _picture_advice(shape: tuple, dtype: np.dtype, channels: int) -> list[str]:
+    """What makes images of another layout, type or number of channels fit a model of so many channels."""
     if 0 in shape or dtype.kind not in "buif":
         return []
     steps = []
-    if len(shape) == 4 and shape[1] == 3 != shape[3]:
-        steps.append("put the channels last with images.transpose(0, 2, 3, 1)")
-    elif len(shape) == 4 and shape[3] == 4:
-        steps.append("leave the fourth channel out with images[..., :3]")
-    elif len(shape) == 3:
-        steps.append("make grey images colour with images[..., None].repeat(3, axis=-1)")
+    if len(shape) == 4 and not fits(shape[3], channels):
+        if fits(shape[1], channels):
+            steps.append("put the channels last with images.transpose(0, 2, 3, 1)")
+        else:
+            steps.append(taken(channels))
+        if shape[3] == 4 and fits(3, channels):
+            steps.append("leave the fourth channel out with images[..., :3]")
+    elif len(shape) == 3 and fits(1, channels):
+        steps.append("give grey images their channel with images[..., None]")
     if dtype.kind == "f":
         steps.append(
             "make values from 0 to 1 bytes with (255 * images).round().astype('uint8'), "
@@ -158,7 +166,7 @@ def _number_advice(key: str, shape: tuple, dtype: np.dtype, images: tuple) -> li
         return [] if dtype.kind == "U" else ["give the classes' names as text"]
     if not shape or shape[0] != images[0]:
         count = shape[0] if shape else 0
-        return [f"{count:,} {key} for {images[0]:,} images; give one an image"]
+        return [f"{shown(count, 40)} {key} for {images[0]:,} images; give one an image"]
     if dtype.kind == "U" and len(shape) == 1:
         return [f"make numbers of them with names, {key} = np.unique({key}, return_inverse=True)"]
     if len(shape) == 2 and shape[1] == 1:

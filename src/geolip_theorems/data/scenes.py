@@ -6,7 +6,7 @@ images are the same on every machine. Scene i is of class i % 10.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from .imageset import ImageSet
 from .shapes import SHAPES
 from .stores import GeneratedStore
-from .transforms import Normalize, Transform
+from .transforms import Transform
 
 VERSION = 1  # raise it when the pictures change
 BLOCK = 100
@@ -211,9 +211,9 @@ def _generate(block: int, seed: int, size: int) -> tuple[Array, Array]:
     return images, boundary
 
 
-def scenes(image_size: int, n: int, seed: int = 0, normalize: Normalize | None = None) -> ImageSet:
-    """The first n scenes of a seed at image_size x image_size pixels, made when asked for."""
-    transform = Transform(None, normalize=normalize)
+def scenes(transform: Transform, n: int, seed: int = 0) -> ImageSet:
+    """The first n scenes of a seed, made at the transform's image_size x image_size when asked for."""
+    image_size, transform = transform.image_size, replace(transform, image_size=None)
     store = GeneratedStore(
         partial(_generate, seed=seed, size=image_size),
         block=BLOCK,
@@ -221,6 +221,7 @@ def scenes(image_size: int, n: int, seed: int = 0, normalize: Normalize | None =
         size=image_size,
         recipe=f"scenes {VERSION} seed {seed} size {image_size}",
         transform=transform,
+        channels=transform.channels,
     )
     return ImageSet(
         name="scenes",

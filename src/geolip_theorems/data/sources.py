@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, printable, unknown
-from . import noises
-from . import scenes as scenes_module
 from .bundled import digits, photos
+from .channels import check_channels
 from .cifar import CifarUnavailableError, cifar10
 from .folder import load_folder
 from .imageset import ImageSet
+from .noises import DEFAULT_IMAGES as DEFAULT_NOISES
+from .noises import noise
 from .npz import load_npz
-from .transforms import Normalize, check_image_size, parse_normalize
+from .scenes import DEFAULT_IMAGES as DEFAULT_SCENES
+from .scenes import scenes
+from .transforms import Normalize, Transform, check_image_size, parse_normalize
 
 AUTO_SECONDS = 8.0  # how long `auto` tries to fetch CIFAR-10 before it takes the digits
 LARGEST_SEED = 2**63
@@ -44,6 +47,7 @@ def load_images(
     offline: bool = False,
     seed: int = 0,
     normalize: str | Normalize | None = "none",
+    channels: int = 3,
 ) -> ImageSet:
     """Images of a named set, a folder or an ``.npz`` file; pixels are read later, batch by batch.
 
@@ -57,22 +61,27 @@ def load_images(
         offline: never use the network.
         seed: of the generated sets.
         normalize: ``none``, ``imagenet`` or ``MEAN/STD``; the noise stays unscaled whatever it says.
+        channels: the model's. Three become one by luma (ITU-R BT.601) of the values in [0, 1], one becomes
+            three by repetition; any other number is had from an ``.npz`` file and from the noise alone.
 
     Raises:
         InputError: whatever is wrong with the name, the options or the files, in one line.
     """
-    size, norm = check_image_size(image_size), parse_normalize(normalize)
+    norm = parse_normalize(normalize, channels)
+    transform = Transform(check_image_size(image_size), normalize=norm, channels=channels)
     count = _check_count(max_images)
+    if spec in DESCRIPTIONS and spec != "noise":
+        check_channels(3, channels, spec)  # before anything is downloaded
     if spec == "auto":
-        images = _auto(size, norm, data_root, offline)
+        images = _auto(transform, data_root, offline)
     elif spec == "cifar10":
-        images = cifar10(size, norm, data_root=data_root, offline=offline)
+        images = cifar10(transform, data_root=data_root, offline=offline)
     elif spec in ("digits", "photos"):
-        images = (digits if spec == "digits" else photos)(size, norm)
+        images = (digits if spec == "digits" else photos)(transform)
     elif spec in ("scenes", "noise"):
-        images = _generated(spec, size, norm, count, seed)
+        images = _generated(spec, transform, count, seed)
     else:
-        images = _from_path(spec, size, norm)
+        images = _from_path(spec, transform)
     return images.prefix(count)
 
 
@@ -84,37 +93,39 @@ def _check_count(max_images: int | None) -> int | None:
     return max_images
 
 
-def _auto(size: int, norm: Normalize | None, data_root: str | Path | None, offline: bool) -> ImageSet:
+def _auto(transform: Transform, data_root: str | Path | None, offline: bool) -> ImageSet:
     try:
-        return cifar10(size, norm, data_root=data_root, offline=offline, patience=AUTO_SECONDS)
+        return cifar10(transform, data_root=data_root, offline=offline, patience=AUTO_SECONDS)
     except CifarUnavailableError as error:
         reason = error.reason
     except InputError:
         reason = "what is in its cache cannot be used; --dataset cifar10 says why"
-    return replace(digits(size, norm), substitute_for=f"cifar10: {reason}")
+    return replace(digits(transform), substitute_for=f"cifar10: {reason}")
 
 
-def _generated(spec: str, size: int, norm: Normalize | None, count: int | None, seed: int) -> ImageSet:
+def _generated(spec: str, transform: Transform, count: int | None, seed: int) -> ImageSet:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < LARGEST_SEED:
         raise InputError(f"the seed is {seed!r}; expected a whole number from 0 to 2^63 - 1")
+    size = transform.image_size
     if size < SMALLEST_GENERATED:
         raise InputError(
             f"{spec}: images of {size} pixels; expected --image-size {SMALLEST_GENERATED} or more"
         )
     if spec == "noise":
-        return noises.noise(size, count or noises.DEFAULT_IMAGES, seed)
-    return scenes_module.scenes(size, count or scenes_module.DEFAULT_IMAGES, seed, norm)
+        return noise(size, count or DEFAULT_NOISES, seed, transform.channels)
+    return scenes(transform, count or DEFAULT_SCENES, seed)
 
 
-def _from_path(spec: str, size: int, norm: Normalize | None) -> ImageSet:
+def _from_path(spec: str, transform: Transform) -> ImageSet:
     place = os.path.expanduser(spec)
     shown = printable(spec)[:80]
     if os.path.isdir(place):
-        return load_folder(Path(place), size, norm)
+        check_channels(3, transform.channels, f"folder {printable(Path(place).name)}")
+        return load_folder(Path(place), transform)
     if os.path.isfile(place):
         if not place.lower().endswith(".npz"):
             raise InputError(f"dataset {shown} is a file, but not an .npz; expected a folder or an .npz file")
-        return load_npz(Path(place), size, norm)
+        return load_npz(Path(place), transform)
     if os.sep in spec or spec.lower().endswith(".npz"):
         raise InputError(f"dataset {shown!r}: there is no such folder or .npz file; check the path")
     raise unknown("dataset", shown, names())

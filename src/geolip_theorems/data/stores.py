@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 
 from .transforms import Transform
 
@@ -24,11 +23,12 @@ class Store(Protocol):
     """What an ImageSet asks of the place its pixels are in."""
 
     size: tuple[int, int]  # height and width after preprocessing
+    channels: int  # after preprocessing
 
     def __len__(self) -> int: ...
 
     def tensor(self, index: np.ndarray) -> torch.Tensor:
-        """Preprocessed images (len(index), 3, H, W) float32, at least one; new memory, free to change."""
+        """Preprocessed images (len(index), channels, H, W) float32, at least one; new memory."""
 
     def masks(self, index: np.ndarray) -> np.ndarray | None:
         """True boundary masks (len(index), H, W) bool, or None where there are none."""
@@ -41,7 +41,7 @@ class ArrayStore:
     """8-bit images in memory, preprocessed batch by batch.
 
     Args:
-        images: (N, H, W, 3) uint8.
+        images: (N, H, W, C) uint8.
         transform: what turns one of them into the model's input.
     """
 
@@ -49,6 +49,7 @@ class ArrayStore:
         self.images = images
         self.transform = transform
         self.size = transform.output_size(*images.shape[1:3])
+        self.channels = transform.channels or images.shape[3]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -56,7 +57,7 @@ class ArrayStore:
     def tensor(self, index: np.ndarray) -> torch.Tensor:
         if self.size == self.images.shape[1:3]:
             return self.transform.to_tensor(self.images[index])
-        return self.transform.batch(Image.fromarray(self.images[i]) for i in index)
+        return self.transform.to_tensor(np.stack([self.transform.array(self.images[i]) for i in index]))
 
     def masks(self, index: np.ndarray) -> None:
         return None
@@ -66,11 +67,12 @@ class ArrayStore:
 
 
 class TensorStore:
-    """Ready-made inputs in memory: (N, 3, H, W) float32, taken as they are."""
+    """Ready-made inputs in memory: (N, C, H, W) float32, taken as they are."""
 
     def __init__(self, images: torch.Tensor) -> None:
         self.images = images
         self.size = (int(images.shape[2]), int(images.shape[3]))
+        self.channels = int(images.shape[1])
 
     def __len__(self) -> int:
         return len(self.images)
@@ -93,11 +95,13 @@ class GeneratedStore:
 
     Args:
         generate: block number -> (images, masks or None); the images are (block, H, W, 3) uint8 or
-            (block, 3, H, W) float32, the masks (block, H, W) bool. Must be picklable for worker processes.
+            (block, channels, H, W) float32, the masks (block, H, W) bool. Must be picklable for worker
+            processes.
         block: images a block.
         length: images in all.
         recipe: text that names generator, version, seed and size.
         transform: applied to 8-bit images (never a resize: they are made at their final size).
+        channels: of the images after the transform.
     """
 
     KEPT_BYTES = 256 << 20
@@ -111,6 +115,7 @@ class GeneratedStore:
         size: int,
         recipe: str,
         transform: Transform | None = None,
+        channels: int = 3,
     ) -> None:
         self.generate = generate
         self.block = block
@@ -118,6 +123,7 @@ class GeneratedStore:
         self.size = (size, size)
         self.recipe = recipe
         self.transform = transform
+        self.channels = channels
         self._kept: OrderedDict[int, tuple[Any, np.ndarray | None]] = OrderedDict()
         self._making = threading.Lock()  # threads that want the same block make it once
 

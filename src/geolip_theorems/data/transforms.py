@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ..errors import InputError
+from .channels import STEPS, count, in_channels
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LARGEST_SIDE = 4096  # of a preprocessed image; beyond it a typing error is likelier than a wish
@@ -22,37 +23,53 @@ LONGEST_PICTURE = 32  # longer side over shorter: resizing the shorter side enla
 
 @dataclass(frozen=True)
 class Normalize:
-    """Per-channel standardisation ``(x - mean) / std`` after the scaling to [0, 1]."""
+    """Standardisation ``(x - mean) / std`` after the scaling to [0, 1]: a value a channel, or one for all."""
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     def __str__(self) -> str:
         mean, std = (",".join(f"{value:g}" for value in part) for part in (self.mean, self.std))
         return f"{mean}/{std}"
 
+    def fits(self, channels: int) -> bool:
+        """Whether there is a finite mean and a finite positive deviation for each of so many channels."""
+        right = all(len(part) in (1, channels) for part in (self.mean, self.std))
+        return right and bool(np.isfinite([*self.mean, *self.std]).all()) and min(self.std) > 0
 
-def parse_normalize(text: str | Normalize | None) -> Normalize | None:
+
+def parse_normalize(text: str | Normalize | None, channels: int = 3) -> Normalize | None:
     """Read ``none``, ``imagenet`` or ``MEAN/STD`` such as ``0.48,0.44,0.39/0.27,0.26,0.28``.
 
+    Args:
+        text: see above; of mean and of std one value for all channels, or one for each.
+        channels: of the images that are normalised, the model's.
+
     Raises:
-        InputError: anything else, a number that is not finite or a standard deviation not above 0.
+        InputError: anything else, another number of values, ``imagenet`` for other than 3 channels, a number
+            that is not finite or a standard deviation not above 0.
     """
-    if isinstance(text, Normalize):
-        return text
-    if text is None or text.strip().lower() == "none":
+    if text is None or (isinstance(text, str) and text.strip().lower() == "none"):
         return None
+    found = text if isinstance(text, Normalize) else _read_normalize(text)
+    if found is None or not found.fits(channels):
+        named, such_as = "none", "0.5/0.25"
+        if channels == 3:
+            named, such_as = "none, imagenet", "0.48,0.44,0.39/0.27,0.26,0.28"
+        raise InputError(
+            f"normalize is {str(text)!r} for images of {count(channels)}; expected {named} or MEAN/STD, one "
+            f"number each or one a channel, STD above 0, such as {such_as}"
+        )
+    return found
+
+
+def _read_normalize(text: str) -> Normalize | None:
     if text.strip().lower() == "imagenet":
         return Normalize(*IMAGENET)
     try:
         mean, std = (tuple(float(value) for value in part.split(",")) for part in text.split("/"))
     except ValueError:
-        mean = std = ()
-    if len(mean) != 3 or len(std) != 3 or not np.isfinite([*mean, *std]).all() or min(std) <= 0:
-        raise InputError(
-            f"normalize is {text!r}; expected none, imagenet or three means and three positive "
-            "standard deviations such as 0.48,0.44,0.39/0.27,0.26,0.28"
-        )
+        return None
     return Normalize(mean, std)
 
 
@@ -84,23 +101,26 @@ def check_picture(width: int, height: int, what: str) -> None:
 
 @dataclass(frozen=True)
 class Transform:
-    """Resize of the shorter side, optional centre crop, scaling to [0, 1], optional normalisation.
+    """Resize of the shorter side, optional centre crop, scaling to [0, 1], channels, normalisation.
 
     Attributes:
         image_size: length in pixels of the shorter side after resizing; None keeps the size.
         crop: cut the central ``image_size`` square out afterwards.
         normalize: standardisation at the end, or None.
+        channels: after the transform; None for as many as the image has.
     """
 
     image_size: int | None
     crop: bool = False
     normalize: Normalize | None = None
+    channels: int | None = 3
 
-    def describe(self) -> str:
-        """A canonical text of all that changes the result; part of a cache key."""
+    def describe(self, given: int = 3) -> str:
+        """A canonical text of all that changes the result for so many channels; part of a cache key."""
         parts = [] if self.image_size is None else [f"resize{self.image_size}"]
         parts += [f"centercrop{self.image_size}"] if self.crop else []
         parts += ["totensor"]
+        parts += [STEPS[given, self.channels]] if (given, self.channels) in STEPS else []
         parts += [f"normalize({self.normalize})"] if self.normalize else []
         return "+".join(parts)
 
@@ -117,7 +137,7 @@ class Transform:
         return int(self.image_size * height / width), self.image_size
 
     def pixels(self, image: Image.Image) -> np.ndarray:
-        """Resize and crop one RGB image; (H, W, 3) uint8."""
+        """Resize and crop one image; (H, W, 3) uint8 of RGB, (H, W) of grey."""
         if self.image_size is not None:
             height, width = self._resized(image.height, image.width)
             if (height, width) != (image.height, image.width):
@@ -129,14 +149,23 @@ class Transform:
         return np.asarray(image)
 
     def batch(self, images: Iterable[Image.Image]) -> torch.Tensor:
-        """Preprocess RGB images that end up equally large; (B, 3, H, W) float32."""
+        """Preprocess RGB images that end up equally large; (B, channels, H, W) float32."""
         return self.to_tensor(np.stack([self.pixels(image) for image in images]))
 
+    def array(self, image: np.ndarray) -> np.ndarray:
+        """Resize and crop one image (H, W, C) uint8 of any number of channels, each for itself."""
+        if image.shape[2] == 3:
+            return self.pixels(Image.fromarray(image))
+        # Not as RGBA or LA, where Pillow would weigh the colours by the last channel.
+        bands = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[2])]
+        return np.stack([self.pixels(Image.fromarray(band)) for band in bands], axis=-1)
+
     def to_tensor(self, pixels: np.ndarray) -> torch.Tensor:
-        """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in [0, 1], then normalised if asked for."""
+        """(B, H, W, C) uint8 to (B, channels, H, W) float32 in [0, 1], then normalised if asked for."""
         tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float().div_(255)
+        tensor = in_channels(tensor, self.channels or tensor.shape[1])
         if self.normalize is not None:
-            mean = torch.tensor(self.normalize.mean).view(3, 1, 1)
-            std = torch.tensor(self.normalize.std).view(3, 1, 1)
+            mean = torch.tensor(self.normalize.mean).view(-1, 1, 1)
+            std = torch.tensor(self.normalize.std).view(-1, 1, 1)
             tensor.sub_(mean).div_(std)
         return tensor

@@ -52,8 +52,8 @@ class Source(Protocol):
     def run(self, shards: Sequence[Shard]) -> Iterator[tuple[Shard, dict[str, np.ndarray]]]:
         """The rows of each shard, in any order."""
 
-    def maps(self, arrays: Mapping[str, np.ndarray]) -> Maps:
-        """The maps that whole arrays are of."""
+    def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
+        """The maps that whole arrays are of; ``absent``: why others are missing, see :class:`Layout`."""
 
 
 class Reading(NamedTuple):
@@ -109,7 +109,7 @@ class MapsCache:
             os.utime(entry / META)
         if todo:
             self._make_room(entry)
-        return Reading(source.maps(store.arrays()), entry, len(store.shards), len(todo))
+        return Reading(source.maps(store.arrays(), store.layout.absent), entry, len(store.shards), len(todo))
 
     def analysis(self, entry: Path, parts: Mapping[str, Any], compute: Callable[[], dict]) -> dict:
         """A JSON-able result computed from an entry's maps, kept beside them under a key of its own."""
@@ -201,6 +201,7 @@ class MapsCache:
             "per_image": layout.per_image,
             "per_ablated": layout.per_ablated,
             "ablated": layout.ablated.tolist(),
+            "absent": layout.absent,
         }
         try:
             shutil.rmtree(entry, ignore_errors=True)
@@ -224,7 +225,9 @@ def open_store(entry: Path) -> ShardStore | None:
         if meta is None or meta["format"] != FORMAT:
             return None
         shapes = [{k: tuple(v) for k, v in meta[part].items()} for part in ("per_image", "per_ablated")]
-        layout = Layout(meta["images"], shapes[0], np.array(meta["ablated"], np.int64), shapes[1])
+        # An entry without "absent" is of a version that knew only models with every signal.
+        ablated, absent = np.array(meta["ablated"], np.int64), dict(meta.get("absent", {}))
+        layout = Layout(meta["images"], shapes[0], ablated, shapes[1], absent)
         return ShardStore(entry, layout, meta["shard_images"])
     except (KeyError, TypeError, ValueError):
         return None

@@ -51,9 +51,9 @@ class Spread:
         """See :meth:`Extraction.layout`."""
         return self.extraction.layout()
 
-    def maps(self, arrays: Mapping[str, np.ndarray]) -> Maps:
+    def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
         """See :meth:`Extraction.maps`."""
-        return self.extraction.maps(arrays)
+        return self.extraction.maps(arrays, absent)
 
     def run(self, shards: Sequence[Shard]) -> Flow:
         """See :meth:`Extraction.run`."""

@@ -19,9 +19,10 @@ from torch import nn
 
 from ..data import ImageSet
 from ..errors import InputError
-from .maps import ABLATED, Maps
+from .maps import ABLATED, SIGNALS, Maps
 from .patch_maps import decodes
 from .shards import SHARD_IMAGES, Layout, Shard, cut
+from .signals import NO_DECODER, NO_SVD, NOT_ASKED, absent_signals, read_output
 from .tiles import Arrays, Most, ThreadRunners, TileRunner, replicable, tile_size
 
 EXTRACTION_VERSION = 3  # part of the cache key: raise it when a map's definition or arithmetic changes
@@ -78,14 +79,26 @@ class Extraction:
             first = pool.submit(self._runner(), 0, min(self.tile, len(self.images))).result()
         rows = {name: array.shape[1:] for name, array in first.items() if name not in ABLATED}
         if not self._decodes:
-            return Layout(len(self.images), rows, np.arange(0), {})
+            return Layout(len(self.images), rows, np.arange(0), {}, self.absent)
         per_ablated = dict.fromkeys(("error_only", "error_without"), rows["S"])
-        return Layout(len(self.images), rows, self.ablated, per_ablated)
+        return Layout(len(self.images), rows, self.ablated, per_ablated, self.absent)
 
-    def maps(self, arrays: Mapping[str, np.ndarray]) -> Maps:
-        """The maps that whole arrays are of."""
+    @cached_property
+    def absent(self) -> dict[str, str]:
+        """Why maps are missing, by name, see :class:`Maps`; from the output for one image."""
+        with torch.inference_mode():
+            svd = read_output(self.model(self._first()))[1]
+        found = absent_signals(svd)
+        if not self._decodes:
+            reason = NO_SVD if svd is None else NO_DECODER if len(self.ablated) else NOT_ASKED
+            found |= dict.fromkeys(("error_only", "error_without"), reason)
+        return found
+
+    def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
+        """The maps that whole arrays are of; ``absent``: why others are missing."""
         return Maps(
-            **{"error_only": None, "error_without": None, **arrays},
+            **{**dict.fromkeys(SIGNALS), **arrays},
+            absent=dict(absent),
             ablated=self.ablated if "error_only" in arrays else None,
             labels=self.images.labels,
             groups=self.images.groups,
@@ -134,8 +147,10 @@ class Extraction:
     @cached_property
     def _decodes(self) -> bool:
         """Whether modes are ablated: some are to be, and the decoder can be run apart."""
-        first = self.images.tensor(0, 1).to(self.device)
-        return bool(len(self.ablated)) and decodes(self.model, first)
+        return bool(len(self.ablated)) and decodes(self.model, self._first())
+
+    def _first(self) -> torch.Tensor:
+        return self.images.tensor(0, 1).to(self.device)
 
 
 def extract(
@@ -148,7 +163,8 @@ def extract(
 ) -> Maps:
     """Every map of every image, in memory; the arguments are those of :class:`Extraction`."""
     extraction = Extraction(model, images, device=device, ablated=ablated, batch=batch)
-    return extraction.maps(_joined([arrays for _, arrays in extraction.run(cut(len(images), SHARD_IMAGES))]))
+    arrays = _joined([arrays for _, arrays in extraction.run(cut(len(images), SHARD_IMAGES))])
+    return extraction.maps(arrays, extraction.absent)
 
 
 @contextmanager

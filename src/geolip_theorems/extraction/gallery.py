@@ -14,6 +14,7 @@ import torch
 
 from ..measures.resampling import mean_figure
 from .maps import Maps
+from .signals import read_output
 
 if TYPE_CHECKING:
     from ..data import ImageSet
@@ -41,8 +42,10 @@ def gallery_arrays(subject: Subject, maps: Maps) -> dict[str, np.ndarray]:
         ``gallery/...`` of K images, two with the least, the median and the largest mean error:
         ``kind`` (K,) uint8, an index of ``KINDS``; ``index``, ``label`` (K,) int64 (-1 without labels);
         ``mse`` (K,) float32; ``input``, ``recon`` (K, h, w, 3) uint8, normalisation undone; ``error``,
-        ``friction`` (K, gh, gw) float32 (friction: log10 of the largest over modes); ``stretched``
-        () uint8, 1 where values outside [0, 1] were mapped linearly to what is shown.
+        ``friction`` (K, gh, gw) float32 (friction: log10 of the largest over modes; where there is any);
+        ``stretched`` () uint8, 1 where values outside [0, 1] were mapped linearly to what is shown. Images of
+        other than 3 channels are shown grey, as the mean over channels, and ``channels`` () int64 says their
+        number.
         ``picture/...``, see :func:`picture_arrays`. All names are slash paths.
 
     Cost: one forward pass of up to six images and one reading of the maps: 0.3 s for 2,000 x 256 patches.
@@ -59,8 +62,9 @@ def picture_arrays(maps: Maps) -> dict[str, np.ndarray]:
         own mean by two standard deviations; ``class_error`` (c, gh, gw), ``class_interval`` (c, 2), 95 %
         interval of its mean by Student's t over images or groups, ``class_index``, ``class_count``
         (c,) int64 of the first 64 classes that have images (labelled images only); ``friction``
-        (gh, gw, D), mean of log10; ``settle`` (gh, gw, D), mean steps; ``cost`` (gh, gw, D), what the
-        loss of a mode adds to the error (ablated images only); ``gradient`` (gh, gw);
+        (gh, gw, D), mean of log10; ``settle`` (gh, gw, D), mean steps, where there are
+        any; ``cost`` (gh, gw, D), what the loss of a mode adds to the error (ablated images only);
+        ``gradient`` (gh, gw);
         ``error_by_gradient`` (10, 3), relative error in the deciles of an image's gradient: quartiles
         over images; ``patch_pixels`` () int64. Maps too large to be kept whole are left out.
     """
@@ -69,11 +73,12 @@ def picture_arrays(maps: Maps) -> dict[str, np.ndarray]:
     found = {
         "error": error.mean(0),
         "hot_share": _hot_share(error),
-        "friction": np.log10(np.maximum(maps.friction, 1e-8)).mean(0, dtype=np.float64),
-        "settle": np.mean(maps.settle, 0, dtype=np.float64),
-        "gradient": np.mean(maps.gradient, 0, dtype=np.float64),
-        "error_by_gradient": _error_by_gradient(error[some], maps.gradient[some]),
     }
+    if maps.friction is not None:
+        found["friction"] = _log_friction(maps.friction).mean(0, dtype=np.float64)
+        found["settle"] = np.mean(maps.settle, 0, dtype=np.float64)
+    found["gradient"] = np.mean(maps.gradient, 0, dtype=np.float64)
+    found["error_by_gradient"] = _error_by_gradient(error[some], maps.gradient[some])
     if maps.error_without is not None:
         cost = np.asarray(maps.error_without, np.float64) - error[maps.ablated][..., None]
         found["cost"] = cost.mean(0)
@@ -147,7 +152,7 @@ def _gallery(subject: Subject, maps: Maps) -> dict[str, np.ndarray]:
     index, kind = chosen_images(mse)
     images = torch.cat([subject.images.tensor(int(i), int(i) + 1) for i in index])
     with torch.inference_mode():
-        recon = subject.model.model(images.to(subject.options.device))["recon"].float().cpu()
+        recon = read_output(subject.model.model(images.to(subject.options.device)))[0].float().cpu()
     low, span = _shown_range(subject.images, images)
     labels = maps.labels
     arrays = {
@@ -158,18 +163,28 @@ def _gallery(subject: Subject, maps: Maps) -> dict[str, np.ndarray]:
         "input": _bytes(images, low, span),
         "recon": _bytes(recon, low, span),
         "error": np.asarray(maps.error)[index].astype(np.float32),
-        "friction": np.log10(np.maximum(np.asarray(maps.friction)[index].max(-1), 1e-8)).astype(np.float32),
-        "stretched": np.array(_stretched(subject.images, images), np.uint8),
     }
+    if maps.friction is not None:
+        arrays["friction"] = _log_friction(np.asarray(maps.friction)[index].max(-1)).astype(np.float32)
+    arrays["stretched"] = np.array(_stretched(subject.images, images), np.uint8)
+    if images.shape[1] != 3:
+        arrays["channels"] = np.array(images.shape[1], np.int64)
     return {f"gallery/{name}": value for name, value in arrays.items()}
 
 
+def _log_friction(friction: np.ndarray) -> np.ndarray:
+    return np.log10(np.maximum(friction, 1e-8))
+
+
 def normalisation(preprocessing: str) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Mean and standard deviation (3, 1, 1) that a preprocessing text says were applied, or None."""
+    """Mean and standard deviation that a preprocessing text says were applied, or None.
+
+    (C, 1, 1) each; (1, 1, 1) where one value stands for all channels.
+    """
     found = re.search(r"normalize\(([^()/]+)/([^()/]+)\)", preprocessing)
     if not found:
         return None
-    mean, std = (torch.tensor([float(x) for x in part.split(",")]).view(3, 1, 1) for part in found.groups())
+    mean, std = (torch.tensor([float(x) for x in part.split(",")]).view(-1, 1, 1) for part in found.groups())
     return mean, std
 
 
@@ -191,7 +206,10 @@ def _shown_range(images: ImageSet, shown: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def _bytes(images: torch.Tensor, low: torch.Tensor, span: torch.Tensor) -> np.ndarray:
-    """(K, 3, H, W) float32 to (K, h, w, 3) uint8, every so many pixels of a large image."""
+    """(K, C, H, W) float32 to (K, h, w, 3) uint8, grey unless C is 3; large images thinned out."""
     every = -(-max(images.shape[-2:]) // LONGEST_SIDE)
-    scaled = ((images - low) / span)[..., ::every, ::every].clamp(0, 1).mul(255).round()
+    scaled = ((images - low) / span)[..., ::every, ::every].clamp(0, 1)
+    if scaled.shape[1] != 3:
+        scaled = scaled.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    scaled = scaled.mul(255).round()
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

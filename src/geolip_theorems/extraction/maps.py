@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 ABLATED = ("error_only", "error_without", "ablated")  # arrays with a row an ablated image
+SIGNALS = ("S", "friction", "settle", "error_only", "error_without")  # which a model may not have
 
 
 @dataclass(frozen=True)
@@ -21,26 +23,29 @@ class Maps:
             over the channels. Channels of a pixel err together, so a pixel is the unit, not a value.
         error_half: (N, gh, gw, 2) release error over each half of a patch's pixels, in a checkerboard of
             rows and columns. A patch of one pixel has no halves: both hold its error.
-        S: (N, gh, gw, D) coordinated singular values, descending.
-        friction, settle: (N, gh, gw, D) of the Gram matrix, in ascending order of its eigenvalues.
+        S: (N, gh, gw, D) what the decoder weighs the modes with, in the model's own order: coordinated
+            singular values, or column norms, in no order; None for a model without modes.
+        friction, settle: (N, gh, gw, D) of the Gram matrix, in ascending order of its eigenvalues; None
+            where the conduit has no such matrix to solve.
         error_only, error_without: (A, gh, gw, D) release error of the ablated images when the decoder is
-            given only mode k, and all modes but k; None for a model whose decoder cannot be run apart.
+            given only mode k, and all modes but k; None where no decoder was run apart.
         ablated: (A,) int64, which images those are, ascending; None with them.
-        input_mean: (N, gh, gw, 3) mean of the input's patch per colour channel.
+        input_mean: (N, gh, gw, C) mean of the input's patch per channel.
         input_var: (N, gh, gw) population variance of the input's values in a patch.
-        gradient: (N, gh, gw) mean over a patch of the magnitude of the luminance's gradient, per pixel.
+        gradient: (N, gh, gw) mean over a patch of the magnitude of the brightness's gradient, per pixel.
         boundary: (N, gh, gw) share of a patch inside the true boundary band, or None where unknown.
         labels, groups: (N,) int64, or None.
         classes: the class names, or None.
         patch_pixels: patch size squared.
+        absent: why a signal is missing, by the map's name, one of ``SIGNALS``.
     """
 
     error: np.ndarray
     pixel_var: np.ndarray
     error_half: np.ndarray
-    S: np.ndarray
-    friction: np.ndarray
-    settle: np.ndarray
+    S: np.ndarray | None
+    friction: np.ndarray | None
+    settle: np.ndarray | None
     error_only: np.ndarray | None
     error_without: np.ndarray | None
     ablated: np.ndarray | None
@@ -52,6 +57,7 @@ class Maps:
     groups: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
     patch_pixels: int = 0
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.error)
@@ -77,8 +83,3 @@ class Maps:
             parts |= {"error_only": self.error_only[rows], "error_without": self.error_without[rows]}
             parts["ablated"] = places.astype(np.int64)
         return replace(self, **parts)
-
-    def energy(self) -> np.ndarray:
-        """(N, gh, gw, D) each mode's share of a patch's energy, S_k^2 / (sum_k S_k^2 + 1e-10)."""
-        squared = self.S.astype(np.float32) ** 2
-        return squared / (squared.sum(-1, keepdims=True) + np.float32(1e-10))

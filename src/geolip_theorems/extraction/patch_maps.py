@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,18 @@ from torch import Tensor, nn
 
 from ..conduit import conduit_from_svd
 from ..errors import InputError
-from ..model.patch_svae import PatchSVAE, extract_patches, grid_shape, stitch_patches
+from ..luma import LUMA
+from ..model.architectures import architecture_of, extract_patches, grid_shape, stitch_patches
+from .signals import absent_signals, read_output
 
-# (svd, modes) -> images (B, 3, H, W): modes (D,) are the factors of the singular values.
+# (svd, modes) -> images (B, C, H, W): modes (D,) are the factors of the modes.
 Decoder = Callable[[dict[str, Tensor], Tensor], Tensor]
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 DECODER_TOLERANCE = 1e-4
 
 
 @torch.inference_mode()
 def tile_maps(
-    model: Callable[[Tensor], dict],
+    model: Callable[[Tensor], Any],
     patch_size: int,
     images: Tensor,
     ablate: Tensor,
@@ -32,27 +34,30 @@ def tile_maps(
     """Every map of a tile.
 
     Args:
-        model: maps images to ``recon`` and ``svd`` with at least S and Vt. Run once.
+        model: maps images to what :func:`read_output` takes. Run once.
         patch_size: the model's.
-        images: (B, 3, H, W) on the model's device.
+        images: (B, C, H, W) on the model's device.
         ablate: (B,) bool on the CPU, which images get ablated errors.
         decoder: from :func:`make_decoder`, or None.
         number: of the first image, for messages.
 
     Returns:
-        Tensors (B, gh, gw, ...) named as in :class:`Maps`, on the CPU; ablated errors have a row an
-        ablated image.
+        Tensors (B, gh, gw, ...) named as in :class:`Maps`, on the CPU, those that :func:`absent_signals` does
+        not name; ablated errors have a row an ablated image.
 
     Raises:
         InputError: the model's output has a wrong shape or a non-finite value.
     """
     ps = patch_size
     grid = grid_shape(*images.shape[-2:], ps)
-    out = model(images)
-    recon, svd = out["recon"], out["svd"]
-    _check_output(images, recon, svd, grid, number)
-    maps = {**_error_maps(images, recon, ps), **_input_maps(images, ps), "S": svd["S"]}
-    maps["friction"], maps["settle"] = conduit_from_svd(svd["Vt"], svd["S"])
+    recon, svd = read_output(model(images))
+    _check_output(images, recon, svd or {}, grid, number)
+    maps = {**_error_maps(images, recon, ps), **_input_maps(images, ps)}
+    absent = absent_signals(svd)
+    if "S" not in absent:
+        maps["S"] = svd["S"]
+    if "friction" not in absent:
+        maps["friction"], maps["settle"] = conduit_from_svd(svd["Vt"], svd["S"])
     if decoder is not None and ablate.any():
         # Image by image, so that an ablated error does not depend on which others of the tile are ablated.
         errors = [
@@ -86,22 +91,24 @@ def ablated_errors(
 def decodes(model: nn.Module, images: Tensor) -> bool:
     """Whether the model's decoder can be run apart: whether on ``images`` it repeats its reconstruction."""
     decode = make_decoder(model, grid_shape(*images.shape[-2:], model.patch_size))
-    if decode is None or isinstance(model, PatchSVAE):
+    if decode is None or architecture_of(model):
         return decode is not None
-    out = model(images)
+    recon, svd = read_output(model(images))
+    if svd is None:
+        return False
     try:
-        again = decode(out["svd"], torch.ones_like(out["svd"]["S"][0, 0]))
+        again = decode(svd, torch.ones_like(svd["S"][0, 0]))
     except (RuntimeError, TypeError, ValueError, KeyError):
         return False
-    return again.shape == out["recon"].shape and torch.allclose(
-        again, out["recon"], rtol=DECODER_TOLERANCE, atol=DECODER_TOLERANCE
+    return again.shape == recon.shape and torch.allclose(
+        again, recon, rtol=DECODER_TOLERANCE, atol=DECODER_TOLERANCE
     )
 
 
 def make_decoder(model: nn.Module, grid: tuple[int, int]) -> Decoder | None:
     """The decoder that a model seems to have, not yet tried."""
-    if isinstance(model, PatchSVAE):
-        return lambda svd, modes: model.decode(svd["U"], svd["S"] * modes, svd["Vt"], grid)
+    if architecture_of(model):
+        return partial(model.decode, grid=grid)
     if not hasattr(model, "decode_patches"):
         return None
 
@@ -148,21 +155,24 @@ def _input_maps(images: Tensor, ps: int) -> dict[str, Tensor]:
 
 
 def gradient_magnitude(images: Tensor) -> Tensor:
-    """Magnitude of the luminance's gradient per pixel: (B, 3, H, W) -> (B, 1, H, W).
+    """Magnitude of the brightness's gradient per pixel: (B, C, H, W) -> (B, 1, H, W).
 
-    Sobel filters divided by 8, so that a ramp of slope g a pixel gives g; the border repeated.
+    Brightness is the luma of three channels, the mean of any other number. Sobel filters divided by 8, so
+    that a ramp of slope g a pixel gives g; the border repeated.
     """
-    weights = torch.tensor(LUMINANCE, dtype=images.dtype, device=images.device).reshape(1, 3, 1, 1)
-    luminance = F.pad((images * weights).sum(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    c = images.shape[1]
+    weights = torch.tensor(LUMA if c == 3 else [1 / c] * c, dtype=images.dtype, device=images.device)
+    bright = (images * weights.reshape(1, c, 1, 1)).sum(1, keepdim=True)
+    bright = F.pad(bright, (1, 1, 1, 1), mode="replicate")
     smooth, slope = images.new_tensor([1.0, 2.0, 1.0]), images.new_tensor([-1.0, 0.0, 1.0])
     across = torch.outer(smooth, slope) / 8
     kernels = torch.stack([across, across.T])[:, None]
-    gx, gy = F.conv2d(luminance, kernels).unbind(1)
+    gx, gy = F.conv2d(bright, kernels).unbind(1)
     return torch.hypot(gx, gy).unsqueeze(1)
 
 
 def _check_output(
-    images: Tensor, recon: Tensor, svd: dict[str, Any], grid: tuple[int, int], number: int
+    images: Tensor, recon: Tensor, svd: Mapping[str, Any], grid: tuple[int, int], number: int
 ) -> None:
     wanted = (images.shape[0], grid[0] * grid[1])
     if recon.shape != images.shape:
@@ -175,7 +185,8 @@ def _check_output(
                 f"the model's svd[{key!r}] has shape {tuple(svd[key].shape)}; expected it to begin with "
                 f"{wanted}, one entry a patch of {grid[0]}x{grid[1]}"
             )
-    for name, value in (("recon", recon), ("svd['S']", svd["S"]), ("svd['Vt']", svd["Vt"])):
+    named = {"recon": recon, **{f"svd[{key!r}]": svd[key] for key in ("S", "Vt") if key in svd}}
+    for name, value in named.items():
         if not torch.isfinite(value).all():
             bad = int((~torch.isfinite(value)).flatten(1).any(1).nonzero()[0])
             raise InputError(

@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,14 @@ class Layout:
         per_image: name -> shape of a row.
         ablated: (A,) int64 ascending, the images that have a row in the arrays below.
         per_ablated: name -> shape of a row.
+        absent: name -> why there is no such array.
     """
 
     images: int
     per_image: Mapping[str, tuple[int, ...]]
     ablated: np.ndarray
     per_ablated: Mapping[str, tuple[int, ...]]
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Whole arrays, by name."""

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from ..data import ImageSet
 from ..errors import InputError
-from ..model.patch_svae import PatchSVAE, grid_shape
-from .forward import Forward, runs_here
+from ..model.architectures import architecture_of, fast_forward, grid_shape
 from .patch_maps import make_decoder, tile_maps
 
 TILES = {"cpu": 8, "cuda": 128, "mps": 32}  # images a forward pass; fixed, so that results are too
@@ -81,10 +80,11 @@ class TileRunner:
         self.ablated = ablated
         grid = grid_shape(*images.image_size, model.patch_size)
         self.decodes = decodes
-        self.forward: Callable[[Tensor], dict] = model
+        self.forward: Callable[[Tensor], Any] = model
         decoder = make_decoder(model, grid)
-        if runs_here(model):
-            self.forward = forward = Forward(model)
+        forward = fast_forward(model)
+        if forward is not None:
+            self.forward = forward
             decoder = partial(forward.decode, grid=grid)
         self.decoder = decoder if decodes else None
         self.tile = tile
@@ -148,7 +148,7 @@ class ThreadRunners:
 
     def __call__(self, start: int, stop: int) -> Arrays:
         """See :class:`TileRunner`."""
-        if isinstance(self.runner.model, PatchSVAE):
+        if architecture_of(self.runner.model):
             return self.runner(start, stop)
         if not hasattr(self._own, "runner"):
             self._own.runner = self._replica()
@@ -163,7 +163,7 @@ class ThreadRunners:
 
 def replicable(model: nn.Module) -> bool:
     """Whether threads can run the model side by side."""
-    if isinstance(model, PatchSVAE):
+    if architecture_of(model):
         return True
     try:
         weights = [*model.parameters(), *model.buffers()]

@@ -1,4 +1,4 @@
-"""What every measure asks of the maps: labels, class names, groups, checked once."""
+"""What every measure asks of the maps: labels, class names, groups, what is missing, checked once."""
 
 from __future__ import annotations
 
@@ -60,3 +60,10 @@ def image_groups(maps: Any) -> np.ndarray | None:
     if groups.shape != (len(maps.error),):
         raise InputError(f"groups have shape {groups.shape}; expected ({len(maps.error)},), one an image")
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+
+
+def why_absent(maps: Any, name: str) -> str | None:
+    """Why there is no such map, in a sentence; None where there is one."""
+    if getattr(maps, name, None) is not None:
+        return None
+    return (getattr(maps, "absent", None) or {}).get(name, f"the maps hold no {name}")

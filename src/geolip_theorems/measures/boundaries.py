@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from ..luma import LUMA
 from .class_null import sums_by
 from .resampling import (
     LEAST_UNITS,
@@ -26,7 +27,6 @@ from .seed import region_masks
 
 N_PERMUTATIONS = 199
 MOST_IN_NULL = 2000
-BRIGHTNESS_WEIGHTS = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ def boundary_structure(
 def brightness(input_mean: np.ndarray) -> np.ndarray:
     """Luma of a patch's mean colour, (N, gh, gw, channels) -> (N, gh, gw); the mean unless 3 channels."""
     mean = np.asarray(input_mean, np.float64)
-    return mean @ BRIGHTNESS_WEIGHTS if mean.shape[-1] == 3 else mean.mean(-1)
+    return mean @ np.array(LUMA) if mean.shape[-1] == 3 else mean.mean(-1)
 
 
 def hot_patches(

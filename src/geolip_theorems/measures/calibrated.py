@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import class_names, image_groups, image_labels
+from .arrays import class_names, image_groups, image_labels, why_absent
 from .boundaries import boundary_structure
 from .classes import class_structure
-from .modes import mode_structure
+from .modes import mode_structure, no_modes
 from .probes import probe_accuracies
 from .resampling import mean_figure
 from .spatial import N_NULL, raw_mean, spatial_structure
@@ -29,7 +29,8 @@ def calibrated(
     """All calibrated figures of a subject.
 
     Args:
-        maps: see :class:`geolip_theorems.extraction.Maps`; parts that are None are left out.
+        maps: see :class:`geolip_theorems.extraction.Maps`; what needs a part that is None is left
+            out, or has no value and says why.
         seed: of every random choice here.
         n_permutations: shuffles of the labels. n_null: of the pixels, see :func:`spatial_structure`. Only p
             values and nulls depend on the two.
@@ -70,7 +71,9 @@ def calibrated(
         )
         if many
         else None,
-        "modes": mode_structure(
+        "modes": no_modes(why_absent(maps, "S"))
+        if maps.S is None
+        else mode_structure(
             maps.S,
             maps.error,
             maps.error_only,

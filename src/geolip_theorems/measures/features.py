@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .arrays import why_absent
 from .seed import mode_energy
 
 SIGNALS = ("release", "eigenvalues", "friction")
+MAP_OF = {"release": "error", "eigenvalues": "S", "friction": "friction"}
 SIGNED = ("patch_means",)  # no logarithm
 COUNTS = ("settle",)  # of iterations, 0 among them: log(1 + x)
 LOG_FLOOR = 1e-6  # of the median positive value; keeps an exact zero finite
@@ -32,20 +34,8 @@ def feature_groups(maps: Any) -> dict[str, Group]:
     Raises:
         InputError: a value is not finite.
     """
-    energy = mode_energy(np.asarray(maps.S, np.float32))
-    sources: dict[str, Any] = {
-        "release": maps.error,
-        "eigenvalues": maps.S,
-        "friction": maps.friction,
-        "settle": getattr(maps, "settle", None),
-        "mode_energy": energy,
-        "patch_means": getattr(maps, "input_mean", None),
-        "input_variance": getattr(maps, "input_var", None),
-    }
     groups: dict[str, Group] = {}
-    for name, array in sources.items():
-        if array is None:
-            continue
+    for name, array in feature_maps(maps).items():
         x = np.asarray(array, np.float64).reshape(len(array), -1)
         if not np.isfinite(x).all():
             raise InputError(f"{name} features hold values that are not finite; probes need finite numbers")
@@ -53,6 +43,26 @@ def feature_groups(maps: Any) -> dict[str, Group]:
         if name not in SIGNED:
             groups[name]["log"] = standardised(in_logarithms(name, x))
     return groups
+
+
+def feature_maps(maps: Any) -> dict[str, np.ndarray]:
+    """The maps that the feature groups are made of, (N, gh, gw, ...) each, those there are."""
+    found: dict[str, Any] = {
+        "release": maps.error,
+        "eigenvalues": maps.S,
+        "friction": maps.friction,
+        "settle": getattr(maps, "settle", None),
+        "mode_energy": None if maps.S is None else mode_energy(np.asarray(maps.S, np.float32)),
+        "patch_means": getattr(maps, "input_mean", None),
+        "input_variance": getattr(maps, "input_var", None),
+    }
+    return {name: array for name, array in found.items() if array is not None}
+
+
+def missing_signals(maps: Any) -> dict[str, str]:
+    """Signal -> why the maps do not hold it."""
+    reasons = {name: why_absent(maps, source) for name, source in MAP_OF.items()}
+    return {name: f"no {name}: {why}" for name, why in reasons.items() if why}
 
 
 def in_logarithms(name: str, x: np.ndarray) -> np.ndarray:

@@ -35,14 +35,14 @@ def mode_structure(
     """Every figure of question 3.
 
     Args:
-        S: (N, gh, gw, D). error: (N, gh, gw).
+        S: (N, gh, gw, D), in any order. error: (N, gh, gw).
         error_only, error_without: (A, gh, gw, D), the error of the ablated images decoded with only mode
             k and with all but mode k; None for a model without a separable decoder.
         ablated: (A,) which images those are; the first A by default.
         labels, groups: (N,) or None. names: of the classes.
 
     Returns:
-        ``energy``: each mode's share of the squared singular values, a figure a mode, all N images.
+        ``energy``: each mode's share of the sum of squares of S, a figure a mode, all N images.
         ``share``: of the patches, those whose costliest mode to lose is not the overall one, the verdict's
         figure, with ``p`` and ``null`` of the class null where there are labels; without a separable
         decoder its value is None and its method says so.
@@ -92,6 +92,11 @@ def mode_structure(
         p = permutation_p(observed, null, "greater", TIE * observed)
         result["share"] |= {"p": p, "null": described}
     return result
+
+
+def no_modes(reason: str) -> dict[str, Any]:
+    """What :func:`mode_structure` gives of a model without modes."""
+    return {"energy": [], "share": figure(None, None, 0, reason), "ablation": None}
 
 
 def costliest_modes(error: np.ndarray, error_without: np.ndarray) -> tuple[np.ndarray, int]:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from ..errors import unknown
 from .decisions import POWER
-from .features import SIGNALS, feature_groups
+from .features import SIGNALS, feature_groups, missing_signals
 from .nested import N_FOLDS, Predictions, cross_validated, too_few
 from .readout import conv_cross_validated
 from .resampling import (
@@ -89,7 +89,8 @@ def probe_accuracies(
         rate; with ``per_repeat``, and ``chosen``, the variants and penalties taken and how often), and
         ``probe``, ``chance``, ``n_folds``, ``repeats``; ``confusion``, see :func:`confusion`.
         lifts: see :func:`lift_figures`.
-        With too few images a class every value is None and every method says why.
+        With too few images a class every value is None and every method says why; so are the values of
+        what needs a map that is missing, with ``best_single``, which is the best of all three signals.
 
     Raises:
         InputError: features that are not finite, an unknown probe.
@@ -98,10 +99,12 @@ def probe_accuracies(
     """
     if probe not in PROBES:
         raise unknown("probe", probe, PROBES)
+    unknown_probes, unknown_lifts = _unmeasured(maps, len(labels))
     reason = too_few(labels, groups)
     if reason:
         none = figure(None, None, len(labels), reason)
-        return dict.fromkeys((*SIGNALS, *COMBINATIONS), none), dict.fromkeys((*LIFTS, OVER_CHANCE), none)
+        probes = dict.fromkeys((*SIGNALS, *COMBINATIONS), none)
+        return probes | unknown_probes, dict.fromkeys((*LIFTS, OVER_CHANCE), none) | unknown_lifts
     classes, counts = np.unique(labels, return_counts=True)
     chance = float(counts.max() / len(labels))
     results = predictions(
@@ -121,7 +124,23 @@ def probe_accuracies(
         }
     probes["confusion"] = confusion(results, labels)
     hits = {name: found.hits for name, found in results.items()}
-    return probes, lift_figures(hits, chance, groups, method, seed, folds)
+    return probes | unknown_probes, lift_figures(hits, chance, groups, method, seed, folds) | unknown_lifts
+
+
+def missing_probes(maps: Any) -> dict[str, str]:
+    """Probe -> why there is none, of those that read a signal that is missing."""
+    missing = missing_signals(maps)
+    needs = {**{name: (name,) for name in SIGNALS}, **COMBINATIONS, "best_single": SIGNALS}
+    reasons = {name: [missing[part] for part in parts if part in missing] for name, parts in needs.items()}
+    return {name: found[0] for name, found in reasons.items() if found}
+
+
+def _unmeasured(maps: Any, n: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures without a value, whose methods say which signal is missing: of probes, and of lifts."""
+    missing = missing_probes(maps)
+    lifts = {name: missing[side] for name, pair in LIFTS.items() for side in pair if side in missing}
+    probes, lifts = ({name: figure(None, None, n, why) for name, why in m.items()} for m in (missing, lifts))
+    return probes, lifts
 
 
 def confusion(results: Mapping[str, Predictions], labels: np.ndarray) -> dict[str, Any] | None:
@@ -135,7 +154,7 @@ def confusion(results: Mapping[str, Predictions], labels: np.ndarray) -> dict[st
     if len(classes) > MOST_CONFUSED:
         return None
     found: dict[str, Any] = {"classes": classes.tolist()}
-    for name in CONFUSED:
+    for name in (name for name in CONFUSED if name in results):
         cells = y * len(classes) + results[name].guesses
         counts = np.bincount(cells.ravel(), minlength=len(classes) ** 2)
         found[name] = counts.reshape(len(classes), -1).tolist()
@@ -167,12 +186,14 @@ def predictions(
     key = _digest(maps, labels, groups, {"probe": probe, **options})
     if key not in _KEPT:
         y = np.unique(labels, return_inverse=True)[1]
+        missing = missing_probes(maps)
+        joined = {name: parts for name, parts in COMBINATIONS.items() if name not in missing}
         if probe == "ridge":
-            found = cross_validated(
-                feature_groups(maps), y, groups, combinations=COMBINATIONS, best_of=SIGNALS, **options
-            )
+            best_of = () if "best_single" in missing else SIGNALS
+            features = feature_groups(maps)
+            found = cross_validated(features, y, groups, combinations=joined, best_of=best_of, **options)
         else:
-            found = conv_cross_validated(maps, y, groups, combinations=COMBINATIONS, **options)
+            found = conv_cross_validated(maps, y, groups, combinations=joined, **options)
         while len(_KEPT) >= MOST_KEPT:
             del _KEPT[next(iter(_KEPT))]
         _KEPT[key] = found
@@ -254,18 +275,20 @@ def lift_figures(
     """
     pairs = {name: pair for name, pair in LIFTS.items() if set(pair) <= set(hits)}
     parts = {name: influence_of(1.0 * hits[a] - hits[b], groups, n_folds) for name, (a, b) in pairs.items()}
-    influences = np.stack([influence for _, influence, _ in parts.values()], 1)
-    units, n = len(influences), next(iter(hits.values())).shape[1]
+    n = hits["release"].shape[1]
+    units = n if groups is None else len(np.unique(groups))
     accuracy = accuracy_figure(hits["release"], groups, method, n_folds)
     ends = None if accuracy["ci95"] is None else tuple(end - chance for end in accuracy["ci95"])
     over_chance = figure(accuracy["value"] - chance, ends, n, accuracy["method"], null=0.0)
     over_chance |= {key: accuracy[key] for key in ("units", "reach") if key in accuracy}
+    if not parts:  # maps of the release error alone
+        return {OVER_CHANCE: over_chance}
     if units < LEAST_UNITS:
         text = f"{method}; paired, {too_few_units(units, groups)}"
         few = {name: figure(value, None, n, text, null=0.0) for name, (value, _, _) in parts.items()}
         return few | {OVER_CHANCE: over_chance}
     df = degrees_of_freedom(_sizes(groups, n))
-    reach = simultaneous_reach(influences, df, seed)
+    reach = simultaneous_reach(np.stack([influence for _, influence, _ in parts.values()], 1), df, seed)
     alone = float(stats.t.ppf(0.5 + LEVEL / 2, df))
     text = f"{method}; paired, Student t over {unit_name(groups)}, corrected resampled variance"
     text += f"; simultaneous over {len(parts)} lifts"

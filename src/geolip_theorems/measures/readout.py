@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .features import SIGNED, in_logarithms
+from .features import SIGNED, feature_maps, in_logarithms
 from .nested import Predictions, stratified_folds
-from .seed import mode_energy
 
 WIDTH = 32
 EPOCHS = 15
@@ -22,23 +21,14 @@ WEIGHT_DECAY = 1e-2
 
 def feature_grids(maps: Any) -> dict[str, np.ndarray]:
     """The feature groups as images, (N, channels, gh, gw) float32, all but patch means in logarithms."""
-    read = {
-        "release": maps.error[..., None],
-        "eigenvalues": maps.S,
-        "friction": maps.friction,
-        "settle": getattr(maps, "settle", None),
-        "mode_energy": mode_energy(np.asarray(maps.S, np.float32)),
-        "patch_means": getattr(maps, "input_mean", None),
-        "input_variance": None if getattr(maps, "input_var", None) is None else maps.input_var[..., None],
-    }
     grids = {
-        name: array if array is None or name in SIGNED else in_logarithms(name, np.asarray(array, np.float64))
-        for name, array in read.items()
+        name: array if name in SIGNED else in_logarithms(name, np.asarray(array, np.float64))
+        for name, array in feature_maps(maps).items()
     }
+    channels = {name: grid[..., None] if grid.ndim == 3 else grid for name, grid in grids.items()}
     return {
         name: np.ascontiguousarray(np.moveaxis(np.asarray(grid, np.float32), -1, 1))
-        for name, grid in grids.items()
-        if grid is not None
+        for name, grid in channels.items()
     }
 
 

@@ -39,8 +39,8 @@ def seed_protocol(
     """Every figure of the seed protocol.
 
     Args:
-        maps: an object with ``error`` (N, gh, gw), ``S`` and ``friction`` (N, gh, gw, D), ``labels`` (N,)
-            or None and ``classes``, names or None.
+        maps: an object with ``error`` (N, gh, gw), ``S`` and ``friction`` (N, gh, gw, D) or None, ``labels``
+            (N,) or None and ``classes``, names or None.
         seed: of the probes' split.
         max_maps: images used by the spatial CV and the probes; the first ones.
         max_mode_images: images used by the mode energies.
@@ -48,7 +48,7 @@ def seed_protocol(
     Returns:
         A dict with ``counts, spatial_cv, class_error, class_cosine, regions, mode_energy, full_mse,
         probes, top_positions, overall``. Figures a class has no image for are None, and so are the
-        parts that need labels where there are none.
+        parts that need labels, or a map, where there are none.
 
     Raises:
         InputError: arrays whose shapes disagree, labels out of range.
@@ -78,15 +78,14 @@ def seed_protocol(
     result["regions"] = {name: _region_figures(means[c]) for c, name in enumerate(names)}
     result["top_positions"] = {name: _top_positions(means[c]) for c, name in enumerate(names)}
     few = min(n, max_mode_images)
-    energy = mode_energy(np.asarray(maps.S[:few], np.float32)).mean((1, 2))
     error_of = error[:few].mean((1, 2))
-    members = [labels[:few] == c for c in range(len(names))]
-    result["mode_energy"] = {
-        name: _numbers(energy[m].mean(0)) if m.any() else None for name, m in zip(names, members, strict=True)
-    }
-    result["full_mse"] = {
-        name: float(error_of[m].mean()) if m.any() else None for name, m in zip(names, members, strict=True)
-    }
+    members = {name: labels[:few] == c for c, name in enumerate(names)}
+    if maps.S is not None:
+        energy = mode_energy(np.asarray(maps.S[:few], np.float32)).mean((1, 2))
+        result["mode_energy"] = {
+            name: _numbers(energy[m].mean(0)) if m.any() else None for name, m in members.items()
+        }
+    result["full_mse"] = {name: float(error_of[m].mean()) if m.any() else None for name, m in members.items()}
     result["probes"] = _probes(maps, labels, names, seed, max_maps)
     return result
 
@@ -100,7 +99,7 @@ def spatial_cv(error: np.ndarray) -> np.ndarray:
 
 
 def mode_energy(S: np.ndarray) -> np.ndarray:
-    """Each mode's share of a patch's squared singular values: (..., D) -> (..., D)."""
+    """Each mode's share of the sum of a patch's squares of S: (..., D) -> (..., D)."""
     squared = np.square(S)
     return squared / (squared.sum(-1, keepdims=True) + TINY)
 
@@ -158,7 +157,8 @@ def seed_accuracies(
 
     Returns:
         For each probe ``test`` and ``train``, lists over the seeds, their means ``mean``, ``train_mean``,
-        and the spread of ``test``: ``std`` (unbiased; None for one seed), ``min``, ``max``.
+        and the spread of ``test``: ``std`` (unbiased; None for one seed), ``min``, ``max``; None for a probe
+        of a map that is missing.
 
     Cost: for each seed one product of all features with themselves, of which every probe's system is a
     sub-block, and a Cholesky factorisation a probe: 0.4 s for 2,000 images of 2,304 features on one core.
@@ -172,7 +172,7 @@ def seed_accuracies(
     for seed in seeds:
         for name, accuracies in _shared_probes(blocks, target, _split(len(y), seed)).items():
             runs[name].append(accuracies)
-    return {name: _spread(pairs) for name, pairs in runs.items()}
+    return {name: _spread(pairs) if pairs else None for name, pairs in runs.items()}
 
 
 def _shared_probes(
@@ -187,7 +187,7 @@ def _shared_probes(
     ends = np.cumsum([0, *(block.shape[1] for block in blocks.values())])
     columns = {name: torch.arange(ends[i], ends[i + 1]) for i, name in enumerate(blocks)}
     found = {}
-    for name, parts in PROBES.items():
+    for name, parts in _readable(blocks).items():
         take = torch.cat([columns[part] for part in parts])
         system = gram[take][:, take]
         system.diagonal().add_(RIDGE_PENALTY)
@@ -221,8 +221,8 @@ def _probes(maps: Any, labels: np.ndarray, names: Sequence[str], seed: int, max_
         return None
     blocks, order = _blocks(maps, max_maps), _split(len(y), seed)
     y_test = y[order[n_train:]]
-    result = {}
-    for name, parts in PROBES.items():
+    result: dict[str, Any] = dict.fromkeys(PROBES)
+    for name, parts in _readable(blocks).items():
         run = ridge_probe(torch.cat([blocks[p] for p in parts], 1), y, order, n_train, len(names))
         of_class = [run["hits"][y_test == c].float() for c in range(len(names))]
         result[name] = {
@@ -239,8 +239,15 @@ def _probes(maps: Any, labels: np.ndarray, names: Sequence[str], seed: int, max_
 def _blocks(maps: Any, max_maps: int) -> dict[str, torch.Tensor]:
     arrays = {"release": maps.error, "eigenvalues": maps.S, "friction": maps.friction}
     return {
-        name: torch.from_numpy(np.array(a[:max_maps], np.float32)).flatten(1) for name, a in arrays.items()
+        name: torch.from_numpy(np.array(a[:max_maps], np.float32)).flatten(1)
+        for name, a in arrays.items()
+        if a is not None
     }
+
+
+def _readable(blocks: dict[str, torch.Tensor]) -> dict[str, tuple[str, ...]]:
+    """The probes whose every map is there."""
+    return {name: parts for name, parts in PROBES.items() if set(parts) <= set(blocks)}
 
 
 def _split(n: int, seed: int) -> torch.Tensor:

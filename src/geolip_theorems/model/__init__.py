@@ -1,7 +1,6 @@
 """The subject's model: architecture, checkpoints and where they come from."""
 
-from .config import SVAEConfig
-from .patch_svae import PatchSVAE
+from .architectures import PatchSVAE, SVAEConfig
 from .sources import LoadedModel, load_model, open_model
 
 __all__ = ["LoadedModel", "PatchSVAE", "SVAEConfig", "load_model", "open_model"]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from ..errors import InputError
-from .published import FILE, REPOSITORY
+from .published import place
 
 CONNECT_S = 3.0  # how long a named model may take to answer at all, and `auto` to be reachable
 ADDRESS = "hf://owner/repo/path/to/file.pt@revision"
@@ -39,7 +39,7 @@ def published_file(
     """
 
     def fetch() -> Path:
-        return _file(REPOSITORY, FILE.format(version=version), revision, offline=offline, name=version)
+        return _file(*place(version), revision, offline=offline, name=version)
 
     if deadline_s is None:
         return fetch()

@@ -25,9 +25,9 @@ from torch import Tensor
 
 from ..archives import DamagedArchiveError, open_archive
 from ..errors import printable
-from ..pickles import NotPlainError, check_pickle
+from ..pickles import Latin1, NotPlainError, check_pickle
 
-LARGEST_PICKLE = 64 << 20  # bytes; that of a checkpoint with optimiser state has some 100 kB
+LARGEST_PICKLE = 16 << 20  # bytes; that of a checkpoint with optimiser state has some 100 kB
 MOST_DIMENSIONS = 16
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
@@ -244,8 +244,9 @@ def _damage() -> Iterator[None]:
 class _Unpickler(pickle.Unpickler):
     """Makes no object of a class or function the file names, only the stand-ins below."""
 
-    def __init__(self, stream: io.BytesIO) -> None:
-        super().__init__(stream, encoding="utf-8")
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="utf-8")
+        self.encode = Latin1(len(content))
         self.storages: list[Storage] = []
         self.content: Any = None
 
@@ -256,7 +257,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and f"torch.{name}" in _DTYPES:
             return f"torch.{name}"
         found = {
-            "collections.OrderedDict": OrderedDict,
+            "collections.OrderedDict": lambda: OrderedDict(),  # of nothing: each copy would take its size
             "torch._utils._rebuild_tensor": lambda storage, offset, size, stride: StoredTensor(
                 storage, offset, size, stride
             ),
@@ -269,13 +270,15 @@ class _Unpickler(pickle.Unpickler):
             "numpy.core.multiarray.scalar": lambda dtype, data: _numpy_scalar(dtype, data),
             "numpy._core.multiarray.scalar": lambda dtype, data: _numpy_scalar(dtype, data),
             "numpy.dtype": lambda code, *_: _NumpyDtype(code),
-            "_codecs.encode": lambda text, _="latin1": str.encode(text, "latin1"),
+            "_codecs.encode": lambda *text: self.encode(*text),
         }.get(f"{module}.{name}")
         if found is None:
             raise ForbiddenError(f"it names {printable(f'{module}.{name}', 100)}")
         return found
 
     def persistent_load(self, reference: Any) -> Storage:
+        if not isinstance(reference, tuple):
+            raise UnreadableError("it refers to something that is no tensor's storage")
         tag, dtype, key, _, count, *view = reference
         if tag != "storage" or not isinstance(dtype, torch.dtype) or type(count) is not int or any(view):
             raise UnreadableError("it refers to something that is no tensor's storage")
@@ -293,7 +296,7 @@ def _unpickle(stream: io.BytesIO) -> _Unpickler:
         raise (UnreadableError if damaged else ForbiddenError)(str(error)) from None
     end = stream.tell()
     stream.seek(start)
-    unpickler = _Unpickler(io.BytesIO(stream.read(end - start)))
+    unpickler = _Unpickler(stream.read(end - start))
     with _damage():
         unpickler.content = unpickler.load()
     return unpickler

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 REPOSITORY = "AbstractPhil/geolip-SVAE"
-FILE = "{version}/checkpoints/best.pt"
+FILE = "{folder}/checkpoints/best.pt"
+ELSEWHERE = {"aleph_void": ("AbstractPhil/geolip-aleph-void", "aleph_byte_trigram_tied_hard_K64")}
 
 PUBLISHED: dict[str, str] = {
     "v12_imagenet128": "Fresnel-small, 128x128, ImageNet",
@@ -16,19 +17,41 @@ PUBLISHED: dict[str, str] = {
     "v22_alexandria_small": "Alexandria-small, 128x128, text",
     "v30_grandmaster": "Grandmaster, 128x128, denoiser",
     "v40_freckles_noise": "Freckles, 64x64, 16 noise families",
+    "v41_freckles_256": "Freckles tuned on at 256x256",
+    "v42_freckles_512": "Freckles tuned on at 512x512",
     "v50_fresnel_64": "Fresnel, 64x64, ImageNet, four modes",
+    "bintree_proto_v1": "sphere-solver, 16x16, binary trees as bits",
+    "sentencepiece_proto_v1": "sphere-solver, 16x16, SentencePiece tokens as bits",
+    "byte_trigram_proto_v1": "sphere-solver, 256x256, text as bytes",
+    "aleph_void": "AlephModel with hard addresses, 64x64, text as bytes",
 }
 
+_SIGNED = "0.5,0.5,0.5/0.5,0.5,0.5"  # bytes, or bits, on [-1, 1]
 _TINY_IMAGENET = "0.4802,0.4481,0.3975/0.2770,0.2691,0.2821"
 _NORMALIZE = {
     "v12_imagenet128": "imagenet",
     "v13_imagenet256": "imagenet",
     "v19_fresnel_tiny": _TINY_IMAGENET,
+    "v22_alexandria_small": _SIGNED,
+    "bintree_proto_v1": _SIGNED,
+    "sentencepiece_proto_v1": _SIGNED,
+    "byte_trigram_proto_v1": _SIGNED,
+    "aleph_void": _SIGNED,
     # the data set named in a checkpoint's own config, for local copies of the versions above
     "imagenet_128": "imagenet",
     "imagenet_256": "imagenet",
     "tiny_imagenet": _TINY_IMAGENET,
+    "wikipedia": _SIGNED,
+    "binary_tree": _SIGNED,
+    "sentencepiece_bits": _SIGNED,
+    "byte_trigram": _SIGNED,
 }
+
+
+def place(version: str) -> tuple[str, str]:
+    """(repository, file in it) of a key of ``PUBLISHED``."""
+    repository, folder = ELSEWHERE.get(version, (REPOSITORY, version))
+    return repository, FILE.format(folder=folder)
 
 
 def trained_normalization(version: str | None, config: dict) -> str:

@@ -10,36 +10,67 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from ..errors import InputError, printable, reason
+from ..errors import InputError, printable, reason, shown
 from ..files import open_regular
-from .config import SVAEConfig, whole
-from .patch_svae import PatchSVAE
+from .architectures import Config, PatchModel, architecture_named, whole
+from .inferring import infer_config
 from .pickled import ForbiddenError, StoredTensor, UnreadableError, read_pickled
 from .writing import CONFIG_KEY
 
 LARGEST_FILE = 8 << 30  # bytes; the largest published checkpoint is under 0.3 GB
-LARGEST_HEADER = 16 << 20  # bytes of a safetensors header; a PatchSVAE's has some 10 kB
+LARGEST_HEADER = 4 << 20  # bytes of a safetensors header; a PatchSVAE's has some 10 kB
+MOST_TENSORS = 10_000  # of a state dict; each takes 1 kB, however small
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 OTHERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 LARGEST_IMAGE = 4096  # pixels a side
 DEEPEST_CONFIG, LARGEST_CONFIG, LONGEST_TEXT = 8, 10_000, 4_000
-FOREIGN = "expected a PatchSVAE checkpoint: a dictionary with model_state_dict and config"
+CHARACTERS = 100  # of text that count as one entry of LARGEST_CONFIG
+BARE = "bare state dict"
+STATES = ("model_state_dict", "model_state")  # the names of the weights' entry
+FOREIGN = "expected a PatchSVAE checkpoint: a dictionary with config and model_state_dict or model_state"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model file's contents: ``weights`` by public name, ``config`` as it stands there."""
+    """A model file's contents.
+
+    Attributes:
+        weights: by public name.
+        config: as it stands in the file, or as the shapes tell it where the file has none.
+        sha256: of the file, hex.
+        layout: ``model_state_dict`` or ``model_state`` after the weights' entry, ``safetensors``, or
+            ``bare state dict`` for either format without a config.
+        facts: epoch and test_mse where the file has them.
+        assumed: what the shapes of a bare state dict do not tell: keys of a config left at their defaults.
+    """
 
     weights: dict[str, Tensor]
     config: dict[str, Any]
     sha256: str
-    facts: dict[str, Any] = field(default_factory=dict)  # epoch and test_mse where the file has them
+    layout: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+
+    def described(self) -> dict[str, Any]:
+        """What a record says of the file: config and facts, and what was assumed."""
+        assumed = {"assumed": list(self.assumed)} if self.assumed else {}
+        return {**self.config, **self.facts, **assumed}
+
+
+class _Contents(NamedTuple):
+    """What a reader finds: ``config`` is None where there is none; ``beside`` names other metadata."""
+
+    weights: dict
+    config: dict | None
+    layout: str
+    facts: dict
+    beside: tuple[str, ...] = ()
 
 
 def file_sha256(path: Path) -> str:
@@ -62,36 +93,50 @@ def _shown(path: Path) -> str:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a ``.safetensors`` file or, for any other name, a ``.pt`` file in the public format.
 
+    A state dict without a config is read where its shapes tell the sizes.
+
     Raises:
         InputError: the file is missing, empty, truncated, damaged, too large, would have to run code to
             be read, or is not a PatchSVAE checkpoint. One line.
     """
     path = Path(path)
+    name = _shown(path)
     with open_regular(path, "model file", LARGEST_FILE) as file:
         try:
             sha256 = _sha256(file)
         except OSError as error:
-            raise InputError(f"model file {_shown(path)} cannot be read: {error.strerror}") from None
-        if path.suffix == ".safetensors":
-            weights, config, facts = _read_safetensors(path, file)
-        else:
-            weights, config, facts = _read_pickle(_shown(path), file)
-    checked = _checked_weights(_shown(path), weights)
-    return Checkpoint(
-        checked, _plain_config(_shown(path), config), sha256, _plain_config(_shown(path), facts)
-    )
+            raise InputError(f"model file {name} cannot be read: {error.strerror}") from None
+        read = _read_safetensors(path, file) if path.suffix == ".safetensors" else _read_pickle(name, file)
+    weights = _checked_weights(name, read.weights)
+    config, assumed = (read.config, ()) if read.config is not None else infer_config(name, weights)
+    if stray := {"config", *config, *assumed}.intersection(read.beside):
+        raise InputError(
+            f"model file {name} has {min(stray)!r} in its metadata but no {CONFIG_KEY}; expected the config "
+            f"as JSON under {CONFIG_KEY}"
+        )
+    facts = _plain_config(name, read.facts)
+    return Checkpoint(weights, _plain_config(name, config), sha256, read.layout, facts, assumed)
 
 
-def build_model(checkpoint: Checkpoint, name: str) -> PatchSVAE:
-    """A PatchSVAE with the checkpoint's weights, in evaluation mode on the CPU.
+def read_config(mapping: Mapping[str, Any]) -> Config:
+    """A checkpoint's ``config`` as the built-in model takes it.
 
     Raises:
-        InputError: the config is not version 1's, or config and weights disagree; names the first
+        InputError: it is not one of a model that is built in, or a value is out of range.
+    """
+    return architecture_named(mapping.get("model_type", "v1")).read_config(mapping)
+
+
+def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:
+    """A built-in model with the checkpoint's weights, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: the config is refused, or config and weights disagree; names the first
             parameter that is missing, unexpected or of another shape.
     """
-    sizes = SVAEConfig.from_mapping(checkpoint.config)
+    config = read_config(checkpoint.config)
     with torch.device("meta"):
-        model = PatchSVAE(sizes)
+        model = architecture_named(checkpoint.config.get("model_type", "v1")).build(config)
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in checkpoint.weights.items()}
     for key in [*wanted, *found]:
@@ -111,7 +156,7 @@ def build_model(checkpoint: Checkpoint, name: str) -> PatchSVAE:
     return model.eval().requires_grad_(False)
 
 
-def _read_safetensors(path: Path, file: BinaryIO) -> tuple[dict, dict, dict]:
+def _read_safetensors(path: Path, file: BinaryIO) -> _Contents:
     name = _shown(path)
     file.seek(0)
     header = int.from_bytes(file.read(8), "little")
@@ -122,78 +167,68 @@ def _read_safetensors(path: Path, file: BinaryIO) -> tuple[dict, dict, dict]:
         )
     try:
         with safe_open(path, framework="pt") as opened:
-            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            keys = opened.keys()
+            if len(keys) > MOST_TENSORS:
+                raise ValueError(f"it holds over {MOST_TENSORS:,} tensors")
+            weights = {key: opened.get_tensor(key) for key in keys}
             metadata = opened.metadata() or {}
     except Exception as error:  # besides SafetensorError whatever torch says of a type it does not know
         raise InputError(f"model file {name} is not a readable safetensors file: {reason(error)}") from None
     if CONFIG_KEY not in metadata:
-        return weights, _infer_config(name, weights), {}
+        return _Contents(weights, None, BARE, {}, tuple(metadata))
     try:
         config = json.loads(metadata[CONFIG_KEY])
     except (ValueError, RecursionError) as error:
         raise InputError(f"model file {name} has a damaged {CONFIG_KEY} entry: {reason(error)}") from None
     if not isinstance(config, dict):
         raise InputError(f"model file {name} has a {CONFIG_KEY} entry that is not a dictionary")
-    return weights, config, {}
+    return _Contents(weights, config, "safetensors", {})
 
 
-def _infer_config(name: str, weights: Mapping[str, Tensor]) -> dict[str, int]:
-    """The sizes of a bare state dict, from the shapes; the number of heads is the default."""
-
-    def count(prefix: str) -> int:
-        return len({key.split(".")[1] for key in weights if key.startswith(prefix)})
-
-    try:
-        hidden, patch_values = weights["enc_in.weight"].shape
-        modes = weights["cross_attn.0.alpha_logits"].shape[0]
-        return {
-            "V": weights["enc_out.weight"].shape[0] // modes,
-            "D": modes,
-            "patch_size": round((patch_values / 3) ** 0.5),
-            "hidden": hidden,
-            "depth": count("enc_blocks."),
-            "n_cross_layers": count("cross_attn."),
-            "smooth_mid": weights["boundary_smooth.net.0.weight"].shape[0],
-        }
-    except (KeyError, ValueError, IndexError, ZeroDivisionError):
-        raise InputError(
-            f"model file {name} has no {CONFIG_KEY} entry and its weights are not a PatchSVAE's"
-        ) from None
-
-
-def _read_pickle(name: str, file: BinaryIO) -> tuple[dict, dict, dict]:
+def _read_pickle(name: str, file: BinaryIO) -> _Contents:
     try:
         content, tensor = read_pickled(file)
-        weights, config, facts = _split_content(name, content)
+        read = _split_content(name, content)
+        if len(read.weights) > MOST_TENSORS:
+            raise UnreadableError(f"its state dict holds over {MOST_TENSORS:,} entries")
         made = {
-            key: tensor(value) if isinstance(value, StoredTensor) else value for key, value in weights.items()
+            key: tensor(value) if isinstance(value, StoredTensor) else value
+            for key, value in read.weights.items()
         }
     except ForbiddenError as error:
         why = "it holds more than weights and numbers, and reading it would run code"
         raise InputError(f"model file {name} is refused: {why} ({error})") from None
     except UnreadableError as error:
         raise InputError(f"model file {name} is truncated, damaged or no checkpoint: {error}") from None
-    return made, config, facts
+    return read._replace(weights=made)
 
 
-def _split_content(name: str, content: Any) -> tuple[dict, dict, dict]:
+def _split_content(name: str, content: Any) -> _Contents:
     if not isinstance(content, dict):
         kind = "Tensor" if isinstance(content, StoredTensor) else type(content).__name__
         raise InputError(f"model file {name} holds a {kind}; {FOREIGN}")
-    missing = [key for key in ("model_state_dict", "config") if not isinstance(content.get(key), dict)]
+    if content and all(isinstance(value, StoredTensor) for value in content.values()):
+        return _Contents(content, None, BARE, {})
+    states = [key for key in STATES if isinstance(content.get(key), dict)]
+    if len(states) > 1:
+        raise InputError(f"model file {name} has both {' and '.join(states)}; expected one of them")
+    missing = [] if states else [STATES[0]]
+    missing += [] if isinstance(content.get("config"), dict) else ["config"]
     if missing:
-        keys = ", ".join(printable(repr(key), 40) for key in list(content)[:5])
+        keys = ", ".join(shown(key, 40) for key in list(content)[:5])
         raise InputError(f"model file {name} has no {' and no '.join(missing)} (its keys: {keys}); {FOREIGN}")
-    facts = {key: content[key] for key in ("epoch", "test_mse") if isinstance(content.get(key), (int, float))}
-    return content["model_state_dict"], content["config"], facts
+    named = {"epoch": "epoch", "val_mse": "test_mse", "test_mse": "test_mse"}  # the last one counts
+    facts = {fact: content[key] for key, fact in named.items() if isinstance(content.get(key), (int, float))}
+    return _Contents(content[states[0]], content["config"], states[0], facts)
 
 
 def _checked_weights(name: str, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
     """The state dict, if it holds dense tensors of ordinary numbers and nothing else, all of them finite."""
     for key, value in weights.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            shown = printable(repr(key), 80)
-            raise InputError(f"model file {name} has a state dict entry {shown} that is no tensor; {FOREIGN}")
+            raise InputError(
+                f"model file {name} has a state dict entry {shown(key, 80)} that is no tensor; {FOREIGN}"
+            )
         if value.dtype not in FLOATS + OTHERS:
             raise InputError(
                 f"model file {name}: {printable(key, 80)} is {value.dtype}; expected floating-point weights "
@@ -214,22 +249,31 @@ def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
     Raises:
         InputError: it is nested or long beyond reason, or its ``img_size`` is no image size.
     """
-    left = LARGEST_CONFIG
+    left = LARGEST_CONFIG  # counted down by what shared parts unfold to
+
+    def text(value: str, longest: int) -> str:
+        nonlocal left
+        value = printable(value, longest)
+        left -= len(value) // CHARACTERS
+        return value
 
     def plain(value: Any, depth: int) -> Any:
         nonlocal left
         left -= 1
         if left < 0 or depth > DEEPEST_CONFIG:
             raise InputError(
-                f"model file {name} has a config of over {LARGEST_CONFIG:,} entries, or nested over "
-                f"{DEEPEST_CONFIG} deep; {FOREIGN}"
+                f"model file {name} has a config of over {LARGEST_CONFIG:,} entries, {CHARACTERS} characters "
+                f"of text counting as one, or nested over {DEEPEST_CONFIG} deep; {FOREIGN}"
             )
         if isinstance(value, dict):
-            return {printable(key, 200): plain(item, depth + 1) for key, item in value.items()}
+            if unfit := [key for key in value if not isinstance(key, (str, int, float))]:
+                kind = type(unfit[0]).__name__
+                raise InputError(f"model file {name} has a config with a {kind} for a key; expected text")
+            return {text(str(key), 200): plain(item, depth + 1) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [plain(item, depth + 1) for item in value]
         if isinstance(value, str):
-            return printable(value, LONGEST_TEXT)
+            return text(value, LONGEST_TEXT)
         if isinstance(value, int) and abs(value) >= 1 << 63:
             return f"(a number of {value.bit_length()} bits)"
         return value if value is None or isinstance(value, (int, float)) else f"({type(value).__name__})"
@@ -237,8 +281,8 @@ def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
     found = plain(dict(config), 0)
     size = whole(found.get("img_size"))
     if size is not None and (type(size) is not int or not 1 <= size <= LARGEST_IMAGE):
-        shown = printable(repr(size), 60)
         raise InputError(
-            f"model file {name} has a config with img_size={shown}; expected 1 to {LARGEST_IMAGE} pixels"
+            f"model file {name} has a config with img_size={shown(size, 60)}; expected 1 to {LARGEST_IMAGE} "
+            "pixels"
         )
     return {**found, "img_size": size} if "img_size" in found else found

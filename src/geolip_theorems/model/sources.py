@@ -19,11 +19,10 @@ from torch import nn
 
 from ..errors import InputError, printable, unknown
 from . import hub
-from .config import SVAEConfig
+from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named
 from .foreign import load_with_geolip
-from .patch_svae import PatchSVAE
-from .published import FILE, PUBLISHED, REPOSITORY, trained_normalization
-from .reading import Checkpoint, build_model, read_checkpoint
+from .published import PUBLISHED, place, trained_normalization
+from .reading import Checkpoint, build_model, read_checkpoint, read_config
 
 EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
 AUTO_FIRST = "v40_freckles_noise"
@@ -113,8 +112,8 @@ def open_model(
     path, name, described, version = _locate(source, offline)
     checkpoint = read_checkpoint(path)
     kind = _choose(implementation, checkpoint)
-    model = build_model(checkpoint, name) if kind == "builtin" else load_with_geolip(path, checkpoint.sha256)
-    config = {**checkpoint.config, **checkpoint.facts}
+    model = build_model(checkpoint, name) if kind == "builtin" else load_with_geolip(path, checkpoint)
+    config = checkpoint.described()
     if kind == "builtin":
         config = {**config, **model.config.as_dict()}
     return LoadedModel(
@@ -141,9 +140,10 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
     """The shape of ``source`` with fresh weights. The seed alone decides them, not the global state."""
     path, name, _, version = _locate(AUTO_ELSE if source == "auto" else source, offline)
     checkpoint = read_checkpoint(path)
-    sizes = SVAEConfig.from_mapping(checkpoint.config)
+    sizes = read_config(checkpoint.config)
     model = random_twin(sizes, seed)
-    config = {"img_size": checkpoint.config.get("img_size", 64), **sizes.as_dict()}
+    kept = {key: value for key, value in checkpoint.described().items() if key in ("img_size", "assumed")}
+    config = {"img_size": 64, **kept, **sizes.as_dict()}
     return LoadedModel(
         model=model.to(device),
         name=f"random-{name}",
@@ -155,8 +155,8 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
     )
 
 
-def random_twin(sizes: SVAEConfig, seed: int) -> PatchSVAE:
-    """A PatchSVAE with fresh weights from a seed, leaving torch's global generator as it was.
+def random_twin(config: Config, seed: int) -> PatchModel:
+    """A model with fresh weights from a seed, leaving torch's global generator as it was.
 
     Made on one thread: the orthogonal initialisation's last bits depend on how many there are.
     """
@@ -165,7 +165,7 @@ def random_twin(sizes: SVAEConfig, seed: int) -> PatchSVAE:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return PatchSVAE(sizes).eval().requires_grad_(False)
+            return architecture_named(config.model_type).build(config).eval().requires_grad_(False)
     finally:
         torch.set_num_threads(threads)
 
@@ -183,7 +183,7 @@ def weights_sha256(model: nn.Module) -> str:
 def _choose(implementation: str, checkpoint: Checkpoint) -> str:
     if implementation != "auto":
         return implementation
-    foreign = checkpoint.config.get("model_type", "v1") != "v1"
+    foreign = checkpoint.config.get("model_type", "v1") not in ARCHITECTURES
     return "geolip" if foreign and hub.installed("geolip_svae") else "builtin"
 
 
@@ -194,7 +194,7 @@ def _locate(source: str, offline: bool) -> tuple[Path, str, str, str | None]:
     version, _, revision = source.partition("@")
     if version in PUBLISHED:
         path = hub.published_file(version, revision or None, offline=offline)
-        described = f"hf://{REPOSITORY}/{FILE.format(version=version)}"
+        described = f"hf://{'/'.join(place(version))}"
         return path, source, described + (f"@{revision}" if revision else ""), version
     if source.startswith("hf://"):
         path = hub.addressed_file(source, offline=offline)

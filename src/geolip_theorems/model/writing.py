@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from .patch_svae import PatchSVAE
+from .architectures import PatchModel
 
 CONFIG_KEY = "geolip_config"  # the safetensors metadata key that holds the config as JSON
 
@@ -39,7 +39,7 @@ def write_atomically(path: Path, write: Callable[[str], None]) -> None:
 
 def save_checkpoint(
     path: Path,
-    model: PatchSVAE,
+    model: PatchModel,
     *,
     epoch: int,
     test_mse: float,
@@ -57,7 +57,7 @@ def save_checkpoint(
     write_atomically(path, lambda name: torch.save(state, name))
 
 
-def save_safetensors(path: Path, model: PatchSVAE, config: Mapping[str, Any]) -> None:
+def save_safetensors(path: Path, model: PatchModel, config: Mapping[str, Any]) -> None:
     """Write the weights as safetensors with the config as JSON in the metadata."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     metadata = {CONFIG_KEY: json.dumps({**model.config.as_dict(), **config}, sort_keys=True)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .text import PERCENT_CLAIMS, beyond_untrained, condition, interval, number
+from ..notes import described
+from .text import PERCENT_CLAIMS, assumed, beyond_untrained, condition, interval, number
 
 MARKS = {
     "holds": "✅ holds",
@@ -29,6 +30,8 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
     lines += [
         f"> Stands in for {note}" for note in (model["substitute_for"], dataset["substitute_for"]) if note
     ]
+    if note := assumed(model):
+        lines += ["", f"> {note[0].upper()}{note[1:]}"]
     if subject["error"]:
         return [*lines, f"**{subject['error']}**", ""]
     lines += [
@@ -36,7 +39,8 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
         "| question | claim | value | 95 % interval | threshold | verdict | beyond untrained weights |",
     ]
     lines += ["|---|---|---:|---|---:|---|---|"]
-    return [*lines, *map(_row, subject["verdicts"]), ""]
+    lines += [*map(_row, subject["verdicts"]), ""]
+    return [*lines, *(f"> {line}\n" for line in described(subject.get("notes") or []))]
 
 
 def _row(verdict: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..notes import described
 from ..record import SubjectRecord, Verdict
 from .text import PERCENT_CLAIMS, beyond_untrained, condition, interval, number
 
@@ -30,7 +31,7 @@ def render(subjects: list[SubjectRecord], console: Console) -> None:
                 console.print()
     console.rule("verdicts", align="left", style="bold")
     console.print(verdict_table(subjects))
-    for line in findings(subjects):
+    for line in (*notes(subjects), *findings(subjects)):
         console.print(Text(line, style="yellow"))
 
 
@@ -39,7 +40,9 @@ def subject_tables(subject: SubjectRecord) -> list[RenderableType]:
     seed = subject.measurements["seed_protocol"]
     tables: list[RenderableType] = [spatial_table(seed, subject)]
     if seed.get("class_error"):
-        tables += [class_table(seed), mode_table(seed)]
+        tables.append(class_table(seed))
+    if seed.get("mode_energy"):
+        tables.append(mode_table(seed))
     if seed.get("probes"):
         tables.append(probe_table(seed, subject.measurements))
     lifts = (subject.measurements.get("calibrated") or {}).get("lifts")
@@ -192,6 +195,11 @@ def _verdict_row(verdict: Verdict, subject: str) -> list[RenderableType]:
         beyond_untrained(vars(verdict)),
         number(verdict.seed_value, percent),
     ]
+
+
+def notes(subjects: list[SubjectRecord]) -> list[str]:
+    """What to know of the signals, with the questions it is about."""
+    return [f"note, {subject.id}, {line}" for subject in subjects for line in described(subject.notes)]
 
 
 def findings(subjects: list[SubjectRecord]) -> list[str]:

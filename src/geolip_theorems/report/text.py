@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..claims import CLAIMS
@@ -36,6 +37,15 @@ def beyond_untrained(verdict: Any) -> str:
     if verdict["attribution"] is None:
         return "-"
     return {True: "yes", False: "no", None: "not shown"}[verdict["attributed"]]
+
+
+def assumed(model: Mapping[str, Any]) -> str | None:
+    """What a record's ``model`` entry says was assumed, since its file has no config; or None."""
+    config = model.get("config")
+    keys = config.get("assumed") if isinstance(config, Mapping) else None
+    if not isinstance(keys, list) or not keys:
+        return None
+    return f"the model's file has no config; assumed at their defaults: {', '.join(map(str, keys))}"
 
 
 def describe_verdict(verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.noise import ALL_FAMILIES, FAMILIES, sample
-from ..model.patch_svae import PatchSVAE
+from ..model.architectures import PatchSVAE
 
 
 def effective_rank(S: Tensor) -> Tensor:

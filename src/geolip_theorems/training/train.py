@@ -22,8 +22,7 @@ from torch import Tensor
 
 from ..data.noise import ALL_FAMILIES, mixed_batch
 from ..errors import InputError
-from ..model.config import SVAEConfig
-from ..model.patch_svae import PatchSVAE, extract_patches, gram_svd, grid_shape
+from ..model.architectures import PatchSVAE, SVAEConfig, extract_patches, gram_svd, grid_shape
 from ..model.writing import save_checkpoint, save_safetensors
 from .evaluate import evaluate
 

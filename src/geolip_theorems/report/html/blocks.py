@@ -86,7 +86,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Row:
-    """One image of the gallery: what it is and its four pictures."""
+    """One image of the gallery: what it is and its pictures."""
 
     kind: str
     text: str

@@ -166,14 +166,24 @@ def error_by_gradient(shown: Shown) -> Any:
 def gallery(shown: Shown) -> Any:
     """Best, median and worst images with reconstruction and overlays."""
     take = {name: shown.array(f"gallery/{name}", n) for name, n in SHAPES.items()}
+    friction = take.pop("friction")
     if any(value is None for value in take.values()):
         return None
     count = len(take["kind"])
-    if any(len(value) != count for value in take.values()):
+    if any(len(value) != count for value in (*take.values(), *([] if friction is None else [friction]))):
         return Note("The gallery's arrays do not belong together; run the suite again.")
-    error, friction = take["error"], take["friction"]
+    error = take["error"]
     low, high = float(error.min()), float(error.max())
-    cold, hard = float(friction.min()), float(friction.max())
+    heads, bars = ["input", "reconstruction", "error"], [colour_bar(low, high, "error: " + MSE)]
+    about_scales = "Error lies over the grey input, on one scale for all rows."
+    if friction is not None:
+        cold, hard = float(friction.min()), float(friction.max())
+        heads.append("friction")
+        bars.append(colour_bar(cold, hard, "friction: log10", OTHER))
+        about_scales = (
+            "Error and friction lie over the grey input, each on one scale for all rows; friction is the "
+            "largest over modes."
+        )
     rows = []
     for i in range(count):
         label = int(take["label"][i])
@@ -188,30 +198,25 @@ def gallery(shown: Shown) -> Any:
                 "error",
                 f"Error of the {about}: mean {error[i].mean():.3g}, largest {error[i].max():.3g}",
             ),
-            Tile(
-                overlay_png(take["input"][i], friction[i], cold, hard, OTHER),
-                "friction",
-                f"Friction of the {about}: log10 from {friction[i].min():.2f} to {friction[i].max():.2f}",
-            ),
         ]
+        if friction is not None:
+            picture = overlay_png(take["input"][i], friction[i], cold, hard, OTHER)
+            span = f"log10 from {friction[i].min():.2f} to {friction[i].max():.2f}"
+            tiles.append(Tile(picture, "friction", f"Friction of the {about}: {span}"))
         rows.append(
             Row(kind, f"no. {int(take['index'][i])} · {named} · error {float(take['mse'][i]):.3g}", tiles)
         )
-    stretched = shown.array("gallery/stretched", 0)
-    caption = (
-        f"Chosen from n = {shown.images:,} images by mean error. Error and friction lie over the grey "
-        "input, each on one "
-        "scale for all rows; friction is the largest over modes."
-    )
+    stretched, channels = shown.array("gallery/stretched", 0), shown.array("gallery/channels", 0)
+    caption = f"Chosen from n = {shown.images:,} images by mean error. {about_scales}"
     if stretched is not None and int(stretched):
         caption += " The inputs leave [0, 1]: the shown range is mapped linearly to black and white."
-    bars = [
-        colour_bar(low, high, "error: " + MSE),
-        colour_bar(cold, hard, "friction: log10", OTHER),
-    ]
-    return Gallery(
-        "Best, median and worst images", ["input", "reconstruction", "error", "friction"], rows, bars, caption
-    )
+    if channels is not None:
+        caption += (
+            " Images of one channel are shown grey."
+            if int(channels) == 1
+            else f" Images of {int(channels)} channels are shown as their mean, in grey."
+        )
+    return Gallery("Best, median and worst images", heads, rows, bars, caption)
 
 
 SHAPES = {"kind": 1, "index": 1, "label": 1, "mse": 1, "input": 4, "recon": 4, "error": 3, "friction": 3}

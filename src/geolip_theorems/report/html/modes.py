@@ -34,7 +34,7 @@ def energy_stacks(shown: Shown) -> Any:
     overall = shown.get("calibrated.modes.energy") or []
     by_class = shown.get("seed_protocol.mode_energy") or {}
     if not overall:
-        return Note("Mode energies were not measured.")
+        return Note(f"Mode energies were not measured: {_why(shown)}.")
     rows = [("all", [f["value"] for f in overall])]
     rows += [(name, values) for name, values in by_class.items() if values][: MOST_ROWS - 1]
     modes = len(rows[0][1])
@@ -51,7 +51,7 @@ def energy_stacks(shown: Shown) -> Any:
         axes.set_xlim(0, 100)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        figure.supxlabel("per cent of a patch's squared singular values")
+        figure.supxlabel("per cent of the sum of a patch's squares of S")
         if modes <= 8:
             legend(axes, ncols=4)
         shares = ", ".join(f"mode {k} {100 * v:.1f} %" for k, v in enumerate(rows[0][1][:8]))
@@ -70,9 +70,8 @@ def ablation_curves(shown: Shown) -> Any:
     """Error without a mode and with it alone."""
     ablation = shown.get("calibrated.modes.ablation")
     if not ablation:
-        share = shown.get("calibrated.modes.share") or {}
-        why = share.get("method") or "the decoder was not run on single modes"
-        return Note(NO_ABLATION.format(why=why))
+        energies = shown.get("calibrated.modes.energy")
+        return Note(NO_ABLATION.format(why=_why(shown))) if energies else None
     cost, only = ablation["cost"], ablation["only"]
     full = shown.get("seed_protocol.overall.mean")
     modes = np.arange(len(cost))
@@ -101,7 +100,7 @@ def ablation_curves(shown: Shown) -> Any:
             axes.axhline(factor * full, color=MUTED, lw=1.1, ls=":", label="all modes")
         axes.set_xticks(modes[:: max(1, len(modes) // 12)])
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-        figure.supxlabel("mode k (0 has the largest singular value)")
+        figure.supxlabel("mode k, in the model's own order")
         axes.set_ylabel(MSE.format(power=text))
         axes.grid(axis="y", color=GRID)
         legend(axes, ncols=2)
@@ -112,6 +111,12 @@ def ablation_curves(shown: Shown) -> Any:
     caption = f"n = {n:,} images, decoded by the model itself; bars: 95 % intervals by {method}."
     caption += f" With all modes the error is {full:.3g}." if full else ""
     return Figure("Ablation of the modes", picture, alt, caption)
+
+
+def _why(shown: Shown) -> str:
+    """Why modes were not ablated, or not even measured."""
+    share = shown.get("calibrated.modes.share") or {}
+    return share.get("method") or "the decoder was not run on single modes"
 
 
 def dominant_map(shown: Shown) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...notes import notes_on
 from . import failures, modes, readouts, space
 from .blocks import Cell, Note, Table, attempt, table
 from .shown import Shown
@@ -51,8 +52,8 @@ QUESTIONS = (
     Question(
         "q3",
         "Which modes matter where?",
-        "A patch is coded by the singular values of a small matrix, its modes. A mode matters as much as "
-        "the error grows "
+        "A patch is coded by a small matrix in modes, weighed by S: its singular values or, in some models, "
+        "the norms of its columns. A mode matters as much as the error grows "
         "when the model's own decoder has to do without it.",
         (modes.energy_stacks, modes.ablation_curves, modes.dominant_map, modes.cost_maps, modes.mode_numbers),
     ),
@@ -95,7 +96,8 @@ def blocks(question: Question, shown: Shown) -> list[Any]:
         return [Note(f"Not measured: {shown.record['error']}")]
     if not shown.record.get("measurements"):
         return [Note("Nothing was measured.")]
-    made = [block for builder in question.builders for block in attempt(builder, shown)]
+    made = [Note(text) for text in notes_on(shown.record, question.questions or (question.id,))]
+    made += [block for builder in question.builders for block in attempt(builder, shown)]
     if question.id == "q2" and not shown.classes:
         return [Note("The images have no labels, and this question compares classes."), *made]
     return made or [Note("This question was not measured.")]
@@ -144,7 +146,7 @@ def environment(results: Mapping[str, Any]) -> Table:
 def provenance(shown: Shown) -> Table:
     """Where model and images come from, with every hash and setting of the record."""
     rows: list[list[Any]] = [["subject", shown.record["id"]]]
-    known = ("id", "verdicts", "measurements", "timings", "error")
+    known = ("id", "verdicts", "measurements", "timings", "notes", "error")
     for key, value in shown.record.items():
         if key in known:
             continue

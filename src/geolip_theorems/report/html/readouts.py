@@ -48,6 +48,8 @@ def accuracies(shown: Shown) -> Any:
     rows = []
     for name in {**figures, **script}:
         f, spread = figures.get(name) or {}, splits.get(name) or {}
+        if f.get("value") is None and not spread and not script.get(name):
+            continue
         other = spread.get("mean", (script.get(name) or {}).get("test"))
         across = (spread["min"], spread["max"]) if "min" in spread else None
         label = name.replace("_", " ") + (" *" if name in TRIVIAL else "")
@@ -85,7 +87,8 @@ def lifts(shown: Shown) -> Any:
     rows = []
     for name, f in found.items():
         a, b = _sides(name)
-        other = script[a]["test"] - script[b]["test"] if a in script and b in script else None
+        known = script.get(a) and script.get(b)
+        other = script[a]["test"] - script[b]["test"] if known else None
         rows.append(Dot(name.replace("_", " ").replace("-", " − "), f["value"], f["ci95"], other))
     alt = "Lifts in percentage points: " + "; ".join(f"{r.name} {100 * r.value:+.1f}" for r in rows)
     near = [r for r in rows if "chance" not in r.name] or rows
@@ -117,7 +120,7 @@ def by_class(shown: Shown) -> Any:
     held_out = _held_out(shown)
     if held_out is not None:
         return held_out
-    script = shown.get("seed_protocol.probes") or {}
+    script = {name: p for name, p in (shown.get("seed_protocol.probes") or {}).items() if p}
     classes = list((next(iter(script.values())).get("per_class") or {}) if script else {})[:MOST_ROWS]
     if not classes:
         return None
@@ -154,7 +157,8 @@ def _held_out(shown: Shown) -> Any:
     """Each class's accuracy by the calibrated probes, from the companion's hits."""
     labels = shown.array("per_image/label", 1)
     hits = {name: shown.array(f"per_image/hits/{name}", 2) for name in COLUMNS}
-    if labels is None or any(rows is None or rows.shape[1] != len(labels) for rows in hits.values()):
+    hits = {name: rows for name, rows in hits.items() if rows is not None}
+    if labels is None or not hits or any(rows.shape[1] != len(labels) for rows in hits.values()):
         return None
     counts = np.bincount(labels)
     present = np.flatnonzero(counts)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...companion import of_subject
 from ...errors import InputError
+from ..text import assumed
 
 UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 NO_MAPS = (
@@ -55,6 +56,10 @@ class Shown:
     def key(self, name: str) -> str:
         """An id of one of this subject's drawings."""
         return f"s{self.number}-{name}"
+
+    @property
+    def assumed(self) -> str | None:
+        return assumed(self.record["model"])
 
     @property
     def classes(self) -> list[str]:

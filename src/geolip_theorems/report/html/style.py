@@ -24,6 +24,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
+from ...luma import LUMA
 from .blocks import Bar
 
 INK, MUTED, GRID, ACCENT, WARM, GOOD, PAPER, SOFT = (f"#0102{i:02x}" for i in range(3, 11))
@@ -235,7 +236,7 @@ def colour_bar(low: float, high: float, unit: str, cmap: str = SEQUENTIAL, signe
 def overlay_png(picture: np.ndarray, values: np.ndarray, low: float, high: float, cmap: str) -> str:
     """A map over the grey version of a picture (h, w, 3), as a PNG data address."""
     h, w = picture.shape[:2]
-    grey = picture @ np.array([0.299, 0.587, 0.114])
+    grey = picture @ np.array(LUMA)
     colour = matplotlib.colormaps[cmap](levels(values, low, high) / 254.0)[..., :3] * 255
     rows = np.minimum(np.arange(h) * values.shape[0] // h, values.shape[0] - 1)
     columns = np.minimum(np.arange(w) * values.shape[1] // w, values.shape[1] - 1)

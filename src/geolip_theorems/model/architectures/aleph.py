@@ -1,0 +1,204 @@
+"""AlephModel: a PatchSVAE's encoder, rows put on the axes of a codebook, and one of three decoders.
+
+The architecture and the names of its parameters are those of the public checkpoints. ``U`` are the
+addressed rows (V, D), ``S`` the lengths of their columns, ``Vt`` the identity. Only the ``mlp`` decoder reads
+S; for the others, taking a mode away is to take its column of U away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .base import COLUMN_NORMS, Kit, PatchModel, Stages, column_norms
+from .configs import MOST_LAYERS, Config, Kind, Whole, among, choice, number, positive
+from .layers import (
+    ACTIVATIONS,
+    INIT_SCHEMES,
+    ROW_NORMS,
+    BoundarySmooth,
+    SpectralCrossAttention,
+    residual_blocks,
+)
+
+ADDRESS_VALUES = 1 << 18  # of a softmax at once: 1 MB in float32
+FIBONACCI_PSI = 1.533751168755204288118041
+
+
+@dataclass(frozen=True)
+class AlephConfig(Config):
+    """What an AlephModel's function depends on. The defaults are those of the public package.
+
+    Attributes:
+        V, D, patch_size, hidden, depth, n_cross_layers, n_heads, smooth_mid, channels, row_norm: as of
+            :class:`~.patch_svae.SVAEConfig`; ``ps`` and ``n_cross`` in files.
+        address: ``soft`` or ``hard`` assignment of rows to ``K`` axes and their negatives, or ``none``.
+        address_tau: temperature of the soft assignment.
+        decode_mode: ``tied`` (a linear map), ``dict`` (``n_atoms`` atoms mixed by a softmax of temperature
+            ``code_tau``) or ``mlp`` (a PatchSVAE's decoder, ``dec_hidden`` wide with ``dec_depth`` blocks).
+        boundary_smooth: whether there is a boundary smoothing.
+        activation: everywhere.
+        codebook_init: what a fresh codebook is drawn from: ``random`` normal numbers, ``fibonacci`` points of
+            the sphere; ``custom`` axes are not in the config, and a fresh codebook is random for them.
+        freeze_codebook: whether training left the codebook as it was drawn.
+        init_scheme: kept in files; the public AlephModel draws its weights in one way whatever it says.
+    """
+
+    model_type: ClassVar[str] = "aleph"
+    required: ClassVar[tuple[str, ...]] = ()
+    inert: ClassVar[Mapping[str, Kind]] = {
+        "readout": among(["linear"]),
+        "address_chunk": Whole("1 or more rows", 1, 1 << 62),
+    }
+
+    V: int = number(32)
+    D: int = number(4)
+    patch_size: int = number(4)
+    hidden: int = number(64)
+    depth: int = number(1, 0, MOST_LAYERS)
+    channels: int = number(3)
+    address: str = choice("soft", ["soft", "hard", "none"])
+    K: int = number(64)
+    address_tau: float = positive(0.1)
+    decode_mode: str = choice("tied", ["tied", "dict", "mlp"])
+    n_atoms: int = number(64)
+    code_tau: float = positive(1.0)
+    dec_hidden: int | None = number(None)
+    dec_depth: int | None = number(None, 0, MOST_LAYERS)
+    row_norm: str = choice("sphere", ROW_NORMS)
+    n_cross_layers: int = number(0, 0, MOST_LAYERS)
+    n_heads: int | None = number(None)
+    smooth_mid: int | None = number(None)
+    boundary_smooth: bool = choice(True, [True, False])
+    activation: str = choice("gelu", ACTIVATIONS)
+    codebook_init: str = choice("random", ["random", "fibonacci", "custom"])
+    freeze_codebook: bool = choice(False, [True, False])
+    init_scheme: str = choice("orthogonal", INIT_SCHEMES)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fill(n_heads=2 if self.D <= 8 else min(4, self.D), smooth_mid=16 if self.patch_size >= 16 else 8)
+        self.fill(dec_hidden=self.hidden, dec_depth=self.depth)
+        self.check_heads()
+        self.check_rows()
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the linear layers and the dictionaries, biases and norms apart."""
+        patch, values = self.channels * self.patch_size**2, self.V * self.D
+        encoder = self.hidden * (patch + values) + 2 * self.depth * self.hidden**2
+        width, blocks = self.dec_hidden or self.hidden, self.dec_depth or self.depth
+        decoder = {
+            "tied": values * patch,
+            "dict": self.n_atoms * (values + patch),
+            "mlp": width * (patch + values) + 2 * blocks * width**2,
+        }
+        smoothing = 18 * self.channels * (self.smooth_mid or 0) + self.K * self.D
+        return encoder + decoder[self.decode_mode] + 4 * self.n_cross_layers * self.D**2 + smoothing
+
+
+class AlephModel(PatchModel):
+    """The autoencoder with a codebook; see :class:`~.base.PatchModel` for its output."""
+
+    config: AlephConfig
+    spectrum = COLUMN_NORMS
+
+    def __init__(self, config: AlephConfig | None = None, **overrides: Any) -> None:
+        config = AlephConfig(**overrides) if config is None else config
+        super().__init__(config)
+        patch_values, values = config.channels * config.patch_size**2, config.V * config.D
+        if config.address != "none":
+            axes = fresh_axes(config)
+            if config.freeze_codebook:
+                self.register_buffer("codebook", axes)
+            else:
+                self.codebook = nn.Parameter(axes)
+        self.enc_in = nn.Linear(patch_values, config.hidden)
+        self.enc_blocks = residual_blocks(config.hidden, config.depth, config.activation)
+        self.enc_out = nn.Linear(config.hidden, values)
+        nn.init.orthogonal_(self.enc_out.weight)
+        self._add_decoder(values, patch_values)
+        self.cross_attn = nn.ModuleList(
+            SpectralCrossAttention(config.D, config.n_heads) for _ in range(config.n_cross_layers)
+        )
+        self.boundary_smooth = (
+            BoundarySmooth(config.smooth_mid, config.channels, config.activation)
+            if config.boundary_smooth
+            else nn.Identity()
+        )
+        self.act = ACTIVATIONS[config.activation]()
+
+    def _add_decoder(self, values: int, patch_values: int) -> None:
+        config = self.config
+        if config.decode_mode == "tied":
+            self.dec = nn.Linear(values, patch_values)
+        elif config.decode_mode == "dict":
+            self.code_proj = nn.Linear(values, config.n_atoms)
+            self.atoms = nn.Parameter(0.02 * torch.randn(config.n_atoms, patch_values))
+        else:
+            self.dec_in = nn.Linear(values, config.dec_hidden)
+            self.dec_blocks = residual_blocks(config.dec_hidden, config.dec_depth, config.activation)
+            self.dec_out = nn.Linear(config.dec_hidden, patch_values)
+
+    def stages(self, kit: Kit) -> Stages:
+        """See :class:`~.base.PatchModel`."""
+        encoder = kit.mlp(self.enc_in, self.act, self.enc_blocks, self.enc_out)
+        if self.config.decode_mode == "mlp":
+            return Stages(encoder, None, kit.mlp(self.dec_in, self.act, self.dec_blocks, self.dec_out))
+        if self.config.decode_mode == "tied":
+            return Stages(encoder, None, kit.linear(self.dec))
+        code = kit.linear(self.code_proj)
+        return Stages(
+            encoder, None, lambda x: torch.softmax(code(x) / self.config.code_tau, dim=-1) @ self.atoms
+        )
+
+    def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
+        """See :class:`~.base.PatchModel`; U is what the decoder reads, so it is always there."""
+        U = M if self.config.address == "none" else self._addressed(M)
+        S, Vt = column_norms(U)
+        return {"U": U, "S_orig": S, "Vt": Vt, "M": M}
+
+    def _addressed(self, M: Tensor) -> Tensor:
+        """The rows of M (B, N, V, D) as the codebook's axes, or mixtures of them, stand for them."""
+        axes = F.normalize(self.codebook, dim=-1)
+        oriented = torch.cat([axes, -axes])
+        at_once = max(1, ADDRESS_VALUES // len(oriented))
+        found = [self._address(rows, oriented) for rows in M.flatten(0, 2).split(at_once)]
+        return torch.cat(found).reshape(M.shape)
+
+    def _address(self, rows: Tensor, oriented: Tensor) -> Tensor:
+        alike = rows @ oriented.T
+        if self.config.address == "hard":
+            return oriented[alike.argmax(dim=-1)]
+        return torch.softmax(alike / self.config.address_tau, dim=-1) @ oriented
+
+    def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
+        """U diag(S) for the ``mlp`` decoder, U itself for the others; mode k is a column of either."""
+        if self.config.decode_mode == "mlp":
+            return svd["U"] * (svd["S"] if modes is None else svd["S"] * modes).unsqueeze(-2)
+        return svd["U"] if modes is None else svd["U"] * modes
+
+
+def fresh_axes(config: AlephConfig) -> Tensor:
+    """A fresh codebook (K, D)."""
+    if config.codebook_init != "fibonacci":
+        return torch.randn(config.K, config.D)
+    if config.D == 4:
+        return F.normalize(super_fibonacci(config.K).float(), dim=-1)
+    fixed = torch.Generator().manual_seed(0)
+    return F.normalize(torch.randn(config.K, config.D, generator=fixed), dim=-1)
+
+
+def super_fibonacci(count: int) -> Tensor:
+    """Unit quaternions (count, 4) in float64, spread evenly by Alexa's spirals (CVPR 2022)."""
+    at = torch.arange(count, dtype=torch.float64) + 0.5
+    height = at / count
+    inner, outer = height.sqrt(), (1 - height).sqrt()
+    a, b = 2 * math.pi * at / math.sqrt(2), 2 * math.pi * at / FIBONACCI_PSI
+    return torch.stack([inner * a.sin(), inner * a.cos(), outer * b.sin(), outer * b.cos()], dim=-1)

@@ -1,0 +1,89 @@
+"""Singular values and right singular vectors of tall matrices, through the eigenpairs of M^T M.
+
+U is not made here: it is M V / max(S, floor).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ...conduit import conduit
+
+GRAM_JITTER = 1e-12
+CONDUIT_LARGEST = 12  # modes
+EIGENVALUE_FLOOR = 1e-24
+SINGULAR_VALUE_FLOOR = 1e-16
+FLOAT32_JITTER = 1e-6
+FLOAT32_EIGENVALUE_FLOOR = 1e-12  # S is at least 1e-6, so the floor of 1e-8 under U's divisor never acts
+
+
+def gram_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Thin SVD of tall matrices through the eigenpairs of M^T M, formed in float64.
+
+    On a GPU with D up to 12 the eigenpairs are the conduit's, as in the public original; elsewhere LAPACK's.
+
+    Args:
+        M: (..., V, D).
+
+    Returns:
+        U (..., V, D), S (..., D) descending, Vt (..., D, D), in M's dtype. Signs are the eigensolver's.
+    """
+    s, vt = gram_eigh(M)
+    return left_vectors(M, s, vt), s.to(M.dtype), vt.contiguous().to(M.dtype)
+
+
+def left_vectors(M: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
+    """U (..., V, D) = M V / max(S, 1e-16) in M's dtype, computed in that of S (..., D) and Vt (..., D, D)."""
+    return ((M.to(Vt.dtype) @ Vt.mT) / S.unsqueeze(-2).clamp(min=SINGULAR_VALUE_FLOOR)).to(M.dtype)
+
+
+def gram_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
+    """The S (..., D) descending and Vt (..., D, D) of :func:`gram_svd`, in float64."""
+    if not _wants_conduit(M):
+        return float64_eigh(M)
+    m = M.double()
+    eigenvalues, v = (pair.double() for pair in conduit((m.mT @ m).float()).eigenpairs())
+    return _descending(eigenvalues, v, EIGENVALUE_FLOOR)
+
+
+def float64_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
+    """As :func:`gram_eigh`, by LAPACK's kind of solver on every device."""
+    m = M.double()
+    return _solved(m.mT @ m, GRAM_JITTER, EIGENVALUE_FLOOR)
+
+
+def float32_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
+    """S and Vt by way of a Gram matrix in M's own dtype, with 1e-6 on its diagonal."""
+    return _solved(M.mT @ M, FLOAT32_JITTER, FLOAT32_EIGENVALUE_FLOOR)
+
+
+def shared_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
+    """One S (B, 1, D) and Vt (B, 1, D, D) per image, of its patches' matrices (B, N, V, D) stacked."""
+    s, vt = gram_eigh(M.flatten(1, 2))
+    return s.unsqueeze(1), vt.unsqueeze(1)
+
+
+# svd_mode -> (B, N, V, D) matrices to S (B, N or 1, D) and Vt (B, N or 1, D, D).
+SOLVERS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
+    "default": gram_eigh,
+    "fp32": float32_eigh,
+    "fp64": float64_eigh,
+    "batch_shared": shared_eigh,
+}
+
+
+def _solved(gram: Tensor, jitter: float, floor: float) -> tuple[Tensor, Tensor]:
+    gram.diagonal(dim1=-2, dim2=-1).add_(jitter)
+    return _descending(*torch.linalg.eigh(gram), floor)
+
+
+def _descending(eigenvalues: Tensor, v: Tensor, floor: float) -> tuple[Tensor, Tensor]:
+    return eigenvalues.flip(-1).clamp(min=floor).sqrt(), v.flip(-1).mT
+
+
+def _wants_conduit(M: Tensor) -> bool:
+    """Whether the eigenpairs come from the conduit: thousands of tiny problems are slow in cuSOLVER."""
+    return M.is_cuda and 2 <= M.shape[-1] <= CONDUIT_LARGEST and not M.requires_grad
