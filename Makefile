@@ -28,18 +28,18 @@ bench: $(STAMP)  ## time the conduit, the model's steps and the probes beside th
 	    $(if $(SAVE),--benchmark-save=$(SAVE)) $(if $(COMPARE),--benchmark-compare=$(COMPARE)) \
 	    $(if $(FAIL),--benchmark-compare-fail=$(FAIL)) $(ARGS)
 
-calibrate: $(STAMP)  ## untrained networks, and simulated subjects with known truth: what the verdicts say (hours)
-	$(BIN)/python benchmarks/untrained.py --out reports/untrained.md
-	$(BIN)/python -m geolip_theorems.calibrate --simulations 2000 --out reports/calibration.md $(ARGS)
+calibrate: $(STAMP)  ## untrained models, and simulated subjects with known truth: what the verdicts say (hours)
+	$(BIN)/python -m benchmarks.calibration.untrained --out reports/untrained.md
+	$(BIN)/python -m benchmarks.calibration.run --simulations 2000 --out reports/calibration.md $(ARGS)
 
 bank: $(STAMP)  ## measure the random-weight twins that come with the suite again (half an hour on two cores)
-	$(BIN)/python benchmarks/twin_bank.py $(ARGS)
+	$(BIN)/python -m benchmarks.twin_bank $(ARGS)
 
-against-script: $(STAMP)  ## the seed protocol the script's way and the suite's, side by side (10 minutes)
+against-script: $(STAMP)  ## the script's protocol its own way and the suite's, side by side (10 minutes)
 	$(BIN)/python benchmarks/against_script.py --images 2000 $(ARGS)
 	$(BIN)/python benchmarks/against_script.py --images 10000 $(ARGS)
 
-large: $(STAMP)  ## memory and cost an image, from 2,000 to 200,000 images
+large: $(STAMP)  ## memory and cost per image, from 2,000 to 200,000 images
 	$(BIN)/python benchmarks/large.py $(ARGS)
 
 torture: $(STAMP)  ## kill -9 at 30 random moments, then compare with an undisturbed run

@@ -1,4 +1,4 @@
-"""The seed protocol the script's way and the suite's way, on the same images, in one run.
+"""The script's protocol the script's way and the suite's way, on the same images, in one run.
 
     python benchmarks/against_script.py --images 2000
     python benchmarks/against_script.py --images 10000
@@ -30,11 +30,11 @@ from geolip_theorems.data.npz import load_npz
 from geolip_theorems.data.scenes import scenes
 from geolip_theorems.extraction import Extraction
 from geolip_theorems.extraction.cache import MapsCache
-from geolip_theorems.measures import seed_protocol
-from geolip_theorems.measures.seed import PROBES, ridge_probe
 from geolip_theorems.model.architectures import PatchSVAE, extract_patches
 from geolip_theorems.model.sources import load_model
-from geolip_theorems.subject import RunOptions, live_subject
+from geolip_theorems.run.subject import RunOptions, live_subject
+from geolip_theorems.script import script_protocol
+from geolip_theorems.script.protocol import PROBES, ridge_probe
 
 SIZE, BATCH, MODE_IMAGES, MOST_MAPS, CLASSES = 64, 64, 256, 2000, 10
 NO_ABLATION = np.arange(0)
@@ -175,11 +175,11 @@ def probe(X: torch.Tensor, y: torch.Tensor) -> float:
 
 
 def suite(model: PatchSVAE, images: ImageSet, folder: Path) -> dict:
-    """The suite's seed protocol through a cache."""
+    """The suite's form of the script's protocol through a cache."""
     subject = live_subject(model, images, RunOptions(), "model")
     cache = MapsCache(folder)
     found = cache.maps(subject.maps_key(NO_ABLATION), Extraction(model, images, ablated=NO_ABLATION))
-    return cache.analysis(found.entry, {"what": "seed protocol"}, lambda: seed_protocol(found.maps))
+    return cache.analysis(found.entry, {"what": "script"}, lambda: script_protocol(found.maps))
 
 
 def agreement(script_figures: dict[str, float], figures: dict) -> list[tuple[str, float, float]]:

@@ -1,12 +1,11 @@
-"""Image sets larger than memory: resident memory and cost an image, from 2,000 to 200,000.
+"""Image sets larger than memory: resident memory and cost per image, from 2,000 to 200,000.
 
     python benchmarks/large.py
 
 Each size runs in a process of its own with a small model and generated 32x32 noise, which is made when it is
-asked for and never in memory as a whole: extraction into an empty cache on disk, the seed protocol, and in
-one more reading of the maps what the accumulators give: moments of the errors, hot patches, and a linear
-probe on release, eigenvalues and friction of all images. Exit code 1 if a process needs 2 GB, or if the
-largest set costs half as much again an image, in the extraction's processor time, as the smallest.
+asked for and never in memory as a whole: extraction into an empty cache on disk, the script's protocol, and
+reading the maps again with their checksums. Exit code 1 if a process needs 2 GB, or if the largest set costs
+half as much again per image, in the extraction's processor time, as the smallest.
 """
 
 from __future__ import annotations
@@ -24,30 +23,7 @@ import numpy as np
 
 SIZES = (2_000, 20_000, 200_000)
 LIMIT_GB, LIMIT_RATIO = 2.0, 1.5
-TRAIN_SHARE = 0.8
 SHARD_IMAGES = 1024
-
-
-def probe(maps) -> float:
-    """Accuracy of the seed protocol's classifier on a fifth of all images; no more than a block in memory."""
-    from geolip_theorems.measures.accumulate import GramSums, blocks
-
-    n_train = int(TRAIN_SHARE * len(maps))
-    width = maps.error[0].size + maps.S[0].size + maps.friction[0].size
-    sums = GramSums(width, len(maps.classes))
-
-    def features(parts):
-        return np.concatenate([part.reshape(len(part), -1) for part in parts], 1)
-
-    arrays = (maps.error, maps.S, maps.friction)
-    for *parts, labels in blocks(*(array[:n_train] for array in arrays), maps.labels[:n_train]):
-        sums.add(features(parts), labels)
-    mean, std, weights = sums.ridge()
-    hits = 0
-    for *parts, labels in blocks(*(array[n_train:] for array in arrays), maps.labels[n_train:]):
-        scores = (features(parts) - mean) / std @ weights
-        hits += int((scores.argmax(1) == labels).sum())
-    return hits / (len(maps) - n_train)
 
 
 def run(count: int, folder: Path) -> dict[str, float]:
@@ -56,10 +32,9 @@ def run(count: int, folder: Path) -> dict[str, float]:
     from geolip_theorems.extraction import Extraction
     from geolip_theorems.extraction.cache import MapsCache
     from geolip_theorems.extraction.shards import folder_bytes
-    from geolip_theorems.measures import seed_protocol
-    from geolip_theorems.measures.accumulate import HotPatches, Moments, blocks
     from geolip_theorems.model.architectures import SVAEConfig
     from geolip_theorems.model.sources import random_twin
+    from geolip_theorems.script import script_protocol
 
     config = SVAEConfig(V=8, D=4, patch_size=4, hidden=32, depth=1, n_cross_layers=1)
     model, images = random_twin(config, 1), load_images("noise", image_size=32, max_images=count)
@@ -71,14 +46,8 @@ def run(count: int, folder: Path) -> dict[str, float]:
     found = cache.maps({"images": count}, Extraction(model, images, ablated=ablated))
     used = time.process_time() - used
     marks["extraction"] = time.perf_counter()
-    seed_protocol(found.maps)
-    marks["seed protocol"] = time.perf_counter()
-    moments, hot = Moments(found.maps.grid), HotPatches(found.maps.grid)
-    for (error,) in blocks(found.maps.error):
-        moments.add(error)
-        hot.add(error)
-    accuracy = probe(found.maps)
-    marks["accumulators"] = time.perf_counter()
+    script_protocol(found.maps)
+    marks["script"] = time.perf_counter()
     cache.maps({"images": count}, Extraction(model, images, ablated=ablated))
     marks["verifying"] = time.perf_counter()
     times = dict(zip(list(marks)[1:], np.diff(list(marks.values())).tolist(), strict=True))
@@ -88,7 +57,6 @@ def run(count: int, folder: Path) -> dict[str, float]:
         "processor": used,
         "disk": folder_bytes(found.entry) / 1e9,
         "memory": memory,
-        "accuracy": accuracy,
     }
 
 
@@ -102,7 +70,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the caches go (default: a temporary folder)")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    print("images    extraction  seed     accumulators  verifying  disk     memory   processor ms an image")
+    print("images    extraction  script   verifying  disk     memory   processor ms per image")
     each, most = [], 0.0
     for count in options.sizes:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
@@ -115,9 +83,9 @@ def main() -> int:
         each.append(found["processor"] / count)
         most = max(most, found["memory"])
         print(
-            f"{count:<9d} {found['extraction']:8.1f} s {found['seed protocol']:6.1f} s "
-            f"{found['accumulators']:12.1f} s {found['verifying']:8.2f} s {found['disk']:6.2f} GB "
-            f"{found['memory']:6.2f} GB {1e3 * each[-1]:8.3f}",
+            f"{count:<9d} {found['extraction']:8.1f} s {found['script']:6.1f} s "
+            f"{found['verifying']:8.2f} s {found['disk']:6.2f} GB {found['memory']:6.2f} GB "
+            f"{1e3 * each[-1]:8.3f}",
             flush=True,
         )
     ratio = each[-1] / each[0]

@@ -26,9 +26,9 @@ import torch
 from geolip_theorems.data import load_images
 from geolip_theorems.extraction import Extraction
 from geolip_theorems.extraction.cache import LEDGER, MapsCache, cache_key, open_store
-from geolip_theorems.measures import seed_protocol
 from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
+from geolip_theorems.script import script_protocol
 
 CONFIG = SVAEConfig(V=8, D=4, patch_size=4, hidden=16, depth=1, n_cross_layers=1)
 SHARD_IMAGES = 8
@@ -42,7 +42,7 @@ def work(folder: Path, images: int) -> None:
     extraction = Extraction(random_twin(CONFIG, 1), data)
     cache = MapsCache(folder, shard_images=SHARD_IMAGES)
     found = cache.maps(KEY, extraction)
-    figures = seed_protocol(found.maps)
+    figures = script_protocol(found.maps)
     text = json.dumps({"computed": found.computed, "figures": figures})
     (folder / "result.json").write_text(text)
 

@@ -1,6 +1,6 @@
 """Write the bank of random-weight twins: what a subject of the embedded shape is compared with.
 
-``python benchmarks/twin_bank.py`` (``make bank``) measures thirty twins on the control images of every image
+``python -m benchmarks.twin_bank`` (``make bank``) measures thirty twins on the control images of every image
 set that comes with the suite and writes a file a set beside the embedded model. Needed after a change of the
 extraction, of a measure, or of the images: until then the bank does not fit and runs draw twins of their own.
 
@@ -14,11 +14,11 @@ import argparse
 import time
 from pathlib import Path
 
-from geolip_theorems.analysis import measured_twin
-from geolip_theorems.bank import BANKED, bank_file, bank_key, write_bank
 from geolip_theorems.extraction.cache import MapsCache, default_folder
-from geolip_theorems.subject import RunOptions, open_subject
-from geolip_theorems.twins import control_images
+from geolip_theorems.run.analyse import measured_twins
+from geolip_theorems.run.bank import BANKED, bank_file, bank_key, write_bank
+from geolip_theorems.run.controls import chosen_images
+from geolip_theorems.run.subject import RunOptions, open_subject
 
 MODEL = "freckles_embedded"
 FIRST_SEED = 1001  # away from the seeds people choose for `random:`
@@ -28,13 +28,11 @@ TWINS = 30
 def build(dataset: str, count: int, cache: MapsCache, out: Path) -> None:
     """Measure ``count`` twins on one image set and write them to ``out``."""
     subject = open_subject(MODEL, dataset, RunOptions(offline=True))
-    images, ablated = control_images(subject)
-    twins = []
-    for seed in range(FIRST_SEED, FIRST_SEED + count):
-        begun = time.monotonic()
-        twins.append(measured_twin(subject, seed, images, ablated, cache))
-        print(f"{dataset}: twin {len(twins)} of {count}, {time.monotonic() - begun:.1f} s", flush=True)
-    write_bank(out, bank_key(subject, images, ablated), twins)
+    twins, begun = [], time.monotonic()
+    for twin in measured_twins(subject, range(FIRST_SEED, FIRST_SEED + count), cache):
+        twins.append(twin)
+        print(f"{dataset}: twin {len(twins)} of {count}, {time.monotonic() - begun:.0f} s", flush=True)
+    write_bank(out, bank_key(subject, *chosen_images(subject)), twins)
     print(f"{out.name}: {out.stat().st_size:,} bytes")
 
 

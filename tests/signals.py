@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from geolip_theorems.model.patch_svae import extract_patches, stitch_patches
 from torch import Tensor, nn
+
+from geolip_theorems.model.architectures import extract_patches, stitch_patches
 
 
 class ConvAutoencoder(nn.Module):

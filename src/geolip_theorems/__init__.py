@@ -1,15 +1,22 @@
 """Tests of what a patch-SVD autoencoder keeps and loses in its encode, SVD, decode round trip."""
 
-from .model import PatchSVAE, load_model
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["PatchSVAE", "load_model", "measure"]
+if TYPE_CHECKING:
+    from .model import PatchSVAE, load_model
+    from .run.measure import measure
+    from .testing import claim
+
+__all__ = ["PatchSVAE", "claim", "load_model", "measure"]
 __version__ = "0.1.0"
 
+# Loaded when asked for: models need torch, measures SciPy and scikit-learn, and neither is quick to import.
+_PLACES = {"PatchSVAE": "model", "load_model": "model", "measure": "run.measure", "claim": "testing"}
 
-def __getattr__(name: str):
-    # `measure` needs SciPy and scikit-learn, which a reader of checkpoints should not wait for.
-    if name == "measure":
-        from .measurement import measure
 
-        return measure
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _PLACES:
+        return getattr(import_module(f".{_PLACES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """The file beside ``results.json`` with the arrays of one subject: what reports draw and comparisons pair.
 
 A compressed ``.npz`` named ``<subject id>.maps.npz``. Keys are paths: ``per_image/..`` is what a paired
-comparison needs (see :mod:`geolip_theorems.measures.per_image`), ``gallery/..`` and ``picture/..`` what a
+comparison needs (see :class:`geolip_theorems.questions.Measured`), ``gallery/..`` and ``picture/..`` what a
 report shows. The record holds its name and SHA-256, so that one never speaks for another.
 """
 
@@ -24,6 +24,7 @@ from .model.reading import file_sha256
 from .model.writing import write_atomically
 
 SUFFIX = ".maps.npz"
+PER_IMAGE = "per_image/"  # what comparisons read; other names are the report's
 LARGEST = 1 << 30  # bytes of all arrays together, unpacked
 MOST_ARRAYS = 1000  # a subject has some 50
 KEY = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)+")

@@ -1,48 +1,44 @@
-"""Two runs side by side: which verdicts flipped, and which metrics moved by more than chance and taste allow.
-
-Pure: two sides in, a :class:`Comparison` out. A side is a subject of a results file with its companion's
-arrays. Where both sides have arrays of the same images, differences are paired image by image; else the two
-intervals are combined as those of independent samples, and the comparison says so.
-"""
+"""What a comparison of two subjects holds, in memory and in ``results.json``."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 
-import numpy as np
-from scipy import stats
+from .record import Count, Outcome, Probability, Sha256
+from .stats.figure import Interval
 
-from .analysis import look_up
-from .conditions import check_comparable
-from .measures.paired import Paired
-from .measures.resampling import holm
-from .metrics import METRICS, Metric
-from .pairing import paired_difference
+Moved = Literal[
+    "worse", "better", "slightly worse", "slightly better", "same", "open", "differs", "lost", "not measured"
+]
+Flipped = Literal["worse", "worse within chance", "better", "same", "lost"]
 
-FAMILY_ERROR = 0.05  # of all intervals of all comparisons of a run together
-LARGEST_PERCENT = 10.0  # relative changes beyond 1,000 % read better as ratios
-RANK = {"fails": 0, "inconclusive": 1, "holds": 2}
+
+class Ends(TypedDict):
+    """A figure's value and interval on one side."""
+
+    value: float | None
+    ci95: Interval | None
+
+
+class About(TypedDict):
+    """Which subject a side is."""
+
+    label: str
+    id: str
+    model: str
+    model_sha256: Sha256
+    dataset: str
+
+
+class Timing(TypedDict):
+    """Seconds of either side."""
+
+    reference: float | None
+    candidate: float | None
+
+
 REGRESSIONS = ("worse", "worse within chance", "lost")
-
-
-@dataclass(frozen=True)
-class Side:
-    """A subject of a results file.
-
-    Attributes:
-        subject: its record, as in ``results.json``.
-        arrays: its companion's, or None.
-        label: what the terminal calls it.
-        note: why there are no arrays, where there should be.
-    """
-
-    subject: Mapping[str, Any]
-    arrays: Mapping[str, np.ndarray] | None = None
-    label: str = ""
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Difference:
     """One metric of two sides, candidate less reference.
 
     Attributes:
-        metric, title, question, better, smallest, unit: see :class:`geolip_theorems.metrics.Metric`.
+        metric, title, question, better, smallest, unit: see :class:`geolip_theorems.questions.Metric`.
         reference, candidate: figures (``value``, ``ci95``).
         difference: in the figure's unit; of a ``%`` metric relative to the reference.
         ci95: its 95 % interval alone.
@@ -68,19 +64,19 @@ class Difference:
     metric: str
     title: str
     question: str
-    better: int
+    better: Literal[-1, 0, 1]
     smallest: float
-    unit: str
-    reference: dict[str, Any] | None
-    candidate: dict[str, Any] | None
+    unit: Literal["", "pp", "%"]
+    reference: Ends | None
+    candidate: Ends | None
     difference: float | None
-    ci95: list[float] | None
-    joint: list[float] | None
-    p: float | None
-    p_holm: float | None
+    ci95: Interval | None
+    joint: Interval | None
+    p: Probability | None
+    p_holm: Probability | None
     paired: bool
-    units: int | None
-    outcome: str
+    units: Count | None
+    outcome: Moved
     reason: str
 
 
@@ -96,9 +92,9 @@ class Flip:
     claim: str
     title: str
     question: str
-    reference: str
-    candidate: str
-    outcome: str
+    reference: Outcome
+    candidate: Outcome
+    outcome: Flipped
     reason: str
 
 
@@ -106,13 +102,13 @@ class Flip:
 class Comparison:
     """A candidate against a reference on one image set; ``refused`` says why there is none."""
 
-    kind: str
-    reference: dict[str, Any]
-    candidate: dict[str, Any]
-    family: int
+    kind: Literal["baseline", "models", "files"]
+    reference: About
+    candidate: About
+    family: Count
     verdicts: list[Flip] = field(default_factory=list)
     metrics: list[Difference] = field(default_factory=list)
-    timings: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    timings: dict[str, Timing] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     refused: str | None = None
 
@@ -129,265 +125,3 @@ class Comparison:
     def worse_flips(self) -> list[str]:
         """The verdicts that got worse."""
         return [f"{f.title}: {f.reason}" for f in self.verdicts if f.outcome in REGRESSIONS]
-
-
-def compare(reference: Side, candidate: Side, *, kind: str = "files", comparisons: int = 1) -> Comparison:
-    """Compare two subjects.
-
-    Args:
-        kind: ``baseline``, ``models`` or ``files``.
-        comparisons: in the run altogether; intervals are widened so that with a probability of 95 % all
-            of them hold at once.
-
-    Raises:
-        InputError: other data or another protocol.
-    """
-    check_comparable(reference.subject, candidate.subject)
-    notes = [side.note for side in (reference, candidate) if side.note]
-    notes += _environment_notes(reference.subject, candidate.subject)
-    metrics = []
-    for group in (+1, 0):
-        chosen = [metric for metric in METRICS if abs(metric.better) == group]
-        metrics += _differences(chosen, reference, candidate, len(chosen) * comparisons)
-    by_metric = {difference.metric: difference for difference in metrics}
-    return Comparison(
-        kind=kind,
-        reference=_about(reference),
-        candidate=_about(candidate),
-        family=comparisons,
-        verdicts=_flips(reference.subject, candidate.subject, by_metric),
-        metrics=metrics,
-        timings=_timings(reference.subject, candidate.subject),
-        notes=notes,
-    )
-
-
-def refused(reference: Side, candidate: Side, *, kind: str, reason: str) -> Comparison:
-    """A comparison that could not be made, and why."""
-    return Comparison(kind, _about(reference), _about(candidate), 0, refused=reason)
-
-
-def _about(side: Side) -> dict[str, Any]:
-    subject = side.subject
-    return {
-        "label": side.label or subject["id"],
-        "id": subject["id"],
-        "model": subject["model"]["name"],
-        "model_sha256": subject["model"]["sha256"],
-        "dataset": subject["dataset"]["name"],
-    }
-
-
-def _environment_notes(reference: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[str]:
-    notes = []
-    if reference["device"] != candidate["device"]:
-        notes.append(f"devices differ: {reference['device']} then, {candidate['device']} now")
-    if reference["model"]["sha256"] == candidate["model"]["sha256"]:
-        notes.append("both sides have the same weights")
-    return notes
-
-
-def _differences(
-    metrics: Sequence[Metric], reference: Side, candidate: Side, family: int
-) -> list[Difference]:
-    parts = [_measure(metric, reference, candidate) for metric in metrics]
-    known = [i for i, part in enumerate(parts) if part.p is not None]
-    # Holm's rule within a comparison, Bonferroni's over several.
-    p_holm = np.minimum(holm(np.array([parts[i].p for i in known])) * (family // len(metrics)), 1)
-    adjusted = dict(zip(known, p_holm.tolist(), strict=True))
-    return [
-        _judge(metric, part, adjusted.get(i), family)
-        for i, (metric, part) in enumerate(zip(metrics, parts, strict=True))
-    ]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A metric's figures and its difference before it is judged; ``reach`` gives a half-width by level."""
-
-    reference: Mapping[str, Any] | None
-    candidate: Mapping[str, Any] | None
-    difference: float | None = None
-    error: float | None = None
-    df: float = math.inf
-    paired: bool = False
-    units: int | None = None
-
-    @property
-    def p(self) -> float | None:
-        if self.difference is None or self.error is None:
-            return None
-        if self.error == 0:
-            return 1.0 if self.difference == 0 else 0.0
-        return float(2 * stats.t.sf(abs(self.difference) / self.error, self.df))
-
-    def interval(self, family: int) -> list[float] | None:
-        """The interval that holds together with ``family`` - 1 others (Bonferroni)."""
-        if self.difference is None or self.error is None:
-            return None
-        reach = float(stats.t.ppf(1 - FAMILY_ERROR / (2 * family), self.df)) * self.error
-        return [self.difference - reach, self.difference + reach]
-
-
-def _measure(metric: Metric, reference: Side, candidate: Side) -> _Part:
-    figures = [
-        look_up(side.subject["measurements"].get("calibrated") or {}, metric.path)
-        for side in (reference, candidate)
-    ]
-    figures = [None if not f or f.get("value") is None else f for f in figures]
-    if None in figures:
-        return _Part(*figures)
-    first, second = figures
-    found: Paired | None = paired_difference(metric, reference, candidate, first, second)
-    if found is not None:
-        error = found.error if math.isfinite(found.error) else None
-        return _Part(first, second, found.difference, error, found.df, True, found.units)
-    scale = first["value"] if metric.kind == "ratio" else 1.0
-    difference = (second["value"] - first["value"]) / scale
-    if first.get("ci95") is None or second.get("ci95") is None:
-        return _Part(first, second, difference)
-    z = float(stats.norm.ppf(0.975))
-    errors = [(f["ci95"][1] - f["ci95"][0]) / (2 * z * scale) for f in figures]
-    if metric.kind == "ratio":
-        errors[0] *= second["value"] / scale
-    return _Part(first, second, difference, math.hypot(*errors))
-
-
-def _judge(metric: Metric, part: _Part, p_holm: float | None, family: int) -> Difference:
-    joint = part.interval(family)
-    outcome, reason = _outcome(metric, part, joint)
-    return Difference(
-        metric=metric.path,
-        title=metric.title,
-        question=metric.question,
-        better=metric.better,
-        smallest=metric.smallest,
-        unit=metric.unit,
-        reference=_figure(part.reference),
-        candidate=_figure(part.candidate),
-        difference=part.difference,
-        ci95=part.interval(1),
-        joint=joint,
-        p=part.p,
-        p_holm=p_holm,
-        paired=part.paired,
-        units=part.units,
-        outcome=outcome,
-        reason=reason,
-    )
-
-
-def _figure(figure: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if figure is None else {key: figure.get(key) for key in ("value", "ci95")}
-
-
-def _outcome(metric: Metric, part: _Part, joint: list[float] | None) -> tuple[str, str]:
-    if part.reference is None or part.candidate is None:
-        if part.reference is not None and metric.better:
-            return "lost", "measured in the reference and not any more"
-        return "not measured", "not measured in both"
-    least = size(metric.smallest, metric.unit)
-    moved = f"{change(part.difference, metric.unit)} (smallest change of interest {least})"
-    if joint is None:
-        return "open", f"{moved}; there is no interval"
-    how = "paired" if part.paired else "unpaired"
-    moved = f"{moved}, {how} joint interval {' to '.join(changes(joint, metric.unit))}"
-    low, high = sorted((metric.better or 1) * end for end in joint)
-    if low == high == 0:
-        return "same", "no difference at all"
-    if not low <= 0 <= high:
-        if not metric.better:
-            return "differs", moved
-        word = "better" if low > 0 else "worse"
-        if min(abs(low), abs(high)) > metric.smallest:
-            return word, f"certainly {word}, by enough to matter: {moved}"
-        if max(abs(low), abs(high)) <= metric.smallest:
-            return f"slightly {word}", f"certainly {word}, and by too little to matter: {moved}"
-        return f"slightly {word}", f"certainly {word}, not certainly by enough to matter: {moved}"
-    if max(abs(low), abs(high)) <= metric.smallest:
-        return "same", f"any difference is too small to matter: {moved}"
-    return "open", f"no difference is shown: {moved}"
-
-
-def _flips(
-    reference: Mapping[str, Any], candidate: Mapping[str, Any], by_metric: Mapping[str, Difference]
-) -> list[Flip]:
-    before = {verdict["claim"]: verdict for verdict in reference["verdicts"]}
-    flips = []
-    for now in candidate["verdicts"]:
-        then = before.get(now["claim"])
-        if then is None:
-            continue
-        outcome, reason = _flip(then["verdict"], now["verdict"], by_metric.get(now["metric"]))
-        flips.append(
-            Flip(
-                claim=now["claim"],
-                title=now["title"],
-                question=now["question"],
-                reference=then["verdict"],
-                candidate=now["verdict"],
-                outcome=outcome,
-                reason=reason,
-            )
-        )
-    order = ("worse", "lost", "worse within chance", "better", "same")
-    return sorted(flips, key=lambda flip: order.index(flip.outcome))
-
-
-def _flip(then: str, now: str, difference: Difference | None) -> tuple[str, str]:
-    """What became of a verdict, and whether its figure is worse for certain.
-
-    A worse verdict counts either way: figures are repeatable to the bit, so an unchanged model never flips,
-    and of a changed one it is a fact on these images. That a figure near its threshold changes sides between
-    models that are alike is said with it.
-    """
-    if then == now:
-        return "same", f"{now}, as before"
-    words = f"{then} before, {now} now"
-    if "not measured" in (then, now):
-        return ("lost" if now == "not measured" else "same"), words
-    if RANK[now] > RANK[then]:
-        return "better", words
-    if difference is None or difference.joint is None:
-        return "worse", f"{words}; the figures' difference has no interval"
-    low, high = sorted(difference.better * end for end in difference.joint)
-    if low == high == 0:
-        return "worse", f"{words}, though the figure is the same"
-    if high < 0:
-        return "worse", f"{words}; {difference.reason}"
-    return "worse within chance", f"{words}, within chance: {difference.reason}"
-
-
-def _timings(
-    reference: Mapping[str, Any], candidate: Mapping[str, Any]
-) -> dict[str, dict[str, float | None]]:
-    """Seconds of either side by stage; what came from a cache was not timed."""
-
-    def measured(subject: Mapping[str, Any]) -> dict[str, float]:
-        timings = subject["timings"]
-        return {
-            key: value
-            for key, value in timings.items()
-            if key.endswith("_s") and isinstance(value, (int, float)) and not timings.get("from_cache")
-        }
-
-    a, b = measured(reference), measured(candidate)
-    return {key: {"reference": a.get(key), "candidate": b.get(key)} for key in dict.fromkeys([*a, *b])}
-
-
-def change(value: float, unit: str) -> str:
-    """A signed difference in its unit."""
-    return changes((value,), unit)[0]
-
-
-def changes(values: Sequence[float], unit: str) -> list[str]:
-    """Signed differences in their unit; relative ones as ratios to the reference where one is very large."""
-    if unit == "%" and max(map(abs, values)) > LARGEST_PERCENT:
-        ratios = [1 + value for value in values]
-        return [f"×{ratio:.3g}" if abs(ratio) < 999.5 else f"×{ratio:,.0f}" for ratio in ratios]
-    return [f"{100 * value:+.2f} {unit}" if unit else f"{value:+.4g}" for value in values]
-
-
-def size(value: float, unit: str) -> str:
-    """The same without a sign."""
-    return f"{100 * value:g} {unit}" if unit else f"{value:g}"

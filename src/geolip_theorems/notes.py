@@ -48,10 +48,10 @@ def subject_notes(model: nn.Module, maps: Maps) -> list[dict[str, Any]]:
     return found
 
 
-def notes_on(subject: Mapping[str, Any], questions: tuple[str, ...]) -> list[str]:
-    """The texts of a record's notes on any of the questions."""
+def notes_on(subject: Mapping[str, Any], question: str) -> list[str]:
+    """The texts of a record's notes on a question."""
     notes = subject.get("notes") or []
-    return [note["text"] for note in notes if set(note["questions"]) & set(questions)]
+    return [note["text"] for note in notes if question in note["questions"]]
 
 
 def described(notes: list[dict[str, Any]]) -> list[str]:

@@ -1,28 +1,136 @@
-"""The results record: what ``results.json`` holds, typed and versioned, see ``results.schema.json``."""
+"""The results record: what ``results.json`` holds, typed and versioned.
+
+These types are its only description: files are read against them, and ``results.schema.json`` is made from
+them (:mod:`geolip_theorems.schema`).
+"""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import platform
-import subprocess
-import sys
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
+
+import msgspec
+from msgspec import Meta
 
 from .errors import InputError, printable, shown
 from .files import read_json
 from .model.writing import write_atomically
-from .shape import NUMBER, Optional, ShapeError, check_shape
+from .stats.figure import Figure, Interval
 
 FORMAT = "geolip-theorems results"
+VERSION = 3  # raised whenever the types below change
 LARGEST = 64 << 20  # bytes of a results file; one of ten subjects has 1 MB
-VERSION = 2  # raised whenever results.schema.json changes
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "numba", "geolip-svae", "geolip-core")
+DEEPEST = 60  # of nested measurements: far more than any record has, far less than Python can recurse
+
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Text = Annotated[str, Meta(min_length=1)]
+Outcome = Literal["holds", "fails", "inconclusive", "not measured"]
+Moment = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
+Claimed = dict[str, Figure | None]
+
+
+class Model(TypedDict):
+    """The subject's model: ``config`` holds its sizes and what else its checkpoint says of it."""
+
+    name: Text
+    source: str
+    sha256: Sha256
+    implementation: str
+    substitute_for: str | None
+    config: dict[str, Any]
+
+
+class Dataset(TypedDict):
+    """The subject's images; ``substitute_for`` says what they stand in for."""
+
+    name: Text
+    source: str
+    sha256: Sha256
+    preprocessing: str
+    substitute_for: str | None
+    n_images: Annotated[int, Meta(ge=1)]
+    classes: list[str] | None
+    image_size: tuple[Count, Count]
+
+
+class Protocol(TypedDict):
+    """What figures depend on besides model, images, seed and device."""
+
+    extraction: Count
+    measures: Count
+    probe: Literal["ridge", "conv"]
+    ablation_images: Count | None
+    controls: Count
+    control_images: Count
+
+
+class Controls(TypedDict):
+    """The claims' figures of the subject and of its random-weight twins, on the same images."""
+
+    images: Count
+    source: Literal["bank", "drawn"]
+    subject: Claimed
+    twins: list[dict[str, Figure | int | None]]
+
+
+class Measurements(TypedDict, total=False):
+    """The script's own figures, the calibrated ones by question, and the twins'; empty where there are none.
+
+    ``calibrated`` and ``script`` are open: their entries are those of the questions asked. Whatever in them
+    has a ``method`` is a :class:`~geolip_theorems.stats.figure.Figure`.
+    """
+
+    script: dict[str, Any]
+    script_accuracies: dict[str, Any]
+    calibrated: dict[str, Any]
+    controls: Controls | None
+
+
+class Companion(TypedDict):
+    """The file of arrays beside the record."""
+
+    file: Annotated[str, Meta(pattern=r"^[^/\\]+\.maps\.npz$")]
+    sha256: Sha256
+
+
+class Note(TypedDict):
+    """What a reader of some questions should know of this subject."""
+
+    questions: list[str]
+    text: str
+
+
+class Twin(TypedDict, total=False):
+    """The twins' mean, spread and number, and the range that a subject must leave."""
+
+    value: float
+    std: float
+    n: Count
+    range: Interval
+    images: Count
+
+
+class TwinDifference(TypedDict):
+    """The subject less the mean of its twins."""
+
+    value: float | None
+    ci95: Interval | None
+    method: str
+
+
+class Attributed(TypedDict):
+    """What the random-weight twins say of a claim."""
+
+    attributed: bool | None
+    reason: str
+    twin: Twin | None
+    difference: TwinDifference | None
 
 
 @dataclass
@@ -30,21 +138,21 @@ class Verdict:
     """One claim's outcome on one subject.
 
     Attributes:
-        theorem, question: 3 and ``q1`` to ``q6``.
-        claim, metric, title: see :class:`geolip_theorems.claims.Claim`.
+        theorem, question: 3 and ``q1`` to ``q6``, or the id of another question.
+        claim, metric, title: see :class:`geolip_theorems.questions.Claim`.
         value, ci95: the figure and the ends of its 95 % interval; None where it could not be measured.
         method: how the interval was found.
         threshold, comparison: the claim holds where value ``comparison`` threshold.
         n: images the figure rests on.
         p: of the claim's null, where it has one.
-        verdict: ``holds``, ``fails``, ``inconclusive`` or ``not measured``.
         reason: why, in a sentence; for ``inconclusive`` what would decide it.
         n_to_decide: images that would probably decide an inconclusive verdict.
         attributed: whether the subject is beyond untrained weights; False, behind them; None, not shown.
         attribution: why, and the twins' range.
         expected, expected_reason: from the expectations file, where it has an entry.
+        script_value: the script's own value of the question, where it has one.
         probe: the readout the figure comes from, for the questions that train one.
-        seed_value: the seed protocol's own value of the question, where it has one.
+        unit: ``pp`` where the figure is shown in percentage points, else empty.
     """
 
     theorem: int
@@ -53,21 +161,22 @@ class Verdict:
     metric: str
     title: str
     value: float | None
-    ci95: list[float] | None
+    ci95: Interval | None
     method: str
     threshold: float
-    comparison: str
-    n: int
-    p: float | None
-    verdict: str
-    reason: str
-    n_to_decide: int | None = None
+    comparison: Literal[">", "<"]
+    n: Count
+    p: Probability | None
+    verdict: Outcome
+    reason: Text
+    n_to_decide: Count | None = None
     attributed: bool | None = None
-    attribution: dict[str, Any] | None = None
-    expected: str | None = None
+    attribution: Attributed | None = None
+    expected: Literal["fails", "inconclusive"] | None = None
     expected_reason: str | None = None
-    seed_value: float | None = None
-    probe: str | None = None
+    script_value: float | None = None
+    probe: Literal["ridge", "conv"] | None = None
+    unit: Literal["pp", ""] = ""
 
 
 @dataclass
@@ -75,27 +184,25 @@ class SubjectRecord:
     """One model on one image set.
 
     Attributes:
-        protocol: what figures depend on besides model, images, seed and device: versions of extraction and
-            measures, probe, numbers of ablated images and of random-weight twins.
-        notes: what to know of the signals before reading figures: ``questions`` (a list) and ``text`` each,
-            see :mod:`geolip_theorems.notes`.
-        companion: ``file`` and ``sha256`` of the arrays beside the record, see
-            :mod:`geolip_theorems.companion`; None where none were written.
+        timings: seconds (keys in ``_s``), and what was computed now rather than read from the cache.
+        companion: the arrays beside the record, see :mod:`geolip_theorems.companion`; None where none were
+            written.
+        notes: what the signals of this subject are, beside the questions it matters to.
         error: why a subject has no measurements.
     """
 
-    id: str
-    model: dict[str, Any]
-    dataset: dict[str, Any]
-    seed: int
-    device: str
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._@-]+$")]
+    model: Model
+    dataset: Dataset
+    seed: Count
+    device: Annotated[str, Meta(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
     verdicts: list[Verdict] = field(default_factory=list)
-    protocol: dict[str, Any] = field(default_factory=dict)
-    measurements: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, Any] = field(default_factory=dict)
-    notes: list[dict[str, Any]] = field(default_factory=list)
-    companion: dict[str, str] | None = None
-    error: str | None = None
+    protocol: Protocol = field(default_factory=dict)
+    measurements: Measurements = field(default_factory=dict)
+    timings: dict[str, float | bool] = field(default_factory=dict)
+    companion: Companion | None = None
+    notes: list[Note] = field(default_factory=list)
+    error: Text | None = None
 
 
 @dataclass
@@ -104,16 +211,16 @@ class Results:
 
     Attributes:
         comparisons: of its subjects with a baseline or with each other, see
-            :class:`geolip_theorems.comparison.Comparison`.
+            :class:`geolip_theorems.compare.judging.Comparison`.
     """
 
-    subjects: list[SubjectRecord]
-    command: list[str]
+    subjects: Annotated[list[SubjectRecord], Meta(min_length=1)]
+    command: Annotated[list[str], Meta(min_length=1)]
     environment: dict[str, Any]
-    created: str
+    created: Moment
     comparisons: list[dict[str, Any]] = field(default_factory=list)
-    format: str = FORMAT
-    version: int = VERSION
+    format: Literal["geolip-theorems results"] = FORMAT
+    version: Literal[3] = VERSION
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; numbers that are not finite become None."""
@@ -123,43 +230,6 @@ class Results:
 def now() -> str:
     """The present moment as an ISO 8601 string in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def environment(device: str = "cpu") -> dict[str, Any]:
-    """What the figures and timings depend on besides subject and seed."""
-    import torch
-
-    found = {}
-    for package in ("geolip-theorems", *PACKAGES):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
-    return {
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "packages": found,
-        "cpu": cpu_model(),
-        "cpu_count": os.cpu_count(),
-        "cpus_allowed": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "gpu": gpu,
-        "executable": Path(sys.executable).name,
-    }
-
-
-def cpu_model() -> str | None:
-    """The processor's name as its maker gives it, or None where the system does not tell."""
-    try:
-        if sys.platform == "darwin":
-            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or None
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
-    return next(filter(None, names), None)
 
 
 def write_results(results: Results, path: Path) -> None:
@@ -179,50 +249,67 @@ def write_results(results: Results, path: Path) -> None:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """The content of a ``results.json``.
+    """The content of a ``results.json``, of this version or turned into it.
 
     Raises:
         InputError: the file is missing or unreadable, not a record, or of another version.
     """
-    content, name = read_json(path, "results file", LARGEST), printable(path.name, 200)
+    name = printable(path.name, 200)
+    content = read_json(path, "results file", LARGEST)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{name!r} is not a results file of this suite; expected format {FORMAT!r}")
+    if content.get("version") == 2:
+        content = _from_version_2(content)
     if content.get("version") != VERSION:
         found = shown(content.get("version"), 40)
         raise InputError(
-            f"results file {name!r} is of version {found}, and this package reads version {VERSION}; run the "
-            "suite again"
+            f"results file {name!r} is of version {found}, and this package reads versions 2 and {VERSION}; "
+            "run the suite again"
         )
     try:
-        check_shape(content, _SHAPE)
-    except ShapeError as error:
-        raise InputError(f"results file {name!r} is damaged: {error}; run the suite again") from None
+        check_depth(content)
+        msgspec.convert(content, Results)
+    except (msgspec.ValidationError, RecursionError) as error:
+        fault = printable(error, 160)
+        raise InputError(f"results file {name!r} is damaged: {fault}; run the suite again") from None
     return content
 
 
-_VERDICT = {
-    **dict.fromkeys(("question", "claim", "metric", "title", "method", "comparison", "reason"), str),
-    "verdict": {"holds", "fails", "inconclusive", "not measured"},
-    **{"value": Optional(NUMBER), "ci95": Optional([NUMBER, NUMBER]), "p": Optional(NUMBER)},
-    **{"threshold": NUMBER, "n": int, "n_to_decide?": Optional(int), "seed_value?": Optional(NUMBER)},
-    **{"attributed": Optional(bool), "attribution?": Optional(dict), "probe?": Optional(str)},
-    **{"expected": Optional(str), "expected_reason?": Optional(str)},
-}
-_SUBJECT = {
-    **{"id": str, "seed": int, "device": str, "error": Optional(str), "protocol": dict},
-    "model": {**dict.fromkeys(("name", "source?", "sha256"), str), "substitute_for": Optional(str)},
-    "dataset": {
-        **dict.fromkeys(("name", "source?", "sha256?"), str),
-        **{"substitute_for": Optional(str), "n_images": int, "classes?": Optional([str])},
-    },
-    **{"verdicts": [_VERDICT], "measurements": dict, "timings": dict},
-    "notes?": [{"questions": [str], "text": str}],
-    "companion?": Optional({"file": str, "sha256": str}),
-}
-_SHAPE = {
-    **{"subjects": [_SUBJECT], "command": [str], "environment": dict, "created": str},
-    "comparisons?": [dict],
-}
+def check_depth(content: Any) -> None:
+    """Raise ``msgspec.ValidationError`` where lists and dictionaries are nested over ``DEEPEST`` deep."""
+    level = [content]
+    for _ in range(DEEPEST):
+        level = [item for found in level for item in _items(found)]
+        if not level:
+            return
+    raise msgspec.ValidationError(f"it is nested over {DEEPEST} deep")
+
+
+def _items(found: Any) -> list[Any]:
+    return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
+
+
+RENAMED = {"seed_protocol": "script", "seed_accuracies": "script_accuracies", "seed_value": "script_value"}
+IN_POINTS = ("lifts.", "probes.")  # metrics of version 2 that are shown in percentage points
+
+
+def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
+    """A record of version 2 as one of version 3: what was called seed protocol is called script."""
+
+    def renamed(found: Any) -> dict[str, Any]:
+        return {RENAMED.get(key, key): value for key, value in found.items()}
+
+    try:
+        for subject in content["subjects"]:
+            subject["measurements"] = renamed(subject["measurements"])
+            subject["verdicts"] = [
+                {**renamed(v), "unit": "pp" if v["metric"].startswith(IN_POINTS) else ""}
+                for v in subject["verdicts"]
+            ]
+            subject.setdefault("notes", [])
+    except (AttributeError, KeyError, TypeError):
+        pass  # damaged: the check of its types says where
+    return {**content, "version": VERSION}
 
 
 def finite(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geolip_theorems.timing import (
+from benchmarks.timing import (
     LEVEL,
     STATISTICS,
     Limit,

@@ -14,7 +14,7 @@ from geolip_theorems.errors import InputError
 from geolip_theorems.extraction import shards as shards_module
 from geolip_theorems.extraction.cache import MapsCache, cache_key
 from geolip_theorems.extraction.shards import LEDGER, META
-from geolip_theorems.subject import RunOptions, open_subject
+from geolip_theorems.run.subject import RunOptions, open_subject
 from tests.extraction.sources import IMAGES, KEY, SHARDS, Never, Numbers, cache_in
 
 GOLDEN = str(Path(__file__).parents[1] / "data" / "svae_d4.pt")

@@ -10,6 +10,7 @@ from geolip_theorems.model.architectures import (
     PatchSVAE,
     SVAEConfig,
     architecture_of,
+    extract_patches,
     fast,
     kernels,
 )
@@ -92,3 +93,31 @@ def test_only_the_unchanged_model_is_replaced():
     quiet = extract(plain, images, ablated=[])
     for model in (louder, patched):
         assert (extract(model, images, ablated=[]).error > quiet.error + 1).all()
+
+
+def exchanged(model):
+    model.dec_blocks[0][2] = torch.nn.Tanh()
+
+
+def of_another_kind(model):
+    model.enc_blocks[0][2].approximate = "tanh"
+
+
+def replaced(model):
+    layer = model.enc_in
+    layer.forward = lambda x: 2 * torch.nn.Linear.forward(layer, x)
+
+
+def hooked(model):
+    model.dec_out.register_forward_hook(lambda layer, given, found: found + 1)
+
+
+@pytest.mark.parametrize("change", [exchanged, of_another_kind, replaced, hooked])
+def test_a_model_with_a_part_changed_runs_as_it_is(change):
+    model, images = random_twin(CONFIGS[0], 1), images_of()
+    assert architecture_of(model)
+    change(model)
+    assert not architecture_of(model)
+    found = extract(model, from_arrays(images), ablated=[]).error
+    squared = (extract_patches(images, 4) - extract_patches(model(images)["recon"], 4)).square()
+    torch.testing.assert_close(torch.from_numpy(found).flatten(1), squared.mean(-1), rtol=1e-4, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import zlib
@@ -15,12 +16,12 @@ from PIL import Image
 from . import payloads
 from .cases import CASES, Case, case
 from .cases_checkpoints import both, both_formats, with_pickle, write
-from .cases_cifar import batch_case
+from .cases_cifar import CIFAR, batch_case, forged
 from .cases_images import NPZ, PIL, arrays, image_case
-from .cases_records import companion_case, expected, results_case, toml_case
+from .cases_records import companion_case, expected, results_case, toml_case, with_subject, with_verdict
 from .cases_safetensors import built, entry
 from .cases_safetensors import write as write_safetensors
-from .samples import SENTINEL, content, header, npy, saved, weights
+from .samples import SENTINEL, cifar_root, content, header, npy, saved, weights
 
 MEBI = 1 << 20
 
@@ -79,6 +80,20 @@ for loader in both:
     in_the_config(loader, "a reference that is a long list", "no tensor's storage", reference_bomb)
 batch_case("one text encoded many times", "memory bomb", "encodes more text than it has",
            lambda _: payloads.alone(encoding_bomb(2)))  # fmt: skip
+
+batch_case("a shape of texts", "memory bomb", CIFAR, lambda _: forged(("x" * 8_000_000,) * 900))
+
+
+@case("trusted cifar", "memory bomb", "1000 class names, not all different")
+def one_name_for_a_thousand_classes(folder: Path, canary: Path) -> Path:
+    return cifar_root(folder / "root", meta={"label_names": ["x" * 8_000_000] * 1000})
+
+
+@case("trusted cifar", "memory bomb", "")
+def a_class_name_of_eight_megabytes(folder: Path, canary: Path) -> Path:
+    return cifar_root(
+        folder / "root", meta={"label_names": [f"{k}" for k in range(9)] + ["\x80" * 8_000_000]}
+    )
 
 
 @both_formats("memory bomb", "a config of over 10,000 entries, 100 characters of text counting as one")
@@ -260,6 +275,17 @@ MANY = "0x" + "f" * 20_000
 
 results_case("fifteen million lists", "memory bomb", "holds over 2,000,000 values",
              lambda: b'{"x":[' + b"[]," * 15_000_000 + b"0]}")  # fmt: skip
+
+
+def unprintable(part: str) -> bytes:
+    """A record with a text of 30 MB that is all escapes once printed."""
+    text = "\x7f" * (30 * MEBI)
+    found = with_verdict(reason=text) if part == "reason" else with_subject(**{part: text})
+    return json.dumps(found, ensure_ascii=False).encode()
+
+
+for part in ("id", "reason"):
+    results_case(f"a huge {part}", "memory bomb", "", partial(unprintable, part))
 for found in (
     ("a key of forty thousand dots", "memory bomb", "over 64 dots", b"[thresholds]\n" + DOTS + b" = 1"),
     ("a table of forty thousand dots", "memory bomb", "over 64 dots", b"[" + DOTS + b"]\n"),

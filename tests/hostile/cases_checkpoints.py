@@ -165,7 +165,8 @@ def a_config_without_an_end():
 
 @both_formats("strange config", "")
 def tensors_in_the_config():
-    strange = {"a": torch.zeros(3), "b": torch.float32, "c": torch.Size([1]), "d": b"\0", "e": float("inf")}
+    strange = {"seed": torch.zeros(3), "curriculum": torch.float32, "allowed_types": torch.Size([1])}
+    strange |= {"description": b"\0", "lr": float("inf")}
     return content(config={**content()["config"], **strange}, epoch=torch.zeros(1))
 
 

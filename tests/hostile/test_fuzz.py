@@ -21,7 +21,7 @@ from geolip_theorems.errors import InputError
 from geolip_theorems.model.reading import build_model, read_checkpoint
 from geolip_theorems.model.writing import CONFIG_KEY
 
-from .samples import CONFIG, content, good_batch, npy, pictures, saved, weights, zipped
+from .samples import CONFIG, content, good_batch, npy, picture, pictures, saved, weights, zipped
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 250))  # of each reader; 250 take 2 to 7 seconds
 INTERESTING = (0, 1, 127, 128, 255, 32767, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1)
@@ -66,10 +66,10 @@ def with_pickle(data: bytes, change) -> bytes:
     return stream.getvalue()
 
 
-def in_one_line(read, *arguments):
+def in_one_line(read, *arguments, **options):
     """What a reader gives, or None where it refuses in one printable line; anything else fails the test."""
     try:
-        return read(*arguments)
+        return read(*arguments, **options)
     except InputError as error:
         said = str(error)
     assert said.isprintable()
@@ -181,6 +181,25 @@ def test_arrays_behind_right_checksums(tmp_path):
         found = dict(zip(("images", "labels", "classes"), arrays, strict=True)) | {key: data}
         zipped(path, {f"{name}.npy": value for name, value in found.items()})
         accepted.append(check_images(path))
+
+    check()
+    assert True in accepted
+
+
+def test_pictures(tmp_path):
+    path, accepted = tmp_path / "set" / "m.png", []
+    names = ("a.jpg", "a.png", "a.ppm", "a.bmp", "a.tif", "a.webp")
+    samples = [picture(tmp_path / name).read_bytes() for name in names]
+    samples.append(picture(tmp_path / "b.tif", compression="tiff_adobe_deflate").read_bytes())
+    path.parent.mkdir()
+
+    @FUZZED
+    @given(damage(tuple(samples)))
+    def check(data):
+        path.write_bytes(data)
+        images = in_one_line(load_images, str(path.parent), image_size=8)
+        if images and in_one_line(getattr, images, "sha256"):
+            accepted.append(in_one_line(images.tensor) is not None)
 
     check()
     assert True in accepted

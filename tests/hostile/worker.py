@@ -126,8 +126,8 @@ def companion(path: str) -> dict:
 
 
 def toml(path: str) -> dict:
-    from geolip_theorems.claims import load_claims
-    from geolip_theorems.expectations import load_expectations
+    from geolip_theorems.run.expectations import load_expectations
+    from geolip_theorems.run.thresholds import load_claims
 
     if "thresholds" in Path(path).name:
         return {claim.name: claim.threshold for claim in load_claims(Path(path))}
@@ -226,8 +226,8 @@ def in_a_fork(request: dict) -> dict:
 
 def warm_up(folder: str) -> None:
     """Read a good file of each kind, so that no import happens in a fork."""
-    import geolip_theorems.analysis
-    import geolip_theorems.subject  # noqa: F401
+    import geolip_theorems.run.analyse
+    import geolip_theorems.run.subject  # noqa: F401
     from geolip_theorems.errors import printable
     from tests.hostile.samples import write_samples
 

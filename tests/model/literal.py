@@ -83,7 +83,7 @@ def defaults(config):
     for key, value in config.items():
         if key not in known and key not in WITHOUT_EFFECT:
             raise KeyError(key)
-        known[key] = value
+        known[key] = int(value) if isinstance(value, float) and value.is_integer() else value
     known["aleph"] = aleph
     known["n_heads"] = known["n_heads"] or (2 if known["D"] <= 8 else min(4, known["D"]))
     acts = {**dict.fromkeys(SITES, known["activation"] if aleph else "gelu"), "enc_in": known["activation"]}

@@ -84,7 +84,7 @@ seeds = st.integers(0, 2**31)
 def v1_configs(draw):
     D = draw(st.integers(2, 6))
     config = {"V": draw(st.integers(D, 12)), "D": D, "patch_size": draw(st.integers(1, 4))}
-    config |= {"hidden": draw(st.integers(1, 20)), "depth": draw(st.integers(0, 2))}
+    config |= {"hidden": draw(st.integers(4, 20)), "depth": draw(st.integers(0, 2))}
     config |= {"n_cross_layers": draw(st.integers(0, 2)), "channels": draw(st.integers(1, 5))}
     config |= {"n_heads": draw(st.sampled_from([n for n in range(1, D + 1) if D % n == 0]))}
     config |= {"smooth_mid": draw(st.one_of(st.none(), st.integers(1, 6))), "row_norm": draw(norms)}
@@ -99,7 +99,7 @@ def v1_configs(draw):
 def aleph_configs(draw):
     D = draw(st.integers(1, 6))
     config = {"model_type": "aleph", "V": draw(st.integers(1, 10)), "D": D, "ps": draw(st.integers(1, 4))}
-    config |= {"hidden": draw(st.integers(1, 20)), "depth": draw(st.integers(0, 2))}
+    config |= {"hidden": draw(st.integers(4, 20)), "depth": draw(st.integers(0, 2))}
     config |= {"channels": draw(st.integers(1, 5)), "n_cross": draw(st.integers(0, 2))}
     config |= {"n_heads": draw(st.sampled_from([n for n in range(1, D + 1) if D % n == 0]))}
     config |= {"address": draw(st.sampled_from(["soft", "hard", "none"])), "K": draw(st.integers(1, 9))}
@@ -109,7 +109,7 @@ def aleph_configs(draw):
         "n_atoms": draw(st.integers(1, 9)),
     }
     config |= {
-        "dec_hidden": draw(st.none() | st.integers(1, 20)),
+        "dec_hidden": draw(st.none() | st.integers(4, 20)),
         "dec_depth": draw(st.sampled_from([None, 0, 2])),
     }
     config |= {"boundary_smooth": draw(st.booleans()), "activation": draw(names)}
@@ -150,6 +150,9 @@ def agrees(config, weights, model, image):
     assume_stable(config, raw, wanted)
     ablated = literal.forward(config, raw, image[0].numpy(), without=0)["recon"]
     wanted = {**{key: wanted[key] for key in OUTPUTS}, "recon_without_mode0": ablated}
+    nudged = image[0].numpy() * (1 + 1e-6 * np.cos(np.arange(image[0].numel())).reshape(image[0].shape))
+    moved = literal.forward(config, raw, nudged)
+    assume(all(np.abs(moved[key] - wanted[key]).max() < 2e-5 for key in OUTPUTS))
     loose = 20 if config.get("svd_mode") == "fp32" else 1
     for name, run in ways(model):
         for key, value in outputs(run, image).items():

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from geolip_theorems.analysis import analyse
-from geolip_theorems.comparison import Side
+from geolip_theorems.compare.judging import Side
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.model.sources import open_model, weights_sha256
 from geolip_theorems.record import Results, environment, now
-from geolip_theorems.subject import RunOptions, open_subject
+from geolip_theorems.run.analyse import analyse
+from geolip_theorems.run.subject import RunOptions, open_subject
 
 GOLDEN = str(Path(__file__).parents[1] / "data" / "svae_d4.pt")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from geolip_theorems.claims import CLAIMS
-from geolip_theorems.comparison import REGRESSIONS, Side, compare, size
-from geolip_theorems.conditions import differing
+from geolip_theorems.compare.conditions import differing
+from geolip_theorems.compare.judging import REGRESSIONS, Side, compare, size
 from geolip_theorems.errors import InputError
 from geolip_theorems.metrics import METRICS
+from geolip_theorems.run.thresholds import CLAIMS
 
 BY_PATH = {metric.path: metric for metric in METRICS}
 

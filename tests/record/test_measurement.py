@@ -9,15 +9,16 @@ import torch
 from torch import nn
 
 import geolip_theorems
-from geolip_theorems import load_model, measure, subject
-from geolip_theorems.analysis import analyse
-from geolip_theorems.claims import CLAIMS
+from geolip_theorems import load_model, measure
 from geolip_theorems.data import from_arrays, load_images
 from geolip_theorems.errors import InputError
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.sources import LoadedModel
-from geolip_theorems.subject import RunOptions, open_subject
+from geolip_theorems.questions import claims
+from geolip_theorems.run import subject
+from geolip_theorems.run.analyse import analyse
+from geolip_theorems.run.subject import RunOptions, open_subject
 
 GOLDEN = str(Path(__file__).parents[1] / "data" / "svae_d4.pt")
 
@@ -145,7 +146,7 @@ def test_twins_can_be_asked_for(model):
 
 
 def test_what_would_decide_counts_groups_where_images_depend_on_each_other(model):
-    claim = next(c for c in CLAIMS if c.name == "gradient")
+    claim = next(c for c in claims() if c.name == "gradient")
 
     def verdict(groups, threshold):
         claims = (replace(claim, threshold=threshold),)

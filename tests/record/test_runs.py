@@ -8,10 +8,10 @@ import pytest
 
 from geolip_theorems import baselines, companion
 from geolip_theorems.cli import main
-from geolip_theorems.comparison import Side
+from geolip_theorems.compare.judging import Side
+from geolip_theorems.compare.sides import compare_runs, counterpart, open_run
 from geolip_theorems.errors import InputError
 from geolip_theorems.record import Results, environment, now
-from geolip_theorems.runs import compare_runs, counterpart, open_run
 
 
 def write_run(folder, *sides):

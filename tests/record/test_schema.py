@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from geolip_theorems import measure
-from geolip_theorems.comparison import compare
+from geolip_theorems.compare.judging import compare
 from geolip_theorems.record import FORMAT, VERSION, Results, SubjectRecord, environment, now
 
 SCHEMA_TEXT = (importlib.resources.files("geolip_theorems") / "results.schema.json").read_bytes()

@@ -8,10 +8,11 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from geolip_theorems.analysis import analyse
+from geolip_theorems.subject import RunOptions, live_subject
 from rich.console import Console
 
 from geolip_theorems import companion, measure
-from geolip_theorems.analysis import analyse
 from geolip_theorems.conduit.api import conduit_from_svd
 from geolip_theorems.data import from_arrays
 from geolip_theorems.errors import InputError
@@ -22,7 +23,6 @@ from geolip_theorems.record import Results, environment, now, write_results
 from geolip_theorems.report.html import write_report
 from geolip_theorems.report.markdown import summary
 from geolip_theorems.report.terminal import render
-from geolip_theorems.subject import RunOptions, live_subject
 from tests.record.test_schema import SCHEMA
 from tests.signals import ConvAutoencoder, MatrixOfPixels
 
@@ -190,6 +190,20 @@ def test_the_report_draws_what_there_is(runs, name, tmp_path):
         assert (f"<h4>{title}</h4>" in page) == (needs not in absent), title
     for title in ("Spatial CV of each image", "Best, median and worst images", "Accuracy of each class"):
         assert f"<h4>{title}</h4>" in page
+
+
+@pytest.mark.parametrize(
+    ("model", "ablation_images", "says"),
+    [
+        (lambda: MatrixOfPixels(4), 0, "no image was to be decoded without a mode"),
+        (lambda: MatrixOfPixels(4, keys=("S", "Vt")), 8, "decoder does not take modes apart"),
+    ],
+    ids=["none asked for", "no decoder"],
+)
+def test_why_modes_were_not_ablated(model, ablation_images, says):
+    verdicts = {v.claim: v for v in measure(model(), pixels(), ablation_images=ablation_images).verdicts}
+    assert verdicts["mode_share"].verdict == "not measured"
+    assert says in verdicts["mode_share"].reason
 
 
 def test_friction_of_column_norms_is_a_function_of_them():

@@ -6,16 +6,16 @@ from types import SimpleNamespace
 
 import pytest
 from _pytest.outcomes import Failed, Skipped
+from geolip_theorems.report.text import describe_verdict
 
 from fixtures import verdicts as plugin
 from fixtures.verdicts import ClaimDoesNotHoldError, junit_properties, settle
-from geolip_theorems.analysis import look_up, verdict_on
-from geolip_theorems.claims import CLAIMS, load_claims
 from geolip_theorems.errors import InputError
-from geolip_theorems.expectations import Expectation, load_expectations
 from geolip_theorems.record import Results, SubjectRecord, now, read_results, write_results
 from geolip_theorems.report.markdown import summary
-from geolip_theorems.report.text import describe_verdict
+from geolip_theorems.run.analyse import look_up, verdict_on
+from geolip_theorems.run.expectations import Expectation, load_expectations
+from geolip_theorems.run.thresholds import CLAIMS, load_claims
 
 CV = next(claim for claim in CLAIMS if claim.name == "spatial_cv")
 COSINE = next(claim for claim in CLAIMS if claim.name == "class_cosine")

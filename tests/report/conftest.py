@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from geolip_theorems import companion, load_model
-from geolip_theorems.analysis import analyse
 from geolip_theorems.data import from_arrays
-from geolip_theorems.expectations import Expectation
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.record import Results, SubjectRecord, environment, write_results
 from geolip_theorems.report.html import write_report
-from geolip_theorems.subject import RunOptions, live_subject
+from geolip_theorems.run.analyse import analyse
+from geolip_theorems.run.expectations import Expectation
+from geolip_theorems.run.subject import RunOptions, live_subject
 
 GOLDEN = Path(__file__).parents[1] / "data" / "svae_d4.pt"
 ATTACK = "<script>window.attacked=1</script>"

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from geolip_theorems import companion
-from geolip_theorems.comparison import Side, change, compare, refused
+from geolip_theorems.compare.judging import Side, change, compare, refused
 from geolip_theorems.record import finite
 from geolip_theorems.report.comparison import span
 from geolip_theorems.report.html import page

@@ -2,7 +2,7 @@
 
 A verdict that got worse fails, and a metric whose interval of the difference lies beyond its smallest change
 of interest in the bad direction. What is better, certain but too small to matter, or cannot be told passes
-and says so, in the JUnit properties and in the summary. The rules: ``geolip_theorems.comparison``.
+and says so, in the JUnit properties and in the summary. The rules: ``geolip_theorems.compare.judging``.
 """
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.timing import Limit, paired_change
 from fixtures.benchmarks import (
     CONTESTANTS_KEY,
     LIMITS_KEY,
@@ -21,7 +22,6 @@ from fixtures.benchmarks import (
 )
 from fixtures.options import suite_options
 from geolip_theorems.model.sources import LoadedModel
-from geolip_theorems.timing import Limit, paired_change
 
 HERE = Path(__file__).parent
 MORE_PAIRS, MOST_TIMES = 5, 6  # pairs at a time while a limit is undecided; in all, times the first number

@@ -15,10 +15,10 @@ import torch
 from geolip_theorems.conduit import conduit, conduit_from_svd
 from geolip_theorems.data import ImageSet, load_images
 from geolip_theorems.extraction import Maps, extract
-from geolip_theorems.measures.probes import probe_accuracies
 from geolip_theorems.model.architectures import PatchSVAE, gram_svd, grid_shape
 from geolip_theorems.model.sources import LoadedModel
-from geolip_theorems.subject import model_channels
+from geolip_theorems.questions.readout.measure import probe_accuracies
+from geolip_theorems.run.subject import model_channels
 
 BATCH = 8  # images: the tile of the extraction on a CPU
 PROBED = 100

@@ -1,9 +1,13 @@
 """Question 6: where does the model fail; at boundaries?
 
-Measure: ``geolip_theorems.measures.boundaries``. Verdict: over the patches of an image the release error
-correlates with the magnitude of the input's gradient, by more than 0.1 on average.
+The figure is the rank correlation, over the patches of an image, of the release error with the magnitude of
+the input's gradient, averaged over images. Measure: ``geolip_theorems.questions.boundaries``.
 """
 
+from geolip_theorems import claim
+from geolip_theorems.questions.boundaries import gradient_correlation
 
-def test_error_is_highest_at_boundaries(assert_claim):
-    assert_claim("gradient")
+
+@claim(gradient_correlation > 0.1)
+def test_error_is_highest_at_boundaries(verdict):
+    verdict.check()

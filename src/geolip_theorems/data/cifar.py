@@ -30,7 +30,7 @@ import platformdirs
 from filelock import FileLock
 from torchvision.datasets import CIFAR10
 
-from ..errors import InputError, printable, reason
+from ..errors import InputError, printable, reason, shown
 from ..files import read_small
 from ..pickles import Latin1, check_pickle
 from .imageset import ImageSet, array_set
@@ -135,7 +135,7 @@ class _PickledArray:
             raise ValueError("the images are not plain 8-bit numbers")
         whole = isinstance(shape, tuple) and all(type(side) is int for side in shape)
         if not whole or len(shape) != 2 or shape[1] != columns or math.prod(shape) != len(content):
-            raise ValueError(f"the images have shape {printable(shape, 80)}")
+            raise ValueError(f"the images have shape {shown(shape, 80)}")
         return np.frombuffer(content, np.uint8).reshape(shape)
 
 

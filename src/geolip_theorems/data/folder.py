@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,11 +78,11 @@ class FolderStore:
     @contextmanager
     def _opened(self, file: str) -> Iterator[Image.Image]:
         path = self._regular(file)
-        try:
-            image = open_picture(path)
-        except Exception as error:  # Pillow's readers raise what they like on damaged files
-            raise self._unreadable(file, error) from None
-        with closing(image):
+        with ExitStack() as stack:
+            try:
+                image = stack.enter_context(open_picture(path))
+            except Exception as error:  # Pillow's readers raise what they like on damaged files
+                raise self._unreadable(file, error) from None
             check_picture(image.width, image.height, self._name(file))
             if image.mode not in EIGHT_BIT:
                 raise InputError(

@@ -16,7 +16,7 @@ from .channels import check_channels, count
 from .stores import ArrayStore, Store, TensorStore
 from .transforms import Normalize, Transform, check_image_size, check_picture, parse_normalize
 
-LARGEST_CLASSES = 1 << 20
+LARGEST_CLASSES, LONGEST_CLASS_NAME = 1 << 20, 1024  # names, and characters of one
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,9 +314,10 @@ def _name_classes(
         if len(found) > LARGEST_CLASSES:
             raise InputError(f"{name}: {len(found):,} different labels; expected at most {LARGEST_CLASSES:,}")
         return numbers.astype(np.int64), tuple(str(value) for value in found)
-    classes = tuple(printable(str(value)) for value in classes)
-    if len(set(classes)) != len(classes) or not 1 <= len(classes) <= LARGEST_CLASSES:
-        raise InputError(f"{name}: {len(classes)} class names, not all different; expected distinct names")
+    count = len(classes)
+    classes = tuple(printable(value, LONGEST_CLASS_NAME) for value in dict.fromkeys(map(str, classes)))
+    if len(set(classes)) != count or not 1 <= count <= LARGEST_CLASSES:
+        raise InputError(f"{name}: {count} class names, not all different; expected distinct names")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
         raise InputError(

@@ -19,13 +19,12 @@ from ..archives import DamagedArchiveError, open_archive
 from ..errors import InputError, nearest, printable, reason, shown
 from ..files import open_regular
 from .channels import fits, taken
-from .imageset import LARGEST_CLASSES, ImageSet, array_set
+from .imageset import LARGEST_CLASSES, LONGEST_CLASS_NAME, ImageSet, array_set
 from .transforms import Transform, check_picture
 
 KEYS = ("images", "labels", "classes", "groups")
 LARGEST = 8 << 30  # bytes of all arrays; larger sets belong in a folder, which is read batch by batch
 LARGEST_FILE = LARGEST + (1 << 20)
-LONGEST_CLASS_NAME = 1024
 LARGEST_CLASSES_ARRAY = 32 << 20  # bytes, four a character
 LONGEST_HEADER = 16_384  # bytes; numpy itself refuses headers above 10,000
 WANTED = (

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -17,7 +19,7 @@ from .transforms import LARGEST_PICTURE
 
 # Named, because Pillow would otherwise also try formats that start other programs (EPS: Ghostscript).
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-MOST_READS = 2_000_000  # of any size; Pillow takes headers and comments byte by byte, pixels by the block
+MOST_READS = 1_000_000  # of any size; Pillow takes headers and comments byte by byte, pixels by the block
 LARGEST_MARKERS = (
     16 << 20
 )  # bytes of a JPEG or PNG before its pixels; depth maps and previews take a few million
@@ -27,15 +29,15 @@ TILE_SIDES = (322, 323)  # the TIFF tags of a tile's width and height
 BYTE_TYPES = (1, 2, 7)  # TIFF types that stay bytes when read; all others become a number for each value
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Open an image of one of the ``FORMATS``; its pixels are not decoded yet. Closing it closes the file.
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """Open an image of one of the ``FORMATS``; its pixels are not decoded yet.
 
     Raises:
         ValueError: what the file claims would take time or memory beyond the limits above.
         Exception: whatever Pillow raises on damaged files.
     """
-    file = _Metered(io.FileIO(path))
-    try:
+    with _Metered(io.FileIO(path)) as file:
         start = file.read(16)
         if start[:2] in (b"\xff\xd8", b"\x89P"):
             file.left = LARGEST_MARKERS
@@ -48,10 +50,7 @@ def open_picture(path: Path) -> Image.Image:
         file.seek(0)
         image = Image.open(file, formats=FORMATS)
         file.left = math.inf
-        return image
-    except BaseException:
-        file.close()
-        raise
+        yield image
 
 
 class _Metered(io.BufferedReader):

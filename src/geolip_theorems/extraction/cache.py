@@ -23,6 +23,8 @@ import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 
+from .. import companion
+from ..companion import PER_IMAGE
 from ..errors import InputError
 from ..model.writing import write_atomically
 from .maps import Maps
@@ -30,6 +32,7 @@ from .shards import FORMAT, LEDGER, META, SHARD_IMAGES, Layout, Shard, ShardStor
 
 CACHE_VERSION = f"v{FORMAT}"
 DEFAULT_LIMIT_GB = 10.0
+Found = tuple[dict[str, Any], dict[str, np.ndarray]]  # a JSON-able result and its arrays
 PATIENCE = 0.5  # seconds before a process says that it waits for another
 
 
@@ -111,21 +114,19 @@ class MapsCache:
             self._make_room(entry)
         return Reading(source.maps(store.arrays(), store.layout.absent), entry, len(store.shards), len(todo))
 
-    def analysis(self, entry: Path, parts: Mapping[str, Any], compute: Callable[[], dict]) -> dict:
-        """A JSON-able result computed from an entry's maps, kept beside them under a key of its own."""
+    def analysis(self, entry: Path, parts: Mapping[str, Any], compute: Callable[[], Found]) -> Found:
+        """What was computed from an entry's maps, kept beside them under a key of its own."""
         path = entry / f"analysis-{cache_key(parts)}.json"
         with self._locked(path):
             if path.exists() and path.stat().st_mtime >= self.fresh_after:
-                found = _read_signed(path)
+                found = _read_analysis(path)
                 if found is not None:
-                    return found["result"]
+                    return found
                 self.say(f"analysis {path.name} in the cache is damaged; doing it again")
-            result = json.loads(json.dumps(compute()))  # what a later reading gives, to the last type
             try:
-                _write_signed(path, {"result": result})
+                return _write_analysis(path, compute())
             except OSError as error:
                 raise unwritable(self.folder, error) from None
-            return result
 
     def _unfinished(self, store: ShardStore) -> list[Shard]:
         done, damaged = store.finished(self.fresh_after)
@@ -241,6 +242,29 @@ def read_meta(entry: Path) -> dict[str, Any] | None:
 def ledger_length(entry: Path) -> int:
     """Shards an entry has on its ledger, unverified."""
     return sum(1 for _ in (entry / LEDGER).glob("*.json"))
+
+
+def _write_analysis(path: Path, found: Found) -> Found:
+    """Keep a result as JSON and its arrays beside it; gives what a later reading gives."""
+    result, arrays = json.loads(json.dumps(found[0])), found[1]
+    kept = {PER_IMAGE + name: array for name, array in arrays.items()}
+    described = companion.write(path.with_suffix(".npz"), kept) if kept else None
+    _write_signed(path, {"result": result, "arrays": described})
+    return result, arrays
+
+
+def _read_analysis(path: Path) -> Found | None:
+    """The result and its arrays, or None where they are damaged."""
+    content = _read_signed(path)
+    try:
+        if content is None or content["arrays"] is None:
+            return None if content is None else (content["result"], {})
+        kept = companion.read(path.with_suffix(".npz"))
+        if companion.describe(path.with_suffix(".npz")) != content["arrays"]:
+            return None
+        return content["result"], {name.removeprefix(PER_IMAGE): array for name, array in kept.items()}
+    except (InputError, KeyError, TypeError):
+        return None
 
 
 def _canonical(parts: Mapping[str, Any]) -> str:

@@ -19,11 +19,13 @@ from torch import nn
 
 from ..data import ImageSet
 from ..errors import InputError
+from ..model.architectures import architecture_of
+from .fingerprint import fingerprint, probe_images
 from .maps import ABLATED, SIGNALS, Maps
 from .patch_maps import decodes
 from .shards import SHARD_IMAGES, Layout, Shard, cut
 from .signals import NO_DECODER, NO_SVD, NOT_ASKED, absent_signals, read_output
-from .tiles import Arrays, Most, ThreadRunners, TileRunner, replicable, tile_size
+from .tiles import Arrays, Most, ThreadRunners, TileRunner, replica, replicable, tile_size
 
 EXTRACTION_VERSION = 3  # part of the cache key: raise it when a map's definition or arithmetic changes
 
@@ -93,6 +95,17 @@ class Extraction:
             reason = NO_SVD if svd is None else NO_DECODER if len(self.ablated) else NOT_ASKED
             found |= dict.fromkeys(("error_only", "error_without"), reason)
         return found
+
+    def fingerprint(self) -> str:
+        """What the model gives for the first images, see :mod:`.fingerprint`; nothing of it is changed."""
+        images = probe_images(self.images)
+        model = replica(self.model) if replicable(self.model) else self.model
+        most = Most(len(images))
+        # A built-in model's decoder is that of its forward pass.
+        apart = not architecture_of(model) and decodes(model, images[:1].to(self.device))
+        runner = TileRunner(model, self.images, self.device, np.arange(0), apart, len(images), most)
+        with _threads(1) as pool:
+            return pool.submit(fingerprint, runner, images).result()
 
     def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
         """The maps that whole arrays are of; ``absent``: why others are missing."""

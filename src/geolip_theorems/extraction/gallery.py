@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..measures.resampling import mean_figure
+from ..stats.intervals import mean_figure
 from .maps import Maps
 from .signals import read_output
 

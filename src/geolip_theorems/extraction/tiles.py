@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ TILES = {"cpu": 8, "cuda": 128, "mps": 32}  # images a forward pass; fixed, so t
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 Arrays = dict[str, np.ndarray]
+Found = TypeVar("Found")
 
 
 def tile_size(device: torch.device) -> int:
@@ -99,29 +100,37 @@ class TileRunner:
         first, last = np.searchsorted(self.ablated, (start, stop))
         chosen = torch.zeros(self.tile, dtype=torch.bool)
         chosen[torch.from_numpy(self.ablated[first:last] - start)] = True
-        parts = self._passes(batch, chosen, start)
+        ps = self.model.patch_size
+        parts = self.passes(
+            batch,
+            lambda images, piece: tile_maps(
+                self.forward, ps, images, chosen[piece], self.decoder, start + piece.start
+            ),
+        )
         names = dict.fromkeys(name for part in parts for name in part)
         found = {name: torch.cat([part[name] for part in parts if name in part]).numpy() for name in names}
         found = {name: rows[: stop - start] for name, rows in found.items()}
         shares = self._boundary_shares(start, stop)
         return found if shares is None else {**found, "boundary": shares}
 
-    def _passes(self, batch: Tensor, chosen: Tensor, start: int) -> list[dict[str, Tensor]]:
+    def passes(self, batch: Tensor, run: Callable[[Tensor, slice], Found]) -> list[Found]:
+        """What ``run`` gives for a batch on the device: for the whole of it, or for pieces that fit.
+
+        Raises:
+            InputError: the memory cannot hold one image's pass.
+        """
         parts, at = [], 0
-        while at < self.tile:
-            size = min(self.most.images, self.tile - at)
-            piece = slice(at, at + size)
+        while at < len(batch):
+            piece = slice(at, at + min(self.most.images, len(batch) - at))
             try:
-                images = _moved(batch[piece], self.device)
-                ps = self.model.patch_size
-                parts.append(tile_maps(self.forward, ps, images, chosen[piece], self.decoder, start + at))
-                at += size
+                parts.append(run(_moved(batch[piece], self.device), piece))
+                at = piece.stop
                 continue
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
             # Out here the exception, and with it what the failed pass held, is gone.
-            self.most.halve(size)
+            self.most.halve(piece.stop - piece.start)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
         return parts
@@ -156,9 +165,13 @@ class ThreadRunners:
 
     def _replica(self) -> TileRunner:
         r = self.runner
-        weights = [*r.model.parameters(), *r.model.buffers()]
-        model = copy.deepcopy(r.model, {id(weight): weight for weight in weights})
-        return TileRunner(model, r.images, r.device, r.ablated, r.decodes, r.tile, r.most)
+        return TileRunner(replica(r.model), r.images, r.device, r.ablated, r.decodes, r.tile, r.most)
+
+
+def replica(model: nn.Module) -> nn.Module:
+    """A copy of a model that shares its parameters and buffers, and nothing else that it may change."""
+    weights = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(weight): weight for weight in weights})
 
 
 def replicable(model: nn.Module) -> bool:
@@ -166,8 +179,7 @@ def replicable(model: nn.Module) -> bool:
     if architecture_of(model):
         return True
     try:
-        weights = [*model.parameters(), *model.buffers()]
-        copy.deepcopy(model, {id(weight): weight for weight in weights})
+        replica(model)
     except Exception:  # whatever a foreign module's copying raises
         return False
     return True

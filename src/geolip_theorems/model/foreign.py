@@ -59,7 +59,7 @@ def _check(path: Path, checkpoint: Checkpoint) -> None:
     """Refuse what the original would misread, before it is asked."""
     config = checkpoint.config
     kind = config.get("model_type", "v1")
-    if kind == "v1":
+    if kind in ARCHITECTURES:
         read_config(config)
     if checkpoint.layout != STATES[0]:
         raise InputError(

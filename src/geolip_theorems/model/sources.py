@@ -1,24 +1,27 @@
 """From what a user writes after ``--model`` to a model in memory.
 
 Accepted: ``auto``, an embedded name, a published version (``v40_freckles_noise``, optionally
-``@revision``), ``hf://owner/repo/path/file@revision``, a local ``.pt`` or ``.safetensors``, and
-``random:`` before any of these for the same shape with fresh weights.
+``@revision``), ``hf://owner/repo/path/file@revision``, a local ``.pt`` or ``.safetensors``,
+``random:`` before any of these for the same shape with fresh weights, and ``codec:NAME`` (codecs.py).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import InputError, printable, unknown
-from . import hub
+from ..threads import one_thread
+from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named
 from .foreign import load_with_geolip
 from .published import PUBLISHED, place, trained_normalization
@@ -40,8 +43,9 @@ class LoadedModel:
         model: in evaluation mode, without gradients, on the asked device.
         name: short and readable, no path: used in test ids.
         source: where the weights are from, for the record.
-        sha256: of the weights file; for random weights, of the weights themselves.
-        implementation: ``builtin`` or ``geolip``.
+        sha256: of the weights file; for random weights, of the weights themselves; for a codec, of its
+            settings and what was fitted.
+        implementation: ``builtin``, ``geolip`` or ``codec``.
         config: sizes and the other entries of the checkpoint's config.
         normalize: the input normalisation the version was trained with.
         substitute_for: what was asked for when this model stands in for it, with the reason.
@@ -59,7 +63,7 @@ class LoadedModel:
 
 def names() -> list[str]:
     """Every name ``--model`` knows besides files and ``hf://`` addresses."""
-    return ["auto", *EMBEDDED, *PUBLISHED]
+    return ["auto", *EMBEDDED, *PUBLISHED, *codecs.names()]
 
 
 def load_model(
@@ -109,6 +113,8 @@ def open_model(
         return _open_auto(device, implementation, offline)
     if source.startswith("random:"):
         return _open_random(source.removeprefix("random:"), device, offline, seed)
+    if source.startswith(codecs.PREFIX):
+        return _open_codec(source, device)
     path, name, described, version = _locate(source, offline)
     checkpoint = read_checkpoint(path)
     kind = _choose(implementation, checkpoint)
@@ -138,6 +144,9 @@ def _open_auto(device: str | torch.device, implementation: str, offline: bool) -
 
 def _open_random(source: str, device: str | torch.device, offline: bool, seed: int) -> LoadedModel:
     """The shape of ``source`` with fresh weights. The seed alone decides them, not the global state."""
+    if source.startswith(codecs.PREFIX):
+        shown = printable(f"random:{source}", 100)
+        raise InputError(f"model {shown!r}: a codec has no weights to draw; leave out random:")
     path, name, _, version = _locate(AUTO_ELSE if source == "auto" else source, offline)
     checkpoint = read_checkpoint(path)
     sizes = read_config(checkpoint.config)
@@ -155,25 +164,40 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
     )
 
 
+def _open_codec(source: str, device: str | torch.device) -> LoadedModel:
+    model = codecs.open_codec(source)
+    config = model.config.as_dict()
+    settings = f"{json.dumps(config)} {weights_sha256(model)}"
+    return LoadedModel(
+        model=model.to(device),
+        name=_identifier(model.config.text),
+        source=f"{codecs.CODECS[model.config.codec].about}, {model.config.text}",
+        sha256=hashlib.sha256(settings.encode()).hexdigest(),
+        implementation="codec",
+        config=config,
+        normalize="none",
+    )
+
+
 def random_twin(config: Config, seed: int) -> PatchModel:
     """A model with fresh weights from a seed, leaving torch's global generator as it was.
 
     Made on one thread: the orthogonal initialisation's last bits depend on how many there are.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return architecture_named(config.model_type).build(config).eval().requires_grad_(False)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return architecture_named(config.model_type).build(config).eval().requires_grad_(False)
 
 
 def weights_sha256(model: nn.Module) -> str:
     """Hex SHA-256 over the names, shapes, dtypes and bytes of a model's parameters and buffers."""
+    return tensors_sha256(model.state_dict())
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Hex SHA-256 over the names, shapes, dtypes and bytes of tensors, in the order of their names."""
     digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
+    for key, value in sorted(tensors.items()):
         value = value.detach().cpu().contiguous()
         digest.update(f"{key}:{tuple(value.shape)}:{value.dtype};".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")

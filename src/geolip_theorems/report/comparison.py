@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..comparison import Comparison, Difference, Flip, change, changes, size
+from ..compare.judging import change, changes, size
+from ..comparison import Comparison, Difference, Flip
 
 STYLES = {
     "worse": "bold red",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..drawing.text import assumed, verdict_row
 from ..notes import described
-from .text import PERCENT_CLAIMS, assumed, beyond_untrained, condition, interval, number
 
 MARKS = {
     "holds": "✅ holds",
@@ -44,15 +44,7 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
 
 
 def _row(verdict: Mapping[str, Any]) -> str:
-    percent = verdict["claim"] in PERCENT_CLAIMS
-    mark = MARKS[verdict["verdict"]] + (" (expected)" if verdict["expected"] == verdict["verdict"] else "")
-    cells = [
-        verdict["question"],
-        verdict["title"],
-        number(verdict["value"], percent),
-        interval(verdict["ci95"], percent),
-        condition(verdict),
-        mark,
-        beyond_untrained(verdict),
-    ]
+    row = verdict_row(verdict)
+    mark = MARKS[row.verdict] + (f" ({row.mark})" if row.mark else "")
+    cells = [row.question, row.title, row.value, row.interval, row.claimed, mark, row.attributed]
     return "| " + " | ".join(cells) + " |"

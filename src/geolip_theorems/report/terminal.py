@@ -9,9 +9,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..drawing.text import interval, number, verdict_row
 from ..notes import described
 from ..record import SubjectRecord, Verdict
-from .text import PERCENT_CLAIMS, beyond_untrained, condition, interval, number
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
 UNTRAINED = "beyond\nuntrained\nweights"
@@ -36,15 +36,15 @@ def render(subjects: list[SubjectRecord], console: Console) -> None:
 
 
 def subject_tables(subject: SubjectRecord) -> list[RenderableType]:
-    """The script's tables, from the seed protocol, and the calibrated figures beside them."""
-    seed = subject.measurements["seed_protocol"]
-    tables: list[RenderableType] = [spatial_table(seed, subject)]
-    if seed.get("class_error"):
-        tables.append(class_table(seed))
-    if seed.get("mode_energy"):
-        tables.append(mode_table(seed))
-    if seed.get("probes"):
-        tables.append(probe_table(seed, subject.measurements))
+    """The script's tables, as the script has them, and the calibrated figures beside them."""
+    script = subject.measurements["script"]
+    tables: list[RenderableType] = [spatial_table(script, subject)]
+    if script.get("class_error"):
+        tables.append(class_table(script))
+    if script.get("mode_energy"):
+        tables.append(mode_table(script))
+    if script.get("probes"):
+        tables.append(probe_table(script, subject.measurements))
     lifts = (subject.measurements.get("calibrated") or {}).get("lifts")
     if lifts:
         tables.append(lift_table(lifts))
@@ -58,15 +58,15 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def spatial_table(seed: Mapping[str, Any], subject: SubjectRecord) -> Table:
+def spatial_table(script: Mapping[str, Any], subject: SubjectRecord) -> Table:
     """Questions 1 and 6 over all images: CV of the error maps, class cosines, overall map."""
-    counts, overall = seed["counts"], seed["overall"]
+    counts, overall = script["counts"], script["overall"]
     title = f"error maps ({counts['images']:,} images, CV over the first {counts['maps']:,})"
     table = _table(title, "figure", "mean", "median", "min", "max")
-    cv = seed["spatial_cv"] or {}
+    cv = script["spatial_cv"] or {}
     table.add_row("spatial CV per image", *(number(cv.get(k)) for k in ("mean", "median", "min", "max")))
-    if seed.get("class_cosine"):
-        cosine = seed["class_cosine"]
+    if script.get("class_cosine"):
+        cosine = script["class_cosine"]
         table.add_row("cosine between classes", number(cosine["mean"]), "", number(cosine["min"]), "")
     grid = subject.dataset["image_size"]
     hot = f"{overall['hot_patches']} hot patches" if overall["hot_patches"] is not None else ""
@@ -76,7 +76,7 @@ def spatial_table(seed: Mapping[str, Any], subject: SubjectRecord) -> Table:
     return table
 
 
-def class_table(seed: Mapping[str, Any]) -> Table:
+def class_table(script: Mapping[str, Any]) -> Table:
     """Questions 2 and 6 per class: error, regions, the patches it is highest at."""
     table = _table(
         "per class",
@@ -91,8 +91,12 @@ def class_table(seed: Mapping[str, Any]) -> Table:
         "top patches",
         "ratio",
     )
-    for name in list(seed["class_error"])[:MOST_ROWS]:
-        error, region, top = seed["class_error"][name], seed["regions"][name], seed["top_positions"][name]
+    for name in list(script["class_error"])[:MOST_ROWS]:
+        error, region, top = (
+            script["class_error"][name],
+            script["regions"][name],
+            script["top_positions"][name],
+        )
         places = " ".join(f"{r},{c}" for r, c in top["positions"] or [])
         table.add_row(
             name,
@@ -101,15 +105,15 @@ def class_table(seed: Mapping[str, Any]) -> Table:
             places,
             number(top["ratio"]),
         )
-    return _with_rest(table, len(seed["class_error"]))
+    return _with_rest(table, len(script["class_error"]))
 
 
-def mode_table(seed: Mapping[str, Any]) -> Table:
+def mode_table(script: Mapping[str, Any]) -> Table:
     """Question 3: the share of each mode in the energy, per class."""
-    energies = seed["mode_energy"]
+    energies = script["mode_energy"]
     modes = len(next(value for value in energies.values() if value is not None))
     shown = min(modes, 8)
-    images = seed["counts"]["mode_images"]
+    images = script["counts"]["mode_images"]
     table = _table(
         f"energy of the modes (first {images} images)",
         "class",
@@ -118,28 +122,28 @@ def mode_table(seed: Mapping[str, Any]) -> Table:
     )
     for name in list(energies)[:MOST_ROWS]:
         values = energies[name] or [None] * modes
-        table.add_row(name, *(number(v) for v in values[:shown]), number(seed["full_mse"][name]))
+        table.add_row(name, *(number(v) for v in values[:shown]), number(script["full_mse"][name]))
     return _with_rest(table, len(energies))
 
 
-def probe_table(seed: Mapping[str, Any], measurements: Mapping[str, Any]) -> Table:
-    """Questions 4 and 5: the seed protocol's probes and the calibrated ones, trivial features included."""
+def probe_table(script: Mapping[str, Any], measurements: Mapping[str, Any]) -> Table:
+    """Questions 4 and 5: the script's probes and the calibrated ones, trivial features included."""
     fair = (measurements.get("calibrated") or {}).get("probes") or {}
-    splits = measurements.get("seed_accuracies") or {}
+    splits = measurements.get("script_accuracies") or {}
     chance = f", chance {fair['chance']:.1%}" if fair.get("chance") else ""
-    columns = ("features", "seed train", "seed test", "over splits", "calibrated", "95 % interval")
+    columns = ("features", "script train", "script test", "over splits", "calibrated", "95 % interval")
     table = _table(f"probe accuracy ({fair.get('probe', 'no')} probe{chance})", *columns)
     measured = [
         name
         for name, figure in fair.items()
-        if isinstance(figure, Mapping) and "value" in figure and name not in seed["probes"]
+        if isinstance(figure, Mapping) and "value" in figure and name not in script["probes"]
     ]
-    for name in (*seed["probes"], *measured):
-        script, spread, figure = seed["probes"].get(name), splits.get(name), fair.get(name)
+    for name in (*script["probes"], *measured):
+        single, spread, figure = script["probes"].get(name), splits.get(name), fair.get(name)
         table.add_row(
             name,
-            f"{script['train']:.1%}" if script else "",
-            f"{script['test']:.1%}" if script else "",
+            f"{single['train']:.1%}" if single else "",
+            f"{single['test']:.1%}" if single else "",
             f"{spread['mean']:.1%} ± {spread['std']:.1%}" if spread else "",
             *_share(figure),
         )
@@ -183,17 +187,17 @@ def verdict_table(subjects: list[SubjectRecord]) -> RenderableType:
 
 
 def _verdict_row(verdict: Verdict, subject: str) -> list[RenderableType]:
-    percent = verdict.claim in PERCENT_CLAIMS
+    row = verdict_row(vars(verdict))
     return [
-        verdict.question,
-        f"{verdict.title} ({subject})" if subject else verdict.title,
-        number(verdict.value, percent),
-        interval(verdict.ci95, percent),
-        condition(vars(verdict)),
-        f"{verdict.n:,}",
-        Text(verdict.verdict, style=STYLES[verdict.verdict]),
-        beyond_untrained(vars(verdict)),
-        number(verdict.seed_value, percent),
+        row.question,
+        f"{row.title} ({subject})" if subject else row.title,
+        row.value,
+        row.interval,
+        row.claimed,
+        row.images,
+        Text(row.verdict, style=STYLES[row.verdict]),
+        row.attributed,
+        row.script,
     ]
 
 

@@ -95,10 +95,30 @@ def architecture_named(model_type: Any) -> Architecture:
 
 
 def architecture_of(module: nn.Module) -> Architecture | None:
-    """The entry of a module of exactly its type whose forward nobody replaced; None for any other module."""
-    if "forward" in vars(module):
+    """The entry of a module that is exactly of its type, no part exchanged, replaced or hooked; else None."""
+    entry = next((entry for entry in ARCHITECTURES.values() if type(module) is entry.model), None)
+    if entry is None or not all(map(_as_its_class, module.modules())):
         return None
-    return next((entry for entry in ARCHITECTURES.values() if type(module) is entry.model), None)
+    return entry if repr(module) == _as_built(module.config) else None
+
+
+def _as_its_class(module: nn.Module) -> bool:
+    """Whether a module has neither methods of its own nor hooks."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        return False
+    return not any(callable(getattr(type(module), name, None)) for name in vars(module))
+
+
+def _as_built(config: Config) -> str:
+    """The parts of a model of this config, as text; made once for each config."""
+    key = repr(config)
+    if key not in _BUILT:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            _BUILT[key] = repr(architecture_named(config.model_type).build(config))
+    return _BUILT[key]
+
+
+_BUILT: dict[str, str] = {}
 
 
 def fast_forward(module: nn.Module) -> FastForward | None:

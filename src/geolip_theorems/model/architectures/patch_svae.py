@@ -69,7 +69,7 @@ class SVAEConfig(Config):
     smooth_mid: int | None = number(None)
     channels: int = number(3)
     activation: str = choice("gelu", ACTIVATIONS)
-    activations: Mapping[str, str] = field(default_factory=dict)
+    activations: Mapping[str, str] = field(default_factory=dict, hash=False)
     row_norm: str = choice("sphere", ROW_NORMS)
     svd_mode: str = choice("default", [*SOLVERS, "none"])
     linear_readout: bool = choice(False, [True, False])

@@ -9,19 +9,13 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
-from ..text import PERCENT_CLAIMS, condition, interval, number
-from .blocks import Cell, Table, ends, p_text, points, table
-from .shown import Shown
+from ...drawing.blocks import Cell, Table, ends, p_text, points, table
+from ...drawing.shown import Shown
+from ...drawing.text import attributed, condition, interval, is_percent, number
+from ...questions import metrics
 
 WORST_FIRST = ("fails", "inconclusive", "not measured", "holds")
 MARKS = {"holds": "✓", "fails": "✕", "inconclusive": "?", "not measured": "–"}
-UNITS = {
-    "spatial_cv": "noise-corrected spatial CV of the error maps",
-    "class_cosine": "cosine of the most distant pair of classes",
-    "mode_share": "share of patches",
-    "gradient": "Spearman correlation of error and gradient",
-}
-ATTRIBUTED = {True: "yes", False: "no", None: "not shown"}
 MARGIN = 0.06  # of the strip's width, left free at either end
 
 
@@ -43,7 +37,7 @@ class Strip:
     good: tuple[float, float]
     value: float | None
     ci: tuple[float, float] | None
-    seed: float | None
+    script: float | None
     twins: list[float]
     alt: str
 
@@ -58,7 +52,7 @@ class Card:
     interval: str
     condition: str
     unit: str
-    seed: str
+    script: str
     twins: str
     attributed: str
     beyond: str
@@ -84,7 +78,7 @@ def cards(shown: Shown) -> list[Card]:
 
 def card(shown: Shown, verdict: Mapping[str, Any]) -> Card:
     """One verdict's card."""
-    percent = verdict["claim"] in PERCENT_CLAIMS
+    percent = is_percent(verdict)
     twins, count = twin_values(shown, verdict["claim"])
     measured = bool(twins)
     mean = number(sum(twins) / len(twins), percent) if measured else ""
@@ -99,15 +93,20 @@ def card(shown: Shown, verdict: Mapping[str, Any]) -> Card:
         value=minus(number(verdict["value"], percent)),
         interval=minus(interval(verdict["ci95"], percent).strip("[]").replace(", ", " to ")),
         condition=condition(verdict),
-        unit=UNITS.get(verdict["claim"], "difference of accuracies" if percent else verdict["metric"]),
-        seed="" if verdict.get("seed_value") is None else minus(number(verdict["seed_value"], percent)),
+        unit=named(verdict["metric"]),
+        script="" if verdict.get("script_value") is None else minus(number(verdict["script_value"], percent)),
         twins=minus(about) + images if measured else "not measured",
-        attributed=ATTRIBUTED[verdict.get("attributed")] if measured else "not measured",
+        attributed=attributed(verdict) if measured else "not measured",
         beyond=_beyond(verdict, percent),
         reason=_reason(verdict, percent, "" if _beyond(verdict, percent) else reason),
         expected=_expected(verdict),
         strip=_strip(verdict, twins, percent),
     )
+
+
+def named(metric: str) -> str:
+    """What a metric is, in words; its name where this program does not know it."""
+    return next((known.title for _, known in metrics() if known.name == metric), metric)
 
 
 def twin_values(shown: Shown, claim: str) -> tuple[list[float], int]:
@@ -156,8 +155,8 @@ def _strip(verdict: Mapping[str, Any], twins: list[float], percent: bool) -> Str
     if value is None:
         return None
     scale = 100.0 if percent else 1.0
-    seed = verdict.get("seed_value")
-    drawn = [value, threshold, *(ci95 or []), *twins, *([] if seed is None else [seed])]
+    script = verdict.get("script_value")
+    drawn = [value, threshold, *(ci95 or []), *twins, *([] if script is None else [script])]
     drawn = [scale * float(x) for x in drawn]
     low, high = min(drawn), max(drawn)
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -179,7 +178,7 @@ def _strip(verdict: Mapping[str, Any], twins: list[float], percent: bool) -> Str
         good=good,
         value=at(value),
         ci=(at(ci95[0]), round(at(ci95[1]) - at(ci95[0]), 3)) if ci95 else None,
-        seed=None if seed is None else at(seed),
+        script=None if script is None else at(script),
         twins=[at(x) for x in twins],
         alt=_alt(verdict, twins, percent),
     )
@@ -194,8 +193,8 @@ def _alt(verdict: Mapping[str, Any], twins: list[float], percent: bool) -> str:
     if verdict["ci95"]:
         parts.append(f"95 % interval {interval(verdict['ci95'], percent)}")
     parts.append(f"the claim is {condition(verdict)}")
-    if verdict.get("seed_value") is not None:
-        parts.append(f"seed protocol {number(verdict['seed_value'], percent)}")
+    if verdict.get("script_value") is not None:
+        parts.append(f"script {number(verdict['script_value'], percent)}")
     if twins:
         parts.append("random-weight twins " + ", ".join(number(x, percent) for x in twins))
     return "; ".join(parts)
@@ -217,11 +216,11 @@ def tally(shown: Shown) -> list[tuple[str, int, str]]:
 def verdict_table(shown: Shown) -> Table:
     """All numbers of the cards, to sort and copy."""
     columns = ("claim", "question", "verdict", "value", "95 % interval", "claimed", "p", "images")
-    columns += ("seed protocol", "twins' mean", "beyond untrained weights")
+    columns += ("script", "twins' mean", "beyond untrained weights")
     rows = []
     for made in cards(shown):
         v = made.verdict
-        percent = v["claim"] in PERCENT_CLAIMS
+        percent = is_percent(v)
         twins, _ = twin_values(shown, v["claim"])
         figure = points if percent else (lambda x: x)
         rows.append(
@@ -234,7 +233,7 @@ def verdict_table(shown: Shown) -> Table:
                 Cell(made.condition, made.condition),
                 p_text(v["p"]),
                 v["n"],
-                figure(v.get("seed_value")),
+                figure(v.get("script_value")),
                 figure(sum(twins) / len(twins) if twins else None),
                 Cell(made.attributed, made.attributed),
             ]

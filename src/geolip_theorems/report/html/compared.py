@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...comparison import Comparison
+from ...drawing.shown import clean
 from ...record import finite, now
 from .comparing import comparison_blocks, heading
 from .shell import render_page, write_page
-from .shown import clean
 
 
 def write_comparison(comparisons: Sequence[Comparison], out: Path) -> Path:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...comparison import change, size
+from ...compare.judging import change, size
+from ...drawing.blocks import ABSENT, Cell, Figure, Note, Table, attempt, table
+from ...drawing.charts import ROW, fold
+from ...drawing.style import ACCENT, GRID, MUTED, SOFT, WARM, drawing, svg
 from ..comparison import KINDS, p_value, span, value
-from .blocks import ABSENT, Cell, Figure, Note, Table, attempt, table
 from .cards import minus
-from .charts import ROW, fold
-from .style import ACCENT, GRID, MUTED, SOFT, WARM, drawing, svg
 
 BAD = ("worse", "lost", "worse within chance", "slightly worse")
 FARTHEST = 8.0  # smallest changes a bar may reach; longer ones are cut

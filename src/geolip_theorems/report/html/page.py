@@ -3,91 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from ...drawing.blocks import Cell, Note, Table, attempt, table
+from ...drawing.shown import Shown
 from ...notes import notes_on
-from . import failures, modes, readouts, space
-from .blocks import Cell, Note, Table, attempt, table
-from .shown import Shown
-
-Builder = Callable[[Shown], Any]
-
-
-@dataclass(frozen=True)
-class Question:
-    """A section of the page.
-
-    Attributes:
-        id, title: ``q1`` and what is asked.
-        about: two sentences for a reader who begins here.
-        builders: what make its blocks, in order.
-    """
-
-    id: str
-    title: str
-    about: str
-    builders: tuple[Builder, ...]
-    questions: tuple[str, ...] = ()
-
-
-QUESTIONS = (
-    Question(
-        "q1",
-        "Does the error vary over patches?",
-        "An error map has one number a patch: the mean squared error of its pixels. If the model lost "
-        "the same everywhere, "
-        "the map would be flat but for sampling noise, which the corrected figure takes out.",
-        (space.cv_histogram, space.overall_map, space.spatial_numbers),
-    ),
-    Question(
-        "q2",
-        "Do classes fail in different places?",
-        "Each class's error maps are averaged. Two classes that fail in the same places have maps in the "
-        "same direction, "
-        "a cosine of 1, whatever the size of their errors.",
-        (space.class_maps, space.cosine_matrix, space.class_errors, space.class_figures),
-    ),
-    Question(
-        "q3",
-        "Which modes matter where?",
-        "A patch is coded by a small matrix in modes, weighed by S: its singular values or, in some models, "
-        "the norms of its columns. A mode matters as much as the error grows "
-        "when the model's own decoder has to do without it.",
-        (modes.energy_stacks, modes.ablation_curves, modes.dominant_map, modes.cost_maps, modes.mode_numbers),
-    ),
-    Question(
-        "q4",
-        "What do the maps tell about the class?",
-        "Questions 4 and 5. Probes are trained on the maps to name the class of an image they have not "
-        "seen. A lift is "
-        "what one set of features adds to another, on the same images.",
-        (
-            readouts.accuracies,
-            readouts.lifts,
-            readouts.by_class,
-            readouts.confusions,
-            readouts.readout_numbers,
-        ),
-        ("q4", "q5"),
-    ),
-    Question(
-        "q6",
-        "Where does it fail?",
-        "If what is lost are edges, the error follows the gradient of the input. Friction and settle "
-        "describe how hard "
-        "the eigenvalues of a patch were to find.",
-        (
-            failures.region_bars,
-            failures.correlations,
-            failures.error_by_gradient,
-            failures.gallery,
-            failures.solver_maps,
-            failures.failure_numbers,
-        ),
-    ),
-)
+from ...questions import Question
 
 
 def blocks(question: Question, shown: Shown) -> list[Any]:
@@ -96,9 +18,9 @@ def blocks(question: Question, shown: Shown) -> list[Any]:
         return [Note(f"Not measured: {shown.record['error']}")]
     if not shown.record.get("measurements"):
         return [Note("Nothing was measured.")]
-    made = [Note(text) for text in notes_on(shown.record, question.questions or (question.id,))]
-    made += [block for builder in question.builders for block in attempt(builder, shown)]
-    if question.id == "q2" and not shown.classes:
+    made = [Note(text) for text in notes_on(shown.record, question.id)]
+    made += [block for builder in question.figures() for block in attempt(builder, shown)]
+    if not shown.classes and any(metric.needs_labels for metric in question.metrics):
         return [Note("The images have no labels, and this question compares classes."), *made]
     return made or [Note("This question was not measured.")]
 
@@ -146,7 +68,7 @@ def environment(results: Mapping[str, Any]) -> Table:
 def provenance(shown: Shown) -> Table:
     """Where model and images come from, with every hash and setting of the record."""
     rows: list[list[Any]] = [["subject", shown.record["id"]]]
-    known = ("id", "verdicts", "measurements", "timings", "notes", "error")
+    known = ("id", "verdicts", "measurements", "timings", "error")
     for key, value in shown.record.items():
         if key in known:
             continue

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...drawing.shown import clean, load
+from ...questions import questions
 from ...record import read_results
 from . import cards, comparing, page
 from .shell import render_page, write_page
-from .shown import clean, load
 
 
 def write_report(results_path: Path, out: Path) -> Path:
@@ -36,7 +37,8 @@ def render(results: dict[str, Any], folder: Path) -> str:
     subjects = [load(number, record, folder) for number, record in enumerate(results["subjects"], 1)]
     sections = [
         (question, [(shown, page.blocks(question, shown)) for shown in subjects])
-        for question in page.QUESTIONS
+        for question in questions()
+        if question.figures()
     ]
     return render_page(
         "page.html.j2",

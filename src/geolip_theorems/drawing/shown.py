@@ -1,0 +1,97 @@
+"""A subject as the report reads it: its record, its companion's arrays, and nothing taken on trust."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..companion import of_subject
+from ..errors import InputError
+from .text import assumed
+
+UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+NO_MAPS = (
+    "no companion file (.maps.npz) lies beside this results file, so figures that need maps are left out"
+)
+
+
+@dataclass
+class Shown:
+    """One subject.
+
+    Attributes:
+        number: from 1, makes ids unique in the page.
+        record: the subject's entry in ``results.json``.
+        arrays: of its companion, empty where there is none.
+        missing: why there is none, or None.
+    """
+
+    number: int
+    record: Mapping[str, Any]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    missing: str | None = None
+
+    def get(self, path: str) -> Any:
+        """The entry of the measurements at keys joined by dots, or None."""
+        node: Any = self.record.get("measurements") or {}
+        for key in path.split("."):
+            node = node.get(key) if isinstance(node, Mapping) else None
+        return node
+
+    def array(self, name: str, ndim: int) -> np.ndarray | None:
+        """An array of the companion with so many axes, not empty; or None."""
+        found = self.arrays.get(name)
+        return found if found is not None and found.ndim == ndim and found.size else None
+
+    def threshold(self, metric: str) -> float | None:
+        """The threshold of the claim on a metric, or None where none was judged."""
+        found = [v["threshold"] for v in self.record["verdicts"] if v["metric"] == metric]
+        return float(found[0]) if found else None
+
+    def key(self, name: str) -> str:
+        """An id of one of this subject's drawings."""
+        return f"s{self.number}-{name}"
+
+    @property
+    def assumed(self) -> str | None:
+        return assumed(self.record["model"])
+
+    @property
+    def classes(self) -> list[str]:
+        return [str(name) for name in self.record["dataset"].get("classes") or []]
+
+    @property
+    def images(self) -> int:
+        return int(self.record["dataset"]["n_images"])
+
+    @property
+    def grouped(self) -> bool:
+        """Whether intervals are over groups of images."""
+        return "groups of images" in str((self.get("calibrated.spatial_cv.corrected") or {}).get("method"))
+
+
+def load(number: int, record: Mapping[str, Any], folder: Path) -> Shown:
+    """A subject with its companion; whatever is wrong with the companion is said, never raised."""
+    try:
+        arrays = of_subject(record, folder)
+    except (InputError, LookupError, TypeError) as error:
+        return Shown(number, record, {}, f"the companion file cannot be used: {error}")
+    if arrays is None:
+        return Shown(number, record, {}, None if record.get("error") else NO_MAPS)
+    return Shown(number, record, arrays)
+
+
+def clean(value: Any) -> Any:
+    """A JSON value with what neither HTML nor XML can hold replaced in every string."""
+    if isinstance(value, str):
+        return UNFIT.sub("�", value)
+    if isinstance(value, Mapping):
+        return {UNFIT.sub("�", str(key)): clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    return value

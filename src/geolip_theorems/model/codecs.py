@@ -1,0 +1,369 @@
+"""Simple lossy codecs as models: what any reconstructor does, beside what a trained one does.
+
+``codec:NAME``, ``codec:NAME:OPTION=VALUE`` with more options after commas: ``codec:jpeg:q=50``,
+``codec:blur:sigma=1.5``, ``codec:pca:d=4,patch_size=8``, and for each of them ``mse=0.002`` in place of its
+own option, which then is the one whose mean squared error on the reference images is nearest to that.
+
+The reference images are generated and from a seed that no run can have, so nothing is ever fitted on the
+images measured. A codec is deterministic, has no trained weights and takes images of 1 or 3 channels.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..data.scenes import scenes
+from ..errors import InputError, printable, unknown
+from ..threads import one_thread
+from .architectures import extract_patches, grid_shape, stitch_patches
+
+PREFIX = "codec:"
+PATCH_SIZE, LARGEST_PATCH = 4, 16
+CHANNELS = (1, 3)
+REFERENCE_SEED = 2**32  # a run's seed is smaller
+REFERENCE_IMAGES, REFERENCE_SIZE = 200, 64
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+BISECTIONS = 20
+NUMBER = r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+ROUNDING = 1e-12  # a mean error below is no loss at all
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """What a codec is.
+
+    Attributes:
+        codec: its name in ``CODECS``.
+        option, value: its own option, and what that was set to or found to be.
+        patch_size: side of a patch in pixels: the grid its errors are measured on.
+        channels: of the images, 1 or 3.
+        mse: the mean squared error that was asked for, or None.
+        mse_reached: what ``value`` gives on the reference images, or None.
+    """
+
+    codec: str
+    option: str
+    value: float
+    patch_size: int = PATCH_SIZE
+    channels: int = 3
+    mse: float | None = None
+    mse_reached: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entries that are set, the codec's own option under its name."""
+        entries = {"codec": self.codec, self.option: self.value}
+        entries |= {"patch_size": self.patch_size, "channels": self.channels}
+        return entries | ({"mse": self.mse, "mse_reached": self.mse_reached} if self.mse else {})
+
+    @property
+    def text(self) -> str:
+        """The shortest way to write it after ``--model``."""
+        how = f"{self.option}={self.value:g}" if self.mse is None else f"mse={self.mse:g}"
+        how += f",patch_size={self.patch_size}" if self.patch_size != PATCH_SIZE else ""
+        how += f",channels={self.channels}" if self.channels != 3 else ""
+        return f"{PREFIX}{self.codec}:{how}"
+
+
+class Reference:
+    """The images that a codec is fitted and matched on: every second one for either.
+
+    Args:
+        images: (N, C, H, W) float32, N at least 2.
+        patch_size: side of a patch in pixels.
+    """
+
+    def __init__(self, images: Tensor, patch_size: int) -> None:
+        self.fitting, self.matching = images[::2], images[1::2]
+        self.patch_size = patch_size
+
+    @cached_property
+    def principal(self) -> tuple[Tensor, Tensor]:
+        """:func:`principal_components` of the images to fit on."""
+        return principal_components(extract_patches(self.fitting, self.patch_size))
+
+
+class Codec(nn.Module):
+    """A model from images (B, C, H, W) float32 to ``{"recon": (B, C, H, W)}``; ``svd`` where it has one."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.patch_size = config.patch_size
+        self.channels = config.channels
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) after the codec."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> dict[str, Any]:
+        """See the class."""
+        return {"recon": self.reconstruct(images)}
+
+
+class Jpeg(Codec):
+    """Pillow's JPEG at quality q with whole chroma (4:4:4), in memory, 8 bits.
+
+    An image within [0, 1] is scaled as usual; the range of one that goes further is widened to its extremes.
+    There is no ``svd``: the code is of blocks of 8 pixels in luma and chroma, and knows no patches.
+    """
+
+    def __init__(self, config: CodecConfig, reference: Reference) -> None:
+        super().__init__(config)
+        self.quality = int(config.value)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """See :class:`Codec`."""
+        low = images.amin((1, 2, 3), keepdim=True).clamp(max=0)
+        range_ = images.amax((1, 2, 3), keepdim=True).clamp(min=1) - low
+        pixels = ((images - low) / range_ * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        coded = torch.from_numpy(np.stack([self._coded(image) for image in pixels]))
+        return coded.permute(0, 3, 1, 2).to(images.device) / 255 * range_ + low
+
+    def _coded(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W, C) uint8 there and back."""
+        file = io.BytesIO()
+        Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(
+            file, "JPEG", quality=self.quality, subsampling=0
+        )
+        return np.asarray(Image.open(file)).reshape(pixels.shape)
+
+
+class Blur(Codec):
+    """A Gaussian blur of sigma pixels, cut at 4 sigma, the border repeated. There is no ``svd``: no code."""
+
+    def __init__(self, config: CodecConfig, reference: Reference) -> None:
+        super().__init__(config)
+        radius = int(4 * config.value + 0.5)
+        weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / config.value) ** 2)
+        self.register_buffer("kernel", torch.from_numpy(weights / weights.sum()))
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """See :class:`Codec`."""
+        rows, columns = (self._matrix(side).to(images.dtype) for side in images.shape[-2:])
+        return rows @ images @ columns.mT
+
+    def _matrix(self, side: int) -> Tensor:
+        """(side, side) float64, the blur of a column of pixels."""
+        radius = len(self.kernel) // 2
+        at = torch.arange(side, device=self.kernel.device)
+        taken = (at[:, None] + torch.arange(-radius, radius + 1, device=at.device)).clamp(0, side - 1)
+        empty = self.kernel.new_zeros(side, side)
+        return empty.scatter_add(1, taken, self.kernel.expand(side, -1))
+
+
+class Pca(Codec):
+    """The projection of each patch on the first d principal components of the reference images' patches.
+
+    A patch's code are its d coefficients c, so its matrix (V, D) has a column a component: c_k times the
+    component, V = C*ps*ps values long and D = d. Hence ``svd``: U (B, N, V, D) the components, S (B, N, D)
+    the columns' norms |c_k| in the components' order, unsorted, and Vt (B, N, D, D) diagonal with the signs.
+    A mode is a component, and what is left of a patch without it is the other components' sum.
+    """
+
+    spectrum = "column norms"
+
+    def __init__(self, config: CodecConfig, reference: Reference) -> None:
+        super().__init__(config)
+        mean, components = reference.principal
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("components", components[: int(config.value)].float().contiguous())
+
+    def coefficients(self, images: Tensor) -> Tensor:
+        """The coefficients (B, N, D) of images' patches."""
+        return (extract_patches(images, self.patch_size) - self.mean) @ self.components.mT
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """See :class:`Codec`."""
+        grid = grid_shape(*images.shape[-2:], self.patch_size)
+        return stitch_patches(self.mean + self.coefficients(images) @ self.components, grid, self.patch_size)
+
+    def forward(self, images: Tensor) -> dict[str, Any]:
+        """See :class:`Codec`."""
+        code = self.coefficients(images)
+        signs = torch.where(code < 0, -1.0, 1.0).to(code.dtype)
+        U = self.components.mT.expand(*code.shape[:2], -1, -1)
+        svd = {"U": U, "S": code.abs(), "Vt": torch.diag_embed(signs)}
+        return {"recon": self.reconstruct(images), "svd": svd}
+
+    def decode_patches(self, U: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
+        """Patches (B, N, C*ps*ps) of U, S, Vt: the mean and the sum of the columns."""
+        return self.mean + (U @ (S * Vt.sum(-1)).unsqueeze(-1)).squeeze(-1)
+
+
+def principal_components(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (V,) and all V principal components (V, V), the largest first, of patches (..., V); float64.
+
+    The eigenvectors of the patches' covariance, each with its largest entry positive.
+    """
+    values = patches.flatten(0, -2).double()
+    mean = values.mean(0)
+    centred = values - mean
+    components = torch.linalg.eigh(centred.mT @ centred).eigenvectors.flip(-1).mT
+    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
+    return mean, components * largest.sign()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A codec in the registry.
+
+    Attributes:
+        about: one line for people.
+        option: the name of its own option; default: its value; range: the least and largest (None: the
+            values of a patch). whole: whether it is a whole number.
+        make: from a config and the reference to the model.
+    """
+
+    about: str
+    option: str
+    default: float
+    range: tuple[float, float | None]
+    whole: bool
+    make: Callable[[CodecConfig, Reference], Codec]
+
+
+CODECS: dict[str, Entry] = {
+    "pca": Entry("each patch projected on d principal components", "d", 4, (1, None), True, Pca),
+    "jpeg": Entry("JPEG at quality q", "q", 50, (1, 100), True, Jpeg),
+    "blur": Entry("a Gaussian blur of sigma pixels", "sigma", 1.5, (0.2, 32.0), False, Blur),
+}
+
+
+def names() -> dict[str, str]:
+    """``codec:NAME`` of every codec, with a line about it and its options."""
+    return {
+        f"{PREFIX}{name}": f"{entry.about}: {PREFIX}{name}:{entry.option}={entry.default:g} (default), or "
+        f"{PREFIX}{name}:mse=0.002 for a mean error"
+        for name, entry in CODECS.items()
+    }
+
+
+def open_codec(text: str) -> Codec:
+    """The codec that a text after ``--model`` names, see the module.
+
+    Raises:
+        InputError: an unknown codec or option, a value out of range, an error that it cannot have.
+    """
+    name, colon, rest = text.removeprefix(PREFIX).partition(":")
+    if name not in CODECS:
+        raise unknown("codec", name, CODECS)
+    shown, own = printable(text, 100), CODECS[name].option
+    given: dict[str, float] = {}
+    for part in rest.split(",") if colon else []:
+        key, sign, value = part.partition("=")
+        if not sign or not re.fullmatch(NUMBER, value, re.ASCII):
+            raise InputError(
+                f"model {shown!r}: {printable(part, 40)!r} is not an option; expected OPTION=NUMBER, as in "
+                f"{PREFIX}{name}:{own}={CODECS[name].default:g}"
+            )
+        if key not in (own, "mse", "patch_size", "channels"):
+            raise unknown(f"option of {PREFIX}{name}", key, (own, "mse", "patch_size", "channels"))
+        if key in given:
+            raise InputError(f"model {shown!r}: {key} is given twice; give it once")
+        given[key] = float(value)
+    if own in given and "mse" in given:
+        raise InputError(f"model {shown!r}: give either {own} or mse, not both")
+    return make_codec(name, given.pop(own, None), **given)
+
+
+def make_codec(
+    name: str,
+    value: float | None = None,
+    *,
+    mse: float | None = None,
+    patch_size: int = PATCH_SIZE,
+    channels: int = 3,
+    images: Tensor | None = None,
+) -> Codec:
+    """A codec in evaluation mode.
+
+    Args:
+        name: in ``CODECS``.
+        value: of its own option; None for the default, or for what ``mse`` asks.
+        mse: the mean squared error to come near, per value, on every second of ``images``.
+        patch_size: side of a patch in pixels.
+        channels: 1 or 3.
+        images: (N, C, H, W) float32, at least 2, for a reference of one's own; None for the module's.
+
+    Raises:
+        InputError: an unknown codec, a value out of range, or an error that the codec cannot have.
+    """
+    if name not in CODECS:
+        raise unknown("codec", name, CODECS)
+    entry, about = CODECS[name], PREFIX + name
+    patch_size = int(_checked(about, "patch_size", patch_size, (1, LARGEST_PATCH), True))
+    if channels not in CHANNELS:
+        raise InputError(f"{about}: channels={channels:g}; expected 1 or 3")
+    least, most = entry.range[0], entry.range[1] or channels * patch_size**2
+    reference = Reference(reference_images(int(channels)) if images is None else images, patch_size)
+
+    def build(value: float, *errors: float) -> Codec:
+        number = int(value) if entry.whole else float(value)
+        config = CodecConfig(name, entry.option, number, patch_size, int(channels), *errors)
+        with one_thread():
+            return entry.make(config, reference).eval()
+
+    if mse is None:
+        value = min(entry.default, most) if value is None else value
+        return build(_checked(about, entry.option, value, (least, most), entry.whole))
+    value, reached = _matched(about, entry, build, reference.matching, mse, (least, most))
+    return build(value, mse, reached)
+
+
+@lru_cache
+def reference_images(channels: int) -> Tensor:
+    """(200, C, 64, 64) float32 in [0, 1], scenes that no run measures; one channel is the luma of three."""
+    images = scenes(REFERENCE_SIZE, REFERENCE_IMAGES, REFERENCE_SEED).tensor()
+    return images if channels == 3 else (images * torch.tensor(LUMA).reshape(1, 3, 1, 1)).sum(1, True)
+
+
+@torch.inference_mode()
+def mean_error(codec: Codec, images: Tensor) -> float:
+    """The mean squared error per value of what a codec makes of images (N, C, H, W)."""
+    with one_thread():
+        parts = [(codec.reconstruct(part) - part).double().square().sum() for part in images.split(8)]
+    return float(sum(parts) / images.numel())
+
+
+def _matched(
+    about: str,
+    entry: Entry,
+    build: Callable[[float], Codec],
+    images: Tensor,
+    mse: float,
+    ends: tuple[float, float],
+) -> tuple[float, float]:
+    """The value whose error is nearest to ``mse``, as a ratio, by bisection; and that error."""
+    found = {value: max(mean_error(build(value), images), ROUNDING) for value in ends}
+    fine, coarse = sorted(ends, key=found.__getitem__)
+    if not found[fine] <= mse <= found[coarse]:
+        raise InputError(
+            f"{about}: mse={mse:g}; on its reference images it can have {found[fine]:.2g} "
+            f"({entry.option}={fine:g}) to {found[coarse]:.2g} ({entry.option}={coarse:g})"
+        )
+    for _ in range(BISECTIONS):
+        middle = (fine + coarse) // 2 if entry.whole else math.sqrt(fine * coarse)
+        if middle in found:
+            break  # neighbours, among whole numbers
+        found[middle] = max(mean_error(build(middle), images), ROUNDING)
+        fine, coarse = (middle, coarse) if found[middle] <= mse else (fine, middle)
+    value = min((fine, coarse), key=lambda value: abs(math.log(found[value] / mse)))
+    return value, found[value]
+
+
+def _checked(about: str, option: str, value: float, ends: tuple[float, float], whole: bool) -> float:
+    if not ends[0] <= value <= ends[1] or (whole and value != int(value)):
+        kind = "a whole number from" if whole else "a number from"
+        raise InputError(f"{about}: {option}={value:g}; expected {kind} {ends[0]:g} to {ends[1]:g}")
+    return value

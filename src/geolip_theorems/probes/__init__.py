@@ -1,0 +1,1 @@
+"""Probes: what the maps tell about the class of an image."""

@@ -1,0 +1,245 @@
+"""Questions, and what they are made of: metrics and the claims on them.
+
+A metric compared with a number is a claim: ``corrected_cv > 0.1``. A question measures maps once; what it
+returns is every figure, and for each metric what single images contribute. Whatever shows, judges or
+compares results loops over these objects and knows none of them by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, shown, unknown
+from ..stats.estimators import Estimator
+from ..stats.figure import Figure
+
+if TYPE_CHECKING:
+    from .study import Study
+
+LARGEST_THRESHOLD = 1e300
+
+
+def look_up(tree: Mapping[str, Any] | None, path: str) -> Any:
+    """The entry at keys joined by dots, or None where one of them is missing."""
+    node: Any = tree
+    for key in path.split("."):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """A figure that claims, attribution and comparisons are about.
+
+    Attributes:
+        name: where the figure stands in a record's calibrated measurements, keys joined by dots.
+        title: in a few words.
+        estimator: how it comes from what images contribute.
+        reads: the kept arrays that hold that, see :class:`Measured`.
+        unit: ``pp``, percentage points of a share; ``%``, compared relative to the reference; else none.
+        better: +1 where larger is better, -1 where smaller is, 0 where neither is: it is compared, and never
+            fails a run.
+        smallest: the smallest change of interest, in the figure's own unit; of a relative metric, a share.
+        rows: the kept array with the positions of the images that have a part in it; None for all images.
+        tested: the figure has a ``p``, which a claim on labelled images needs below 0.01.
+        needs_labels: it compares classes.
+        script: the original script's figure from its part of the record, or None where it has none.
+    """
+
+    name: str
+    title: str
+    estimator: Estimator
+    reads: tuple[str, ...] = ()
+    unit: str = ""
+    better: int = 0
+    smallest: float = 0.0
+    rows: str | None = None
+    tested: bool = False
+    needs_labels: bool = False
+    script: Callable[[Mapping[str, Any]], float | None] | None = None
+
+    def __gt__(self, threshold: float) -> Claim:
+        return Claim(self, ">", _number(self, threshold))
+
+    def __lt__(self, threshold: float) -> Claim:
+        return Claim(self, "<", _number(self, threshold))
+
+    def of(self, figures: Mapping[str, Any] | None) -> Figure | None:
+        """The figure among a subject's calibrated measurements, or None."""
+        return look_up(figures, self.name)
+
+    def values(self, kept: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...] | None:
+        """The metric's arrays among a subject's kept ones, or None where one is missing."""
+        found = tuple(kept[name] for name in self.reads if name in kept)
+        return found if self.reads and len(found) == len(self.reads) else None
+
+    def influence(self, kept: Mapping[str, np.ndarray], n: int) -> np.ndarray | None:
+        """(R, n) what each of a subject's n images adds to the figure; NaN where it has no part in it."""
+        values = self.values(kept)
+        found = None if values is None else self.estimator.influence(values)
+        if found is None or self.rows is None:
+            return found
+        whole = np.full((len(found), n), np.nan)
+        whole[:, kept[self.rows]] = found
+        return whole
+
+
+def _number(metric: Metric, threshold: Any) -> float:
+    known = isinstance(threshold, (int, float, np.integer, np.floating)) and not isinstance(threshold, bool)
+    if not known or not abs(threshold) < LARGEST_THRESHOLD:
+        raise InputError(
+            f"{metric.name} is compared with the threshold {shown(threshold, 60)}; expected a number, "
+            f"finite and below {LARGEST_THRESHOLD:g}"
+        )
+    return float(threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """``metric > threshold`` or ``metric < threshold``.
+
+    Attributes:
+        name: short, as in thresholds and expectations files; the condition itself unless one is given.
+        title: the claim in a few words.
+    """
+
+    metric: Metric
+    comparison: str
+    threshold: float
+    name: str = ""
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", str(self))
+        if not self.title:
+            object.__setattr__(self, "title", f"{self.metric.title} {self.condition}")
+
+    def named(self, name: str, title: str) -> Claim:
+        """The claim under a name of its own."""
+        return replace(self, name=name, title=title)
+
+    def at(self, threshold: float) -> Claim:
+        """The claim with another threshold."""
+        return replace(self, threshold=_number(self.metric, threshold))
+
+    def same_as(self, other: Claim) -> bool:
+        """Whether both say the same of the same metric."""
+        mine, theirs = ((c.metric.name, c.comparison, c.threshold) for c in (self, other))
+        return mine == theirs
+
+    @property
+    def condition(self) -> str:
+        """What it says of the figure: ``> 0.1``."""
+        return f"{self.comparison} {self.threshold:g}"
+
+    def __str__(self) -> str:
+        return f"{self.metric.name} {self.condition}"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self} is a claim, neither true nor false before it is measured")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a question found.
+
+    Attributes:
+        figures: every figure, as it stands in the record's calibrated measurements.
+        values: what single images contribute, by name, one row per image unless the metric names its rows;
+            kept beside the record, for attribution and for comparisons with other versions.
+    """
+
+    figures: dict[str, Any]
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A question put to a model's maps.
+
+    Attributes:
+        id: ``q1``; unique.
+        title: what is asked.
+        about: two sentences for a reader who begins here.
+        measure: from the images under study to figures; None where another question's measure has them.
+        metrics: what is compared between versions.
+        claims: what is judged.
+        figures: gives the builders of the report's figures and tables; called when a report is made.
+    """
+
+    id: str
+    title: str
+    about: str
+    measure: Callable[[Study], Measured] | None = None
+    metrics: tuple[Metric, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    figures: Callable[[], Sequence[Callable[[Any], Any]]] = tuple
+
+    @property
+    def label(self) -> str:
+        """``Question 4`` of one named ``q4``, else its name."""
+        number = self.id.removeprefix("q")
+        return f"Question {number}" if number.isdigit() else self.id
+
+
+_ASKED: dict[str, Question] = {}
+
+
+def register(question: Question) -> Question:
+    """Ask a question in every run from now on; one of the same id is replaced."""
+    _ASKED[question.id] = question
+    return question
+
+
+def questions() -> tuple[Question, ...]:
+    """Every question asked, in the order of registration."""
+    return tuple(_ASKED.values())
+
+
+def ask(study: Study) -> Measured:
+    """Every question's measure on one study, put together.
+
+    Cost: 2,000 images of 2,304 features: 27 s on two cores (49 s of processor time), four fifths of it the
+    probes: see :func:`geolip_theorems.probes.nested.cross_validated`.
+    """
+    figures: dict[str, Any] = {}
+    values: dict[str, np.ndarray] = {}
+    for question in questions():
+        if question.measure is not None:
+            found = question.measure(study)
+            figures |= found.figures
+            values |= found.values
+    return Measured(figures, values)
+
+
+def metrics() -> tuple[tuple[Question, Metric], ...]:
+    """Every metric with its question."""
+    return tuple((question, metric) for question in questions() for metric in question.metrics)
+
+
+def claims() -> tuple[Claim, ...]:
+    """Every question's claims."""
+    return tuple(claim for question in questions() for claim in question.claims)
+
+
+def question_of(metric: Metric) -> Question | None:
+    """The question a metric belongs to."""
+    return next((q for q, known in metrics() if known.name == metric.name), None)
+
+
+def with_thresholds(table: Mapping[str, float]) -> tuple[Claim, ...]:
+    """The questions' claims, thresholds replaced by claim name.
+
+    Raises:
+        InputError: a name that no claim has, or a threshold that is no finite number.
+    """
+    known = {claim.name: claim for claim in claims()}
+    for name in table:
+        if name not in known:
+            raise unknown("claim in the thresholds file", name, known)
+    return tuple(claim.at(table[claim.name]) if claim.name in table else claim for claim in known.values())

@@ -1,0 +1,58 @@
+"""Question 6: where does the model fail; at boundaries?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...stats.estimators import Mean
+from ..base import Metric, Question
+from .measure import measure
+
+gradient_correlation = Metric(
+    "boundaries.gradient",
+    "rank correlation of error and gradient",
+    Mean(),
+    reads=("gradient",),
+    better=+1,
+    smallest=0.02,
+)
+contrast_correlation = Metric(
+    "boundaries.contrast",
+    "rank correlation of error and contrast",
+    Mean(),
+    reads=("contrast",),
+    smallest=0.02,
+)
+gradient_given_brightness = Metric(
+    "boundaries.gradient_given_brightness",
+    "the same with gradient, brightness held",
+    Mean(),
+    reads=("gradient_given_brightness",),
+    smallest=0.02,
+)
+
+
+def drawn() -> Sequence:
+    """The report's figures and tables."""
+    from . import figures
+
+    return (
+        figures.region_bars,
+        figures.correlations,
+        figures.error_by_gradient,
+        figures.gallery,
+        figures.solver_maps,
+        figures.failure_numbers,
+    )
+
+
+BOUNDARIES = Question(
+    id="q6",
+    title="Where does it fail?",
+    about="If what is lost are edges, the error follows the gradient of the input. Friction and settle "
+    "describe how hard the eigenvalues of a patch were to find.",
+    measure=measure,
+    metrics=(gradient_correlation, contrast_correlation, gradient_given_brightness),
+    claims=((gradient_correlation > 0.1).named("gradient", "the model fails at boundaries"),),
+    figures=drawn,
+)

@@ -1,0 +1,265 @@
+"""Question 6: is the error where the image has its boundaries?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from ...luma import LUMA
+from ...stats.class_null import sums_by
+from ...stats.estimators import student_reach
+from ...stats.figure import LEVEL, figure
+from ...stats.grids import region_masks
+from ...stats.intervals import difference_figure, mean_figure, permutation_p, ratio_figure
+from ...stats.ranks import partial_rank_correlation, rank_correlation
+from ...stats.units import Groups, Units
+from ..base import Measured
+from ..study import Study
+
+N_PERMUTATIONS = 199
+MOST_IN_NULL = 2000
+
+
+def measure(study: Study) -> Measured:
+    """See :func:`boundary_structure`; figures under ``boundaries``."""
+    maps = study.maps
+    found = boundary_structure(
+        maps.error,
+        gradient=maps.gradient,
+        input_var=maps.input_var,
+        input_mean=maps.input_mean,
+        boundary=maps.boundary,
+        labels=study.labels,
+        names=study.names,
+        groups=study.units,
+        seed=study.seed,
+    )
+    return Measured({"boundaries": found.figures}, found.values)
+
+
+def boundary_structure(
+    error: np.ndarray,
+    *,
+    gradient: np.ndarray | None = None,
+    input_var: np.ndarray | None = None,
+    input_mean: np.ndarray | None = None,
+    boundary: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    names: Sequence[str] = (),
+    groups: Groups = None,
+    seed: int = 0,
+    n_permutations: int = N_PERMUTATIONS,
+) -> Measured:
+    """Every figure of question 6.
+
+    Args:
+        error: (N, gh, gw). gradient, input_var, boundary: (N, gh, gw). input_mean: (N, gh, gw, channels).
+            labels, groups: (N,). names: of the classes. Each of them may be None.
+
+    Returns:
+        Values ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,): rank correlations with the
+        error, NaN where an image has none. Figures:
+        ``gradient`` (the verdict's figure), ``contrast`` (standard deviation of a patch's input over its
+        brightness) and ``variance``: Spearman correlation of the error map with each, mean over images;
+        ``gradient_given_brightness``: partial; ``hot_patches``: of the mean map, see
+        :func:`hot_patches`; ``regions``: paired differences of relative error between regions, also a
+        class; ``true_boundary``: error inside and outside the boundary band. What an input is missing
+        for is None.
+
+    Cost: one sort of N x gh x gw values a map and ``n_permutations`` shuffles: 3 s for 2,000 x 256.
+    """
+    n = len(error)
+    e = np.asarray(error, np.float64).reshape(n, -1)
+    bright = None if input_mean is None else brightness(input_mean).reshape(n, -1)
+    slope = None if gradient is None else gradient.reshape(n, -1)
+    spread = None if input_var is None else input_var.reshape(n, -1)
+    contrast = None
+    if spread is not None and bright is not None:
+        contrast = np.sqrt(np.maximum(spread, 0)) / np.maximum(np.abs(bright), 1e-3)
+    others = {"gradient": slope, "contrast": contrast, "variance": spread}
+    values = {name: rank_correlation(e, other) for name, other in others.items() if other is not None}
+    if slope is not None and bright is not None:
+        values["gradient_given_brightness"] = partial_rank_correlation(e, slope, bright)
+    result: dict[str, Any] = {
+        name: mean_figure(values[name], groups, seed=seed, bootstrap=name == "gradient", null=0.0)
+        if name in values
+        else None
+        for name in (*others, "gradient_given_brightness")
+    }
+    result["hot_patches"] = hot_patches(error, groups, seed, n_permutations)
+    result["regions"] = region_contrasts(error, labels, names, groups)
+    result["true_boundary"] = None if boundary is None else band_contrast(error, boundary, groups)
+    values.pop("variance", None)  # no metric reads it
+    return Measured(result, values)
+
+
+def brightness(input_mean: np.ndarray) -> np.ndarray:
+    """Luma of a patch's mean colour, (N, gh, gw, channels) -> (N, gh, gw); the mean unless 3 channels."""
+    mean = np.asarray(input_mean, np.float64)
+    return mean @ np.array(LUMA) if mean.shape[-1] == 3 else mean.mean(-1)
+
+
+def hot_patches(
+    error: np.ndarray, groups: Groups = None, seed: int = 0, n: int = N_PERMUTATIONS
+) -> dict[str, Any] | None:
+    """Positions of the mean error map that are hotter than positions dealt out at random in each image.
+
+    Images of a group are shuffled alike, so that what a group has in common is in the null.
+
+    Args:
+        error: (N, gh, gw); at most 2,000 images of it are used. groups: (N,) or None.
+
+    Returns:
+        A figure: ``value`` positions above mean + 2 standard deviations (the seed protocol's count, which
+        is about 2 % of the positions of any map), its ``null`` and ``p``; its interval counts the
+        positions that are surely, and those that are possibly above that level (:func:`_hot_interval`);
+        ``beyond_chance``: positions whose mean error is above the 95 % point of the shuffled maps'
+        maximum; ``spread``: standard deviation over positions of the true mean map, see
+        :func:`map_spread`, with null and p of the observed one. None on a grid of one patch.
+
+    Cost: ``n`` shuffles of the images' (groups') maps: 2 s for 2,000 x 256.
+    """
+    some = np.linspace(0, len(error) - 1, min(len(error), MOST_IN_NULL)).astype(int)
+    e = np.asarray(error, np.float64)[some].reshape(len(some), -1)
+    if e.shape[1] < 2:
+        return None
+    units = Units.of(groups, len(error)).take(some)
+    summed = sums_by(e, units.index, units.count)
+    rng = np.random.default_rng(seed)
+    observed = e.mean(0)
+    null = np.stack([rng.permuted(summed, axis=1).sum(0) for _ in range(n)]) / len(e)
+    # Sums in another order round differently: a map that is flat has no hot position.
+    flat = 1e-6 * abs(observed.mean())
+
+    def count(m: np.ndarray) -> np.ndarray:
+        level = m.mean(-1, keepdims=True) + np.maximum(2 * m.std(-1, ddof=1, keepdims=True), flat)
+        return (m > level).sum(-1)
+
+    counts, spreads = count(null), null.std(1, ddof=1)
+    value, spread = int(count(observed)), float(observed.std(ddof=1))
+    p = permutation_p(value, counts.astype(float), "greater")
+    ci, method = _hot_interval(summed, units, flat)
+    shuffles = {"shuffled": f"positions of {units.name}", "shuffles": n}
+    chance = {"mean": float(counts.mean()), "q95": float(np.quantile(counts, 0.95)), **shuffles}
+    beyond = int((observed > np.quantile(null.max(1), 0.95) + flat).sum())
+    result = figure(value, ci, len(e), method, null=chance, p=p, beyond_chance=beyond)
+    of_spread = {"mean": float(spreads.mean()), "q95": float(np.quantile(spreads, 0.95)), **shuffles}
+    p = permutation_p(spread, spreads + flat, "greater")
+    of_spread |= {"of": "standard deviation of the mean map", "observed": spread}
+    return result | {"spread": map_spread(e, units) | {"p": p, "null": of_spread}}
+
+
+def _hot_interval(summed: np.ndarray, units: Units, flat: float) -> tuple[tuple[float, float] | None, str]:
+    """Ends of an interval of the count of hot positions, and its method.
+
+    Each position's height above the map's mean + 2 standard deviations has a Student interval over images
+    (groups) by linearisation, all at once by Bonferroni; the ends count those wholly above 0, and those
+    not wholly below.
+
+    Args:
+        summed: (U, P) errors summed over each unit's images.
+    """
+    places, sizes = summed.shape[1], units.sizes
+    if not units.enough:
+        return None, units.too_few
+    mean = summed.sum(0) / sizes.sum()
+    centred, std = mean - mean.mean(), mean.std(ddof=1)
+    residual = summed - sizes[:, None] * mean
+    level = residual.mean(1) + (2 * residual @ centred / ((places - 1) * std) if std > flat else 0)
+    error = np.sqrt(units.factor * np.square(residual - level[:, None]).sum(0)) / sizes.sum()
+    reach = stats.t.ppf(1 - (1 - LEVEL) / 2 / places, units.df) * error
+    above = centred - max(2 * std, flat)
+    ends = int((above - reach > 0).sum()), int((above + reach > 0).sum())
+    return ends, f"Student t over {units.name} at each position, Bonferroni"
+
+
+def map_spread(e: np.ndarray, groups: Groups) -> dict[str, Any]:
+    """Standard deviation over positions of the mean map, freed of the noise of a mean of finitely many maps.
+
+    The variance over positions is estimated from products of maps of different images (groups), which
+    share no noise; its interval is Student's t by linearisation, conservative close to 0, where the
+    linear term vanishes. Ends and value are signed roots.
+
+    Args:
+        e: (N, P). groups: (N,) or None.
+    """
+    off = e - e.mean(1, keepdims=True)
+    units = Units.of(groups, len(e))
+    sizes, places = units.sizes, e.shape[1]
+    if units.grouped:
+        off = sums_by(off, units.index, units.count)
+    total = off.sum(0)
+    pairs = sizes.sum() ** 2 - np.square(sizes).sum()
+    if units.count < 2:
+        return figure(None, None, len(e), units.too_few)
+    squares = np.square(off).sum(1)
+    variance = (np.square(total).sum() - squares.sum()) / pairs / (places - 1)
+    value = float(np.sign(variance) * np.sqrt(abs(variance)))
+    if not units.enough:
+        return figure(value, None, len(e), units.too_few)
+    # Each unit's part of the sum over pairs, and of the number of pairs.
+    parts = (off @ total - squares) / (places - 1) - variance * sizes * (sizes.sum() - sizes)
+    error = 2 * np.sqrt(units.factor * np.square(parts).sum()) / pairs
+    reach = student_reach(units.df) * error
+    ends = [float(np.sign(end) * np.sqrt(abs(end))) for end in (variance - reach, variance + reach)]
+    return figure(value, ends, len(e), f"products of different maps; Student t over {units.name}")
+
+
+def region_contrasts(
+    error: np.ndarray, labels: np.ndarray | None, names: Sequence[str], groups: Groups
+) -> dict[str, Any]:
+    """Differences between regions of each image's error over its mean, paired over images.
+
+    Returns:
+        ``edge-center`` and ``corner-center``: figures with p, None for a region without patches;
+        ``per_class``: the same a class (None for a class without images), or None without labels.
+    """
+    e = np.asarray(error, np.float64)
+    mean = e.mean((1, 2))
+    relative = e / np.where(mean > 0, mean, 1)[:, None, None]
+    masks, units = region_masks(*e.shape[1:]), Units.of(groups, len(e))
+    means = {name: relative[:, m].mean(1) if m.any() else None for name, m in masks.items()}
+
+    def contrasts(rows: np.ndarray) -> dict[str, Any]:
+        return {
+            f"{name}-center": None
+            if means[name] is None or means["center"] is None
+            else difference_figure((means[name] - means["center"])[rows], units.take(rows))
+            for name in ("edge", "corner")
+        }
+
+    result = contrasts(np.arange(len(e)))
+    result["per_class"] = (
+        None
+        if labels is None
+        else {
+            name: contrasts(np.flatnonzero(labels == c)) if (labels == c).any() else None
+            for c, name in enumerate(names)
+        }
+    )
+    return result
+
+
+def band_contrast(error: np.ndarray, boundary: np.ndarray, groups: Groups) -> dict[str, Any]:
+    """Error inside and outside the true boundary band, patches weighted by their share in it.
+
+    Returns:
+        ``inside``, ``outside``: mean over images. ``difference``: paired, with p. ``ratio``: of these
+        means. ``correlation``: Spearman, of error with the share.
+        Images wholly inside or outside are left out.
+    """
+    e = np.asarray(error, np.float64).reshape(len(error), -1)
+    b = np.asarray(boundary, np.float64).reshape(e.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inside, outside = (e * b).sum(1) / b.sum(1), (e * (1 - b)).sum(1) / (1 - b).sum(1)
+    inside[np.isnan(outside)], outside[np.isnan(inside)] = np.nan, np.nan
+    return {
+        "inside": mean_figure(inside, groups, bootstrap=False),
+        "outside": mean_figure(outside, groups, bootstrap=False),
+        "difference": difference_figure(inside - outside, groups),
+        "ratio": ratio_figure(inside, outside, groups, null=1.0),
+        "correlation": mean_figure(rank_correlation(e, b), groups, bootstrap=False, null=0.0),
+    }

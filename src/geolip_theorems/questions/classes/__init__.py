@@ -1,0 +1,40 @@
+"""Question 2: do classes differ in where the model fails?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..base import Metric, Question, look_up
+from .estimator import HeldOutCosine
+from .measure import measure
+
+class_cosine = Metric(
+    "class_cosine.min",
+    "cosine of the most distant classes",
+    HeldOutCosine(),
+    reads=("error_map", "error_map_scale"),
+    better=-1,
+    smallest=0.01,
+    tested=True,
+    needs_labels=True,
+    script=lambda script: look_up(script, "class_cosine.min"),
+)
+
+
+def drawn() -> Sequence:
+    """The report's figures and tables."""
+    from . import figures
+
+    return (figures.class_maps, figures.cosine_matrix, figures.class_errors, figures.class_figures)
+
+
+CLASSES = Question(
+    id="q2",
+    title="Do classes fail in different places?",
+    about="Each class's error maps are averaged. Two classes that fail in the same places have maps in the "
+    "same direction, a cosine of 1, whatever the size of their errors.",
+    measure=measure,
+    metrics=(class_cosine,),
+    claims=((class_cosine < 0.99).named("class_cosine", "classes fail in different places"),),
+    figures=drawn,
+)

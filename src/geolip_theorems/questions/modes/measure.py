@@ -1,0 +1,240 @@
+"""Question 3: which modes matter where, from energies and from decoding without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from ...stats.class_null import ClassNull
+from ...stats.figure import figure
+from ...stats.grids import mode_energy, region_masks, why_absent
+from ...stats.intervals import mean_figure, permutation_p, share_figure
+from ...stats.ranks import rank_correlation
+from ...stats.units import Groups, Units
+from ..base import Measured
+from ..study import Study
+
+N_PERMUTATIONS = 9999
+MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
+NONE_DECODED = "no image was decoded without a mode"
+TIE = 1e-5  # of the statistic: class sums of shuffles are float32
+
+
+def measure(study: Study) -> Measured:
+    """See :func:`mode_structure`; figures under ``modes``."""
+    maps = study.maps
+    if maps.S is None:
+        none = figure(None, None, 0, why_absent(maps, "S"))
+        return Measured({"modes": {"energy": [], "share": none, "ablation": None}})
+    found = mode_structure(
+        maps.S,
+        maps.error,
+        maps.error_only,
+        maps.error_without,
+        ablated=maps.ablated,
+        labels=study.labels,
+        names=study.names,
+        groups=study.units,
+        seed=study.seed,
+        n_permutations=study.n_permutations,
+        absent=why_absent(maps, "error_without"),
+    )
+    return Measured({"modes": found.figures}, found.values)
+
+
+def mode_structure(
+    S: np.ndarray,
+    error: np.ndarray,
+    error_only: np.ndarray | None,
+    error_without: np.ndarray | None,
+    *,
+    ablated: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    names: Sequence[str] = (),
+    groups: Groups = None,
+    seed: int = 0,
+    n_permutations: int = N_PERMUTATIONS,
+    absent: str | None = None,
+) -> Measured:
+    """Every figure of question 3.
+
+    Args:
+        S: (N, gh, gw, D), in any order. error: (N, gh, gw).
+        error_only, error_without: (A, gh, gw, D), the error of the ablated images decoded with only mode
+            k and with all but mode k; None for a model without a separable decoder.
+        ablated: (A,) which images those are; the first A by default.
+        labels, groups: (N,) or None. names: of the classes.
+        absent: why there are no ablated errors.
+
+    Returns:
+        Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) float64, share of the
+        patches whose costliest mode is not the overall one. Figures:
+        ``energy``: each mode's share of the sum of squares of S, a figure a mode, all N images.
+        ``share``: of the patches, those whose costliest mode to lose is not the overall one, the verdict's
+        figure, with ``p`` and ``null`` of the class null where there are labels; without a separable
+        decoder its value is None and its method says so.
+        ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to
+        the error, and ``only``, the error with mode k alone: a figure a mode each; ``cost_per_class``,
+        ``cost_per_region``: D such figures each; ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw), the
+        mode that most often costs most there, as lists; ``overall_mode``, see :func:`costliest_modes`;
+        ``costliest_on_average``: the mode of the greatest mean cost; ``energy_rank``: Spearman
+        correlation, over patches and modes of an image, of cost with energy.
+
+    Cost: O(A gh gw D) and O(A C D) a permutation: 0.5 s for 256 images of 256 patches.
+    """
+    units, energy = Units.of(groups, len(error)), mode_energy(np.asarray(S, np.float64))
+    per_image = energy.mean((1, 2))
+    shares = [share_figure(column, units, bootstrap=False) for column in per_image.T]
+    result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
+    if error_without is None or error_only is None:
+        return Measured(result | {"share": figure(None, None, 0, absent or NONE_DECODED)})
+    few = len(error_without)
+    if few == 0:
+        return Measured(result | {"share": figure(None, None, 0, NONE_DECODED)})
+    rows = np.arange(few) if ablated is None else np.asarray(ablated)
+    labels, groups = None if labels is None else labels[rows], units.take(rows)
+    cost = np.asarray(error_without, np.float64) - np.asarray(error[rows], np.float64)[..., None]
+    dominant, overall = costliest_modes(error[rows], error_without)
+    elsewhere = share_elsewhere(dominant, overall)
+    values = {"ablated": rows.astype(np.int64), "other_mode": elsewhere}
+    result["share"] = share_figure(elsewhere, groups, seed=seed)
+    result["ablation"] = {
+        "cost": _per_mode(cost.mean((1, 2)), groups),
+        "only": _per_mode(np.asarray(error_only, np.float64).mean((1, 2)), groups),
+        "cost_per_class": _per_class(cost.mean((1, 2)), labels, names, groups),
+        "cost_per_region": {
+            region: _per_mode(cost[:, mask].mean(1), groups) if mask.any() else None
+            for region, mask in region_masks(*cost.shape[1:3]).items()
+        },
+        "cost_map": cost.mean(0).tolist(),
+        "dominant_map": stats.mode(dominant, axis=0).mode.tolist(),
+        "overall_mode": overall,
+        "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
+        "energy_rank": mean_figure(
+            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups, bootstrap=False
+        ),
+    }
+    if labels is not None and len(np.unique(labels)) > 1:
+        share = np.stack([(dominant == k).mean((1, 2)) for k in range(cost.shape[-1])], 1)
+        observed, null, described = class_dependence(share, labels, groups, seed, n_permutations)
+        p = permutation_p(observed, null, "greater", TIE * observed)
+        result["share"] |= {"p": p, "null": described}
+    return Measured(result, values)
+
+
+def costliest_modes(error: np.ndarray, error_without: np.ndarray) -> tuple[np.ndarray, int]:
+    """Which mode's loss costs most in each patch, and which does overall.
+
+    Overall is the mode that costs most in the greatest number of patches: any other choice would find more
+    patches with another one, so the choice, made on the same images, cannot make the claim look better.
+    Another mode takes a patch only if losing it costs more than losing the overall one by over 1e-4 of the
+    patch's mean error over the losses, and more than nothing: below is what rounding and the decoder's own
+    repetition (1e-4) do.
+
+    Args:
+        error: (A, gh, gw). error_without: (A, gh, gw, D).
+
+    Returns:
+        (A, gh, gw) int64 mode of each patch, and the overall one.
+    """
+    without = np.asarray(error_without, np.float64)
+    cost = without - np.asarray(error, np.float64)[..., None]
+    most, best = cost.max(-1), cost.argmax(-1)
+    margin = MARGIN * without.mean(-1)
+    other = [(most - cost[..., k] > margin) & (most > 0) for k in range(cost.shape[-1])]
+    overall = int(np.argmin([elsewhere.mean() for elsewhere in other]))
+    return np.where(other[overall], best, overall), overall
+
+
+def share_elsewhere(dominant: np.ndarray, overall: int) -> np.ndarray:
+    """Share of each image's patches (A, gh, gw) whose mode is not the overall one, (A,) float64."""
+    return (dominant != overall).mean((1, 2))
+
+
+def class_dependence(
+    share: np.ndarray, labels: np.ndarray, groups: Groups, seed: int, n: int
+) -> tuple[float, np.ndarray, dict[str, Any]]:
+    """How much of the variance of the modes' shares over images goes with class, and by chance.
+
+    Args:
+        share: (A, D), of each image's patches the share in which mode k costs most.
+
+    Returns:
+        The statistic; (n,) of it by chance, see :func:`exchangeable`; and the null as a figure has it, with
+        ``r_squared``, between classes by total sum of squares over all modes. Where labels are shuffled the
+        statistic is :func:`studentised`. Where groups hold several classes it is R squared, both sums within
+        groups, and what varies from group to group is in the null. Shares that do not vary give 0.
+    """
+    y = np.unique(labels, return_inverse=True)[1]
+    n_classes = int(y.max()) + 1
+    chance = ClassNull.of(share, y, groups)
+    if not chance.total > 1e-12 * share.size:
+        null = np.zeros(n)
+        described = {"mean": 0.0, "q95": 0.0, "of": "R squared of class", "observed": 0.0}
+        return 0.0, null, described | chance.describe(null)
+
+    def explained(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return (np.square(sums) / counts[..., None]).sum((1, 2)) / chance.total
+
+    r_squared = float(explained(*chance.observed(n_classes))[0])
+    statistic, of = explained, "R squared of class"
+    if chance.group is None:
+        chance, statistic = studentised(chance, len(share))
+        of = "distances of class means in standard errors, squared"
+    observed = float(statistic(*chance.observed(n_classes))[0])
+    null = np.concatenate([statistic(*batch) for batch in chance.draws(n_classes, n, seed)])
+    described = {"mean": float(null.mean()), "q95": float(np.quantile(null, 0.95)), "of": of}
+    described |= {"observed": observed, "r_squared": r_squared}
+    return observed, null, described | chance.describe(null)
+
+
+def studentised(
+    chance: ClassNull, images: int
+) -> tuple[ClassNull, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """The classes' distances from their centre, each by its own variance, as a statistic of shuffled labels.
+
+    Labels are exchangeable only where classes have one distribution. Where they scatter unlike, or groups
+    are unlike in size, R squared of shuffles is too small for a small class that scatters, and p with it;
+    divided by each class's own variance the shuffles' statistic is the sample's in large samples (Chung and
+    Romano 2013; Pauly, Brunner and Konietschke 2015).
+
+    Returns:
+        The null with what the variances need appended to its sums, and a function of those sums (B, C, ..)
+        and counts (B, C): sum over classes of |m_c - centre|^2 / var_c, var_c the linearised variance of the
+        mean m_c over images (groups), at least 1 % of what the images' own scatter gives; classes of one
+        unit are left out.
+    """
+    modes, size = chance.sums.shape[1], chance.sizes[:, None]
+    parts = (chance.sums, np.square(chance.sums).sum(1, keepdims=True), size * chance.sums, size**2)
+    floor = 0.01 * chance.total / images**2
+
+    def statistic(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        mean = sums[..., :modes] / counts[..., None]
+        squares, by_size, sizes = sums[..., modes], sums[..., modes + 1 : -1], sums[..., -1]
+        own = squares - 2 * (mean * by_size).sum(-1) + np.square(mean).sum(-1) * sizes
+        free = 1 - sizes / counts**2  # (G - 1) / G for units of one size
+        variance = np.maximum(own, floor * sizes) / counts**2 / np.maximum(free, 1e-9)
+        weight = np.where(free > 1e-9, 1 / variance, 0.0)
+        total = np.maximum(weight.sum(1), np.finfo(float).tiny)
+        centre = (weight[..., None] * mean).sum(1, keepdims=True) / total[:, None, None]
+        return (weight * np.square(mean - centre).sum(-1)).sum(1)
+
+    return replace(chance, sums=np.concatenate(parts, 1)), statistic
+
+
+def _per_mode(values: np.ndarray, groups: Groups) -> list[dict[str, Any]]:
+    return [mean_figure(column, groups, bootstrap=False) for column in values.T]
+
+
+def _per_class(
+    cost: np.ndarray, labels: np.ndarray | None, names: Sequence[str], groups: Groups
+) -> dict[str, Any] | None:
+    """A figure a mode for each class, from its own images alone."""
+    if labels is None:
+        return None
+    members, units = {name: labels == c for c, name in enumerate(names)}, Units.of(groups, len(labels))
+    return {name: _per_mode(cost[of], units.take(of)) if of.any() else None for name, of in members.items()}

@@ -1,0 +1,275 @@
+"""Questions 4 and 5: what the maps tell about the class, and what each adds to another."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from ...errors import unknown
+from ...probes.conv import conv_cross_validated
+from ...probes.features import SIGNALS, feature_groups, missing_signals
+from ...probes.nested import N_FOLDS, Predictions, cross_validated, too_few
+from ...stats.decisions import POWER
+from ...stats.estimators import influence_of, student_reach
+from ...stats.figure import Figure, figure
+from ...stats.intervals import simultaneous_reach
+from ...stats.units import Groups, Units
+from ..base import Measured
+from ..study import Study
+
+PROBES = ("ridge", "conv")
+REPEATS = 2
+ALL = "release+eigenvalues+friction"
+COMBINATIONS: dict[str, tuple[str, ...]] = {
+    "release+eigenvalues": ("release", "eigenvalues"),
+    "release+friction": ("release", "friction"),
+    ALL: SIGNALS,
+}
+LIFTS: dict[str, tuple[str, str]] = {
+    "release-eigenvalues": ("release", "eigenvalues"),
+    "release-friction": ("release", "friction"),
+    "release+eigenvalues-eigenvalues": ("release+eigenvalues", "eigenvalues"),
+    "release+friction-friction": ("release+friction", "friction"),
+    "all-eigenvalues": (ALL, "eigenvalues"),
+    "all-best_single": (ALL, "best_single"),
+}
+OVER_CHANCE = "release-chance"
+CONFUSED = ("release", "eigenvalues", "friction", ALL)
+MOST_CONFUSED = 30  # classes of a confusion matrix
+
+
+def measure(study: Study) -> Measured:
+    """See :func:`probe_accuracies`; figures under ``probes`` and ``lifts``, None without two classes.
+
+    Values: ``hits/PROBE`` (R, N) bool, the classifier not trained on an image named its class.
+    """
+    if not study.several_classes:
+        return Measured({"probes": None, "lifts": None})
+    probes, lifts, hits = probe_accuracies(
+        study.maps,
+        study.labels,
+        groups=study.units,
+        seed=study.seed,
+        probe=study.probe,
+        device=study.device,
+    )
+    return Measured({"probes": probes, "lifts": lifts}, {f"hits/{name}": rows for name, rows in hits.items()})
+
+
+def probe_accuracies(
+    maps: Any,
+    labels: np.ndarray,
+    *,
+    groups: Groups = None,
+    seed: int = 0,
+    probe: str = "ridge",
+    n_folds: int = N_FOLDS,
+    repeats: int = REPEATS,
+    device: str = "cpu",
+) -> tuple[dict[str, Any], dict[str, Figure], dict[str, np.ndarray]]:
+    """Accuracies of fair probes and their paired differences.
+
+    Args:
+        maps: with ``error``, ``S``, ``friction`` and, where there are any, ``settle``, ``input_mean`` and
+            ``input_var``.
+        labels: (N,) int64. groups: (N,) or None; a group is never split between training and testing.
+        probe: ``"ridge"``, banded kernel ridge; ``"conv"``, a small convolutional readout.
+        n_folds, repeats: of the cross-validation. device: of the linear algebra, or the readout.
+
+    Returns:
+        probes: a figure a feature group, combination and ``best_single`` (its ``null`` the majority
+        rate; with ``per_repeat``, and ``chosen``, the variants and penalties taken and how often), and
+        ``probe``, ``chance``, ``n_folds``, ``repeats``; ``confusion``, see :func:`confusion`.
+        lifts: see :func:`lift_figures`.
+        hits: (R, N) bool per probe, the classifier not trained on an image named its class.
+        With too few images a class every value is None and every method says why; so are the values of
+        what needs a map that is missing, with ``best_single``, which is the best of all three signals.
+
+    Raises:
+        InputError: features that are not finite, an unknown probe.
+
+    Cost: see :func:`geolip_theorems.measures.nested.cross_validated`.
+    """
+    if probe not in PROBES:
+        raise unknown("probe", probe, PROBES)
+    units = Units.of(groups, len(labels))
+    unknown_probes, unknown_lifts = _unmeasured(maps, len(labels))
+    reason = too_few(labels, units.groups)
+    if reason:
+        none = figure(None, None, len(labels), reason)
+        probes = dict.fromkeys((*SIGNALS, *COMBINATIONS), none)
+        return probes | unknown_probes, dict.fromkeys((*LIFTS, OVER_CHANCE), none) | unknown_lifts, {}
+    classes, counts = np.unique(labels, return_counts=True)
+    chance = float(counts.max() / len(labels))
+    results = predictions(
+        maps, labels, groups=groups, seed=seed, probe=probe, n_folds=n_folds, repeats=repeats, device=device
+    )
+    folds = results["release"].n_folds
+    method = f"{repeats} x {folds}-fold {'group ' if units.grouped else ''}cross-validation, {probe} probe"
+    probes: dict[str, Any] = {"probe": probe, "chance": chance, "n_classes": len(classes)}
+    probes |= {"n_folds": folds, "repeats": repeats}
+    for name, found in results.items():
+        probes[name] = accuracy_figure(found.hits, groups, method, folds) | {
+            "null": chance,
+            "per_repeat": found.hits.mean(1).tolist(),
+            "chosen": _chosen(found),
+        }
+    probes["confusion"] = confusion(results, labels)
+    hits = {name: found.hits for name, found in results.items()}
+    lifts = lift_figures(hits, chance, groups, method, seed, folds)
+    return probes | unknown_probes, lifts | unknown_lifts, hits
+
+
+def missing_probes(maps: Any) -> dict[str, str]:
+    """Probe -> why there is none, of those that read a signal that is missing."""
+    missing = missing_signals(maps)
+    needs = {**{name: (name,) for name in SIGNALS}, **COMBINATIONS, "best_single": SIGNALS}
+    reasons = {name: [missing[part] for part in parts if part in missing] for name, parts in needs.items()}
+    return {name: found[0] for name, found in reasons.items() if found}
+
+
+def _unmeasured(maps: Any, n: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures without a value, whose methods say which signal is missing: of probes, and of lifts."""
+    missing = missing_probes(maps)
+    lifts = {name: missing[side] for name, pair in LIFTS.items() for side in pair if side in missing}
+    probes, lifts = ({name: figure(None, None, n, why) for name, why in m.items()} for m in (missing, lifts))
+    return probes, lifts
+
+
+def confusion(results: Mapping[str, Predictions], labels: np.ndarray) -> dict[str, Any] | None:
+    """Which class is taken for which, out of fold.
+
+    Returns:
+        ``classes``: (C,) the labels there are; and for each probe of ``CONFUSED`` (C, C) images of the class
+        of the row named as the class of the column, summed over repeats. None above 30 classes.
+    """
+    classes, y = np.unique(labels, return_inverse=True)
+    if len(classes) > MOST_CONFUSED:
+        return None
+    found: dict[str, Any] = {"classes": classes.tolist()}
+    for name in (name for name in CONFUSED if name in results):
+        cells = y * len(classes) + results[name].guesses
+        counts = np.bincount(cells.ravel(), minlength=len(classes) ** 2)
+        found[name] = counts.reshape(len(classes), -1).tolist()
+    return found
+
+
+def predictions(
+    maps: Any,
+    labels: np.ndarray,
+    *,
+    groups: Groups = None,
+    probe: str = "ridge",
+    **how: Any,
+) -> dict[str, Predictions]:
+    """Out-of-fold results of every feature group, combination and ``best_single``.
+
+    Arguments as :func:`probe_accuracies`.
+
+    Raises:
+        InputError: features that are not finite, too few images.
+    """
+    y, groups = np.unique(labels, return_inverse=True)[1], Units.of(groups, len(labels)).groups
+    missing = missing_probes(maps)
+    joined = {name: parts for name, parts in COMBINATIONS.items() if name not in missing}
+    if probe == "conv":
+        return conv_cross_validated(maps, y, groups, combinations=joined, **how)
+    best_of = () if "best_single" in missing else SIGNALS
+    return cross_validated(feature_groups(maps), y, groups, combinations=joined, best_of=best_of, **how)
+
+
+def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int = N_FOLDS) -> dict[str, Any]:
+    """The mean of hits (R, N) over repeats and images with its interval, cut to 0 .. 1.
+
+    The estimand is the expected accuracy of the whole procedure, tuning included, at this training size.
+    Fewer than six images (groups) give a value and no interval.
+    """
+    n = hits.shape[1]
+    units = Units.of(groups, n)
+    value, _, error = influence_of(hits, units, n_folds)
+    if not units.enough:
+        return figure(value, None, n, f"{method}; {units.too_few}")
+    reach = student_reach(units.df)
+    half = reach * max(error, _least_error(value, units.count))
+    ends = (max(0.0, value - half), min(1.0, value + half))
+    text = f"{method}; Student t over {units.name}, corrected resampled variance"
+    return figure(value, ends, n, text, **_counted(units, reach))
+
+
+def lift_figures(
+    hits: Mapping[str, np.ndarray],
+    chance: float,
+    groups: Groups,
+    method: str,
+    seed: int = 0,
+    n_folds: int = N_FOLDS,
+) -> dict[str, Any]:
+    """Paired differences between probes, with intervals that hold for all of them at once.
+
+    Args:
+        hits: (R, N) a probe, on the same folds. chance: the majority rate. n_folds: in a repeat.
+
+    Returns:
+        A figure a lift of ``LIFTS``: ``ci95`` simultaneous over the set (max t), ``reach`` its half-width
+        in standard errors, ``ci95_alone``, ``p`` (two-sided, times the number of lifts),
+        ``smallest_detectable``: the lift this sample would find, its simultaneous interval above 0, with a
+        chance of 80 %. And ``release-chance``: the release probe less the majority rate, an interval of
+        its own, as the majority rate is known. Fewer than six images (groups): values without intervals.
+
+    Cost: 20,000 draws of as many normal variables as there are lifts.
+    """
+    n = next(iter(hits.values())).shape[1]
+    units = Units.of(groups, n)
+    pairs = {name: pair for name, pair in LIFTS.items() if set(pair) <= set(hits)}
+    parts = {name: influence_of(1.0 * hits[a] - hits[b], units, n_folds) for name, (a, b) in pairs.items()}
+    accuracy = accuracy_figure(hits["release"], groups, method, n_folds)
+    ends = None if accuracy["ci95"] is None else tuple(end - chance for end in accuracy["ci95"])
+    over_chance = figure(accuracy["value"] - chance, ends, n, accuracy["method"], null=0.0)
+    over_chance |= {key: accuracy[key] for key in ("units", "reach") if key in accuracy}
+    if not parts:  # maps of the release error alone
+        return {OVER_CHANCE: over_chance}
+    if not units.enough:
+        text = f"{method}; paired, {units.too_few}"
+        few = {name: figure(value, None, n, text, null=0.0) for name, (value, _, _) in parts.items()}
+        return few | {OVER_CHANCE: over_chance}
+    influences = np.stack([influence for _, influence, _ in parts.values()], 1)
+    reach = simultaneous_reach(influences, units.df, seed)
+    alone = student_reach(units.df)
+    text = f"{method}; paired, Student t over {units.name}, corrected resampled variance"
+    text += f"; simultaneous over {len(parts)} lifts"
+    lifts: dict[str, Any] = {}
+    for name, (value, _, error) in parts.items():
+        ends = (value - reach * error, value + reach * error)
+        p = 1.0 if error == 0 else float(2 * stats.t.sf(abs(value) / error, units.df))
+        lifts[name] = figure(value, ends, n, text, null=0.0, **_counted(units, reach)) | {
+            "ci95_alone": [value - alone * error, value + alone * error],
+            "p": min(1.0, p * len(parts)),
+            "smallest_detectable": (reach + float(stats.t.ppf(POWER, units.df))) * error,
+        }
+    return lifts | {OVER_CHANCE: over_chance}
+
+
+def _counted(units: Units, reach: float) -> dict[str, Any]:
+    """What a figure says of its interval: half-width in standard errors, and how many groups it rests on."""
+    return {"reach": reach, "units": units.count} if units.grouped else {"reach": reach}
+
+
+def _least_error(value: float, units: int) -> float:
+    """An accuracy of 0 or 1 has no spread; its error is then that of half an error more, or fewer."""
+    rate = min(max(value, 0.5 / units), 1 - 0.5 / units)
+    return math.sqrt(rate * (1 - rate) / units) if value in (0.0, 1.0) else 0.0
+
+
+def _chosen(found: Predictions) -> list[dict[str, Any]]:
+    counts = Counter(
+        (choice.weights, round(choice.penalty, 6)) for choices in found.choices for choice in choices
+    )
+    return [
+        {"weights": dict(weights), "penalty": penalty, "folds": count}
+        for (weights, penalty), count in counts.most_common()
+    ]

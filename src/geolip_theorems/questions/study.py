@@ -1,0 +1,115 @@
+"""The images under study: maps, labels, class names, units and what is missing, checked once for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..stats.units import Units
+
+N_PERMUTATIONS, N_NULL = 9999, 999
+MEASURES_VERSION = 4  # raised whenever a figure changes: cached analyses of another version are not used
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a question is put to.
+
+    Attributes:
+        maps: see :class:`geolip_theorems.extraction.Maps`; parts that are None were not measured.
+        seed: of every random choice.
+        n_permutations: shuffles of the labels. n_null: of the pixels. Only p and nulls depend on the two.
+        probe: the readout of the questions that train one. device: of its linear algebra.
+    """
+
+    maps: Any
+    seed: int = 0
+    n_permutations: int = N_PERMUTATIONS
+    n_null: int = N_NULL
+    probe: str = "ridge"
+    device: str = "cpu"
+
+    def __len__(self) -> int:
+        return len(self.maps.error)
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """See :func:`image_labels`."""
+        return image_labels(self.maps)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes; none without labels."""
+        return () if self.labels is None else class_names(self.maps, self.labels)
+
+    @cached_property
+    def units(self) -> Units:
+        """What is independent: images, or the groups the maps name."""
+        return Units.of(image_groups(self.maps), len(self))
+
+    @property
+    def several_classes(self) -> bool:
+        """Whether classes can be compared."""
+        return self.labels is not None and len(np.unique(self.labels)) > 1
+
+    def shared(self) -> dict[str, np.ndarray]:
+        """What every comparison of two runs needs: ``position``, ``label`` and ``group`` (N,) int64."""
+        known = {"position": np.arange(len(self)), "label": self.labels, "group": image_groups(self.maps)}
+        return {name: array for name, array in known.items() if array is not None}
+
+
+def image_labels(maps: Any) -> np.ndarray | None:
+    """The labels as (N,) int64, or None.
+
+    Raises:
+        InputError: their number is not that of the images, or one is negative or not a whole number.
+    """
+    labels = getattr(maps, "labels", None)
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.shape != (len(maps.error),):
+        raise InputError(f"labels have shape {labels.shape}; expected ({len(maps.error)},), one an image")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"labels have dtype {labels.dtype}; expected whole numbers")
+    if len(labels) and labels.min() < 0:
+        raise InputError(f"labels hold {labels.min()}; expected class numbers from 0")
+    return labels.astype(np.int64)
+
+
+def class_names(maps: Any, labels: np.ndarray) -> tuple[str, ...]:
+    """The names of the classes, "0", "1", .. where the maps carry none.
+
+    Raises:
+        InputError: a label has no name, or two classes share one.
+    """
+    needed = int(labels.max()) + 1 if len(labels) else 0
+    names = getattr(maps, "classes", None)
+    if names is None:
+        return tuple(str(c) for c in range(needed))
+    names = tuple(str(name) for name in names)
+    if len(names) < needed:
+        raise InputError(f"labels go up to {needed - 1} but there are {len(names)} class names")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"class name {twice!r} occurs twice; expected different names")
+    return names
+
+
+def image_groups(maps: Any) -> np.ndarray | None:
+    """Group of each image, (N,) int64 from 0 without gaps, or None: images of a group depend on each other.
+
+    Raises:
+        InputError: the number of groups' entries is not that of the images.
+    """
+    groups = getattr(maps, "groups", None)
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (len(maps.error),):
+        raise InputError(f"groups have shape {groups.shape}; expected ({len(maps.error)},), one an image")
+    return np.unique(groups, return_inverse=True)[1].astype(np.int64)

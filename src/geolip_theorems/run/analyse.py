@@ -1,0 +1,256 @@
+"""From a subject to its record: maps, measures, controls, verdicts.
+
+Each stage is cached under everything it depends on, so an unchanged run only reads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..companion import PER_IMAGE
+from ..extraction import Extraction, Maps
+from ..extraction.cache import MapsCache
+from ..extraction.engines import spread
+from ..extraction.gallery import gallery_arrays
+from ..notes import subject_notes
+from ..questions import MEASURES_VERSION, Claim, Measured, Question, Study, claims, questions
+from ..record import SubjectRecord
+from ..script import script_accuracies, script_protocol
+from .bank import banked_twins
+from .controls import Controls, Member, Twin, chosen_images, drawn_seeds, has_twins, twin_of
+from .expectations import Expectation
+from .subject import Subject
+from .verdicts import verdict_on
+
+SPLIT_SEEDS = 10
+
+# Called with (what is being done, steps in all); gives a function that is told the steps done.
+Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+def unwatched(label: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """A watch that shows nothing."""
+    return nullcontext(lambda done: None)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A subject's maps and what was measured on them.
+
+    Attributes:
+        kept: what single images contribute, by name, see :class:`geolip_theorems.questions.Measured`.
+    """
+
+    maps: Maps
+    record: SubjectRecord
+    subject: Subject
+    kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def companion(self) -> dict[str, np.ndarray]:
+        """The arrays kept beside the record, see :mod:`geolip_theorems.companion`."""
+        own = {PER_IMAGE + name: array for name, array in self.kept.items()}
+        return {**own, **gallery_arrays(self.subject, self.maps)}
+
+
+def analyse(
+    subject: Subject,
+    cache: MapsCache,
+    *,
+    asked: tuple[Claim, ...] | None = None,
+    expectations: Iterable[Expectation] = (),
+    watch: Watch = unwatched,
+) -> Analysis:
+    """Measure a subject and give the verdicts.
+
+    Args:
+        subject: the model and the images.
+        cache: where maps and analyses are kept.
+        asked: the claims to judge, with their thresholds; by default the questions' own.
+        expectations: verdicts expected not to hold.
+        watch: shows progress.
+
+    Raises:
+        InputError: the model's output is unusable, or the cache cannot be written.
+
+    Cost: extraction, see :func:`extract`; the measures, see :func:`geolip_theorems.questions.ask`; for each
+    control the same on ``control_images`` images.
+    """
+    asked = claims() if asked is None else asked
+    work = _Work(subject, cache, watch)
+    maps, entry = work.maps(subject, subject.ablated())
+    begun = time.monotonic()
+    with watch("measuring", 2) as done:
+        script = work.script(maps, entry)
+        done(1)
+        found = work.measured(maps, entry)
+        done(2)
+    work.timings["measures_s"] = round(time.monotonic() - begun, 3)
+    begun = time.monotonic()
+    controls = work.controls(maps, entry, asked)
+    work.timings["controls_s"] = round(time.monotonic() - begun, 3)
+    attributions = {claim.name: controls.attribution(claim) if controls else None for claim in asked}
+    record = SubjectRecord(
+        id=subject.id,
+        model=subject.describe_model(),
+        dataset=subject.describe_dataset(),
+        seed=subject.options.seed,
+        device=subject.options.device,
+        protocol=subject.describe_protocol(),
+        measurements={
+            **script,
+            "calibrated": _with_twins(found.figures, asked, attributions, controls),
+            "controls": None if controls is None else controls.summary(asked),
+        },
+        timings=work.timings,
+        notes=subject_notes(subject.model.model, maps),
+    )
+    here = (subject.model.name, subject.images.name, len(subject.images))
+    known = {e.claim: e for e in expectations if (e.model, e.dataset, e.images) == here}
+    study = Study(maps)
+    record.verdicts = [
+        verdict_on(
+            claim,
+            record.measurements,
+            study,
+            found.values,
+            attribution=attributions[claim.name],
+            expectation=known.get(claim.name),
+            probe=subject.options.probe,
+        )
+        for claim in asked
+    ]
+    return Analysis(maps, record, subject, {**study.shared(), **found.values})
+
+
+class _Work:
+    """The stages of one analysis: what each reads, and where it is kept."""
+
+    def __init__(self, subject: Subject, cache: MapsCache, watch: Watch) -> None:
+        self.subject, self.cache, self.watch = subject, cache, watch
+        self.timings: dict[str, Any] = {}
+
+    def maps(self, subject: Subject, ablated: np.ndarray, timed: bool = True) -> tuple[Maps, Path]:
+        """A subject's maps and their entry in the cache."""
+        begun, options = time.monotonic(), subject.options
+        watch = self.watch if timed else unwatched
+        extraction = Extraction(
+            subject.model.model,
+            subject.images,
+            device=options.device,
+            ablated=ablated,
+            batch=options.batch_size,
+            watch=lambda: watch(f"extracting {subject.id}", len(subject.images)),
+            say=self.cache.say,
+        )
+        source = spread(extraction, options.workers, options.engine, options.ray_address)
+        about = {"model": subject.model.name, "dataset": subject.images.name}
+        found = self.cache.maps(subject.maps_key(ablated), source, about)
+        if timed:
+            self.timings.update(
+                extraction_s=round(time.monotonic() - begun, 3),
+                from_cache=not found.computed,
+                images=len(subject.images),
+                shards_total=found.shards,
+                shards_computed=found.computed,
+            )
+        return found.maps, found.entry
+
+    def script(self, maps: Maps, entry: Path) -> dict[str, Any]:
+        """The script's protocol on a subject's maps."""
+        seed = self.subject.options.seed
+
+        def compute() -> tuple[dict[str, Any], dict]:
+            figures: dict[str, Any] = {"script": script_protocol(maps, seed)}
+            if figures["script"]["probes"]:
+                figures["script_accuracies"] = script_accuracies(maps, range(seed, seed + SPLIT_SEEDS))
+            return figures, {}
+
+        key = {"measures": MEASURES_VERSION, "seed": seed, "what": "script"}
+        return self.cache.analysis(entry, key, compute)[0]
+
+    def measured(self, maps: Maps, entry: Path, **nulls: int) -> Measured:
+        """Every question's figures and values, each kept by itself; ``nulls``: see :class:`Study`."""
+        options = self.subject.options
+        study = Study(maps, options.seed, probe=options.probe, device=options.device, **nulls)
+        key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **nulls}
+        key["images"] = len(maps)
+        figures: dict[str, Any] = {}
+        values: dict[str, np.ndarray] = {}
+        for question in questions():
+            if question.measure is None:
+                continue
+
+            def compute(question: Question = question) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+                found = question.measure(study)
+                return found.figures, found.values
+
+            found = self.cache.analysis(entry, {**key, "question": question.id}, compute)
+            figures |= found[0]
+            values |= found[1]
+        return Measured(figures, values)
+
+    def controls(self, maps: Maps, entry: Path, asked: tuple[Claim, ...]) -> Controls | None:
+        """The subject and its random-weight twins, measured on the same ``control_images`` images."""
+        subject, options = self.subject, self.subject.options
+        if not has_twins(subject):
+            return None
+        chosen, ablated = chosen_images(subject)
+        part = maps.take(chosen)
+        if part.ablated is None:  # a model whose modes cannot be ablated has twins whose modes need not be
+            ablated = np.arange(0)
+        banked = banked_twins(subject, chosen, ablated, asked)
+        drawn = []
+        if len(banked) < options.controls:
+            drawn = drawn_seeds(subject.model.sha256, options.seed, options.controls)
+        twins = []
+        with self.watch("measuring random-weight twins", len(drawn) + 1) as done:
+            own = self.control(part, entry, asked)
+            done(1)
+            for seed in drawn:
+                twins.append(self.twin(seed, chosen, ablated, asked))
+                done(1 + len(twins))
+        source = "drawn" if drawn else "bank"
+        return Controls(own, twins or banked, Study(part).units, source)
+
+    def control(self, maps: Maps, entry: Path, asked: tuple[Claim, ...]) -> Member:
+        """What the claims need of the controls' images; nulls play no part in it and are not drawn."""
+        return Member.of(self.measured(maps, entry, n_permutations=1, n_null=1), asked, len(maps))
+
+    def twin(self, seed: int, images: np.ndarray, ablated: np.ndarray, asked: tuple[Claim, ...]) -> Twin:
+        """The subject's random-weight twin of a seed on some of the images, see :func:`chosen_images`."""
+        twin = twin_of(self.subject, seed, images)
+        maps, entry = self.maps(twin, ablated, timed=False)
+        return Twin(**vars(self.control(maps, entry, asked)), seed=seed, sha256=twin.model.sha256)
+
+
+def measured_twins(
+    subject: Subject, seeds: Iterable[int], cache: MapsCache, asked: tuple[Claim, ...] | None = None
+) -> Iterator[Twin]:
+    """A subject's random-weight twins of some seeds on its controls' images, one after the other."""
+    work = _Work(subject, cache, unwatched)
+    images, ablated = chosen_images(subject)
+    for seed in seeds:
+        yield work.twin(seed, images, ablated, claims() if asked is None else asked)
+
+
+def _with_twins(
+    figures: dict[str, Any],
+    asked: Iterable[Claim],
+    attributions: Mapping[str, Any],
+    controls: Controls | None,
+) -> dict[str, Any]:
+    """The calibrated figures, those of the claims with the twins' beside them."""
+    for claim in asked:
+        figure, found = claim.metric.of(figures), attributions[claim.name]
+        if controls and figure and found and found.twin:
+            figure["twin"] = {**found.twin, "images": len(controls.units)}
+    return figures

@@ -1,0 +1,96 @@
+"""From a subject's figures to the verdict on a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from ..questions import Claim, Study, question_of
+from ..record import Verdict
+from ..stats.attribution import Attribution
+from ..stats.decisions import decide
+from .expectations import Expectation
+
+NO_LABELS = "the images have no labels, and this question compares classes; give a labelled data set"
+
+
+def verdict_on(
+    claim: Claim,
+    measurements: Mapping[str, Any],
+    study: Study,
+    kept: Mapping[str, np.ndarray],
+    *,
+    attribution: Attribution | None = None,
+    expectation: Expectation | None = None,
+    probe: str = "ridge",
+) -> Verdict:
+    """The verdict on one claim.
+
+    Args:
+        measurements: the record's. study: the images. kept: what they contribute, see :class:`Measured`.
+        attribution: what the random-weight twins say. expectation: the verdict expected.
+        probe: of the run, for figures that come from it.
+    """
+    metric, question = claim.metric, question_of(claim.metric)
+    figure, script = metric.of(measurements["calibrated"]) or {}, measurements.get("script")
+    labelled = study.labels is not None
+    value, ci95, n = figure.get("value"), figure.get("ci95"), int(figure.get("n") or 0)
+    method = figure.get("method", "")
+    verdict = Verdict(
+        theorem=3,
+        question="" if question is None else question.id,
+        claim=claim.name,
+        metric=metric.name,
+        title=claim.title,
+        value=value,
+        ci95=ci95,
+        method=method,
+        threshold=claim.threshold,
+        comparison=claim.comparison,
+        n=n,
+        p=None,
+        verdict="not measured",
+        reason=method or "there is nothing to measure it on",
+        expected=expectation.verdict if expectation else None,
+        expected_reason=expectation.reason if expectation else None,
+        unit=metric.unit if metric.unit == "pp" else "",
+        script_value=metric.script(script) if metric.script and script else None,
+        probe=probe if metric.estimator.cross_validated else None,
+    )
+    if value is None:
+        reason = NO_LABELS if metric.needs_labels and not labelled else verdict.reason
+        return replace(verdict, reason=reason, ci95=None)
+    p = figure.get("p") if metric.tested else None
+    decision = decide(
+        value,
+        ci95,
+        claim.threshold,
+        claim.comparison,
+        p,
+        n=n,
+        units=figure.get("units", _groups(claim, study, kept)),
+        reach=figure.get("reach"),
+        needs_p=metric.tested and labelled,
+    )
+    if ci95 is None and method:
+        decision = replace(decision, reason=method)  # which says why there is no interval
+    return replace(
+        verdict,
+        p=p,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        n_to_decide=decision.n_to_decide,
+        attributed=attribution.attributed if attribution else None,
+        attribution=asdict(attribution) if attribution else None,
+    )
+
+
+def _groups(claim: Claim, study: Study, kept: Mapping[str, np.ndarray]) -> int | None:
+    """Groups of images that a claim's figure rests on, or None where images are independent."""
+    if not study.units.grouped:
+        return None
+    rows = kept.get(claim.metric.rows) if claim.metric.rows else None
+    return study.units.count if rows is None else study.units.take(rows).count

@@ -1,0 +1,139 @@
+"""Is a subject beyond untrained weights? The subject against twins of its shape with random weights.
+
+It says nothing of how the weights came to be: a few fitted weights may do what a whole training does. Subject
+and twins are measured on the same images, so what the images have in common cancels in their
+difference. Its interval joins two kinds of chance: other images, and other random weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from ..errors import InputError
+from .figure import LEVEL
+from .units import LEAST_UNITS, Groups, Units
+
+LEAST_TWINS = 3  # fewer say next to nothing of their spread
+SAYS = {True: "beyond", False: "on the other side of", None: "not shown, within"}
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Whether a subject is beyond untrained weights in a claim's direction.
+
+    Attributes:
+        attributed: True, beyond one more twin; False, behind one more twin; None, not shown either way.
+        reason: why, in a sentence.
+        twin: the twins' ``value`` (mean), ``std``, ``n`` and the ``range`` a subject must leave: one more
+            twin's, and at least from the least twin to the greatest.
+        difference: subject less the mean of twins: ``value``, ``ci95`` and ``method``.
+    """
+
+    attributed: bool | None
+    reason: str
+    twin: dict[str, Any] | None = None
+    difference: dict[str, Any] | None = None
+
+
+def attribution(
+    subject: Mapping[str, Any],
+    twins: Sequence[Mapping[str, Any]],
+    comparison: str,
+    *,
+    own: np.ndarray | None = None,
+    others: Sequence[np.ndarray] = (),
+    groups: Groups = None,
+    inflation: float = 1.0,
+) -> Attribution:
+    """Is the subject beyond its random twins in the claim's direction?
+
+    With d the subject's figure less the mean of k twins', e the half-width of d's 95 % interval over images
+    and s the twins' standard deviation, r = sqrt(e^2 + (t s)^2 (1 + 1/k)), t Student's 97.5 % point with
+    k - 1 degrees of freedom, joins the sampling interval and the 95 % prediction range of one more twin. The
+    subject is beyond the twins (True) where d > r and its figure is beyond every twin's, behind them (False)
+    where both are so the other way, else nothing is shown (None). A subject drawn as one more twin is called
+    either at most 2.5 % of the time where twins are near normal, and at most one time in k + 1 whatever
+    their distribution.
+
+    Half-widths are joined as roots of sums of squares (Zou and Donner 2008). e is that of paired differences
+    where images' contributions are given. Else the intervals of subject and twins are joined as if
+    independent, the twins' errors as if they were all the same: too wide, as all saw the same images.
+
+    Args:
+        subject: a figure (``value``, ``ci95``) measured as the twins were, on the same images.
+        twins: the same figure of models of the same shape with random weights.
+        comparison: the claim's, ``">"`` or ``"<"``.
+        own, others: (R, N) contributions of the subject and of every twin, the metric's influences.
+        groups: (N,) of these images, or None.
+        inflation: of the standard error of paired differences.
+
+    Raises:
+        InputError: another comparison.
+    """
+    if comparison not in (">", "<"):
+        raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")
+    known = [j for j, t in enumerate(twins) if t.get("value") is not None and t.get("ci95") is not None]
+    if subject.get("value") is None or subject.get("ci95") is None:
+        return Attribution(None, "the subject's figure or its interval is undefined on the controls' images")
+    k = len(known)
+    if k < LEAST_TWINS:
+        return Attribution(None, f"{k} random twins; at least {LEAST_TWINS} are needed to know their spread")
+    values = np.array([twins[j]["value"] for j in known], np.float64)
+    mean, std = float(values.mean()), float(values.std(ddof=1))
+    paired = own is not None and len(others) == len(twins)
+    if paired:
+        sampling = _paired_half(own, [others[j] for j in known], groups, inflation)
+        method = f"paired over {Units.of(groups, own.shape[1]).name}"
+    else:
+        sampling = math.hypot(_half(subject), np.mean([_half(twins[j]) for j in known]))
+        method = "intervals joined as if independent"
+    if not math.isfinite(sampling):
+        return Attribution(None, f"no interval of the difference from fewer than {LEAST_UNITS} units")
+    spread = float(stats.t.ppf(0.5 + LEVEL / 2, k - 1)) * std
+    one_more = math.hypot(sampling, spread * math.sqrt(1 + 1 / k))
+    all_twins = math.hypot(sampling, spread / math.sqrt(k))
+    d = subject["value"] - mean
+    ends = [min(mean - one_more, float(values.min())), max(mean + one_more, float(values.max()))]
+    twin = {"value": mean, "std": std, "n": k, "range": ends}
+    difference = {"value": d, "ci95": [d - all_twins, d + all_twins]}
+    difference["method"] = f"{method}; Student t over {k} twins"
+    inside = ends[0] <= subject["value"] <= ends[1]
+    answer = None if inside else (d > 0) == (comparison == ">")
+    return Attribution(
+        answer,
+        f"{subject['value']:.4g} against {mean:.4g} of {k} twins: {SAYS[answer]} the range of one more twin, "
+        f"{_span(ends)}",
+        twin,
+        difference,
+    )
+
+
+def _paired_half(own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, inflation: float) -> float:
+    """Half-width of the interval of the mean of own - mean(others), NaN where too few units carry it.
+
+    Repeats share their images: the standard error is that of one, root mean square over them.
+    """
+    difference = np.asarray(own, np.float64) - np.mean([np.asarray(o, np.float64) for o in others], axis=0)
+    known = np.isfinite(difference).all(0)
+    difference = difference[:, known]
+    units = Units.of(groups, len(known)).take(known)
+    if not units.enough:
+        return math.nan
+    sums = np.stack([units.sums(row - row.mean()) for row in difference])
+    error = math.sqrt(units.factor * np.square(sums).sum(1).mean()) / difference.shape[1]
+    return float(stats.t.ppf(0.5 + LEVEL / 2, units.df)) * inflation * error
+
+
+def _half(figure: Mapping[str, Any]) -> float:
+    """The larger of an interval's two reaches."""
+    return max(figure["ci95"][1] - figure["value"], figure["value"] - figure["ci95"][0])
+
+
+def _span(ends: Sequence[float]) -> str:
+    return f"{ends[0]:.4g} to {ends[1]:.4g}"

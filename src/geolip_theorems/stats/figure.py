@@ -1,0 +1,56 @@
+"""The one form every measured figure has, in memory and in results.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+LEVEL = 0.95
+
+
+Interval = tuple[float, float]
+
+
+class _Defined(TypedDict):
+    """What every figure has."""
+
+    value: float | None
+    ci95: Interval | None
+    n: int
+    method: str
+
+
+class Figure(_Defined, total=False):
+    """One measured figure.
+
+    Attributes:
+        value: the estimate; None where it is undefined, and ``method`` then says why.
+        ci95: ends of its 95 % interval, or None.
+        n: images it rests on.
+        method: how the interval was found.
+        null: what the figure would be, or is distributed as, where the claim is untrue.
+        p: of that null. reach: half-width of the interval in standard errors, where it is not Student's t.
+        units: groups of images it rests on, where these are what is independent.
+
+    A figure may have more entries of its own; its question's measure says which.
+    """
+
+    null: Any
+    p: float
+    reach: float
+    units: int
+
+
+def figure(
+    value: float | None, ci95: Sequence[float] | None, n: int, method: str, *, null: Any = None, **more: Any
+) -> Figure:
+    """A :class:`Figure`; a value that is not finite becomes None, an interval without one too."""
+    value = None if value is None or not math.isfinite(value) else float(value)
+    if value is None or ci95 is None or not all(math.isfinite(end) for end in ci95):
+        ci95 = None
+    entries = {"value": value, "ci95": None if ci95 is None else [float(end) for end in ci95]}
+    entries |= {"n": int(n), "method": method}
+    if null is not None:
+        entries["null"] = null
+    return entries | more

@@ -1,0 +1,194 @@
+"""Intervals of means over images, and p values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from .figure import LEVEL, Figure, figure
+from .units import Groups, Units, degrees_of_freedom, unit_factor
+
+N_RESAMPLES = 9999
+LEAST_UNITS_BOOTSTRAP = 30  # below, BCa covers less than it says and Student's t is used
+MOST_UNITS_BOOTSTRAP = 4000  # above, both agree to a fraction of a per cent of their width
+BATCH_ELEMENTS = 2_000_000
+
+Interval = tuple[float, float]
+
+
+def mean_figure(
+    values: np.ndarray,
+    groups: Groups = None,
+    *,
+    seed: int = 0,
+    bootstrap: bool = True,
+    **more: Any,
+) -> Figure:
+    """The mean over images with its interval; images whose value is NaN are left out of it and of ``n``.
+
+    Args:
+        values: (N,) one number an image.
+        groups: (N,) group of each image, None where images are independent, or :class:`Units`. Images of a
+            group are drawn together: the mean is then a ratio of the groups' sums to their counts.
+        bootstrap: BCa over images (or groups) by SciPy, 9,999 resamples, where there are 30 to 4,000 of
+            them (of groups unlike in size: an effective 30); else, and outside that range, Student's t (for
+            groups of the linearised ratio).
+
+    Returns:
+        See :func:`figure`. Fewer than six images (groups) give a value and no interval. Values that are
+        all the same give an interval without width, and the method says so.
+
+    Cost: O(9999 N): 0.2 s for 2,000 images; microseconds without the bootstrap.
+    """
+    values = np.asarray(values, np.float64)
+    known = np.isfinite(values)
+    units, values = Units.of(groups, len(values)).take(known), values[known]
+    n, counts = len(values), units.sizes
+    if not units.enough:
+        return figure(values.mean() if n else None, None, n, units.too_few, **more)
+    sums = units.sums(values)
+    value = sums.sum() / counts.sum()
+    if np.ptp(values) == 0:
+        ci, method = (value, value), f"no spread: identical values in all {units.name}"
+    elif bootstrap and _bootstraps(units) and np.ptp(sums / counts) > 0:
+        ci, method = _bca(sums, counts, seed), f"BCa bootstrap over {units.name}, {N_RESAMPLES} resamples"
+    else:
+        ci, method = _student(sums - value * counts, counts, value), f"Student t over {units.name}"
+    return figure(value, ci, n, method, **more)
+
+
+def _bootstraps(units: Units) -> bool:
+    """Whether they are neither too few nor too many for the bootstrap."""
+    return units.df + 1 >= LEAST_UNITS_BOOTSTRAP and units.count <= MOST_UNITS_BOOTSTRAP
+
+
+def share_figure(
+    share: np.ndarray, groups: Groups = None, *, seed: int = 0, bootstrap: bool = True
+) -> Figure:
+    """:func:`mean_figure` of a share, its interval kept inside 0 to 1.
+
+    Where every image has the same share an interval without width would claim certainty. Each image (or
+    group) is then a trial that did not turn out otherwise: by the exact binomial at most a part q of them
+    would, and those have any share from 0 to 1.
+    """
+    result = mean_figure(share, groups, seed=seed, bootstrap=bootstrap)
+    if result["ci95"] is None:
+        return result
+    known = np.isfinite(share)
+    low, high = result["ci95"]
+    method = result["method"]
+    if np.ptp(share[known]) == 0:
+        units = Units.of(groups, len(share)).take(known)
+        q = stats.binomtest(0, units.count).proportion_ci(LEVEL).high
+        low, high = result["value"] * (1 - q), result["value"] * (1 - q) + q
+        method = f"identical shares: exact binomial, {units.name} as trials"
+    return result | {"ci95": [float(max(low, 0.0)), float(min(high, 1.0))], "method": method}
+
+
+def _bca(sums: np.ndarray, counts: np.ndarray, seed: int) -> Interval:
+    def ratio(s: np.ndarray, c: np.ndarray, axis: int = -1) -> np.ndarray:
+        return s.sum(axis) / c.sum(axis)
+
+    batch = max(1, BATCH_ELEMENTS // len(sums))
+    settings = {"n_resamples": N_RESAMPLES, "batch": batch, "method": "BCa", "vectorized": True}
+    rng = np.random.default_rng(seed)
+    if np.ptp(counts) == 0:
+        result = stats.bootstrap((sums / counts,), np.mean, random_state=rng, **settings)
+    else:
+        result = stats.bootstrap((sums, counts), ratio, paired=True, random_state=rng, **settings)
+    return result.confidence_interval.low, result.confidence_interval.high
+
+
+def _student(residual_sums: np.ndarray, counts: np.ndarray, value: float) -> Interval:
+    error = standard_error(residual_sums, counts)
+    reach = float(stats.t.ppf(0.5 + LEVEL / 2, degrees_of_freedom(counts))) * error
+    return value - reach, value + reach
+
+
+def standard_error(residual_sums: np.ndarray, counts: np.ndarray) -> float:
+    """Standard error of a ratio of sums by linearisation (Cochran 1977, 6.3), see :func:`unit_factor`.
+
+    Args:
+        residual_sums: (G,) each unit's sum less the ratio times its count.
+        counts: (G,) the units' counts.
+    """
+    return math.sqrt(unit_factor(counts) * np.square(residual_sums).sum()) / counts.sum()
+
+
+def ratio_figure(above: np.ndarray, below: np.ndarray, groups: Groups = None, **more: Any) -> Figure:
+    """The ratio of two means over images, its interval by linearisation; see :func:`mean_figure`."""
+    known = np.isfinite(above) & np.isfinite(below)
+    units, above, below = Units.of(groups, len(above)).take(known), above[known], below[known]
+    n, method = len(above), f"ratio of means; Student t over {units.name}"
+    if not below.sum() > 0:
+        return figure(None, None, n, method, **more)
+    value = above.sum() / below.sum()
+    if not units.enough:
+        return figure(value, None, n, units.too_few, **more)
+    sums, weights = units.sums(above), units.sums(below)
+    error = standard_error(sums - value * weights, weights)
+    reach = float(stats.t.ppf(0.5 + LEVEL / 2, units.df)) * error
+    return figure(value, (value - reach, value + reach), n, method, **more)
+
+
+def difference_figure(values: np.ndarray, groups: Groups = None, **more: Any) -> Figure:
+    """:func:`mean_figure` of paired differences, with the two-sided p of no difference (Student's t)."""
+    result = mean_figure(values, groups, bootstrap=False, **more)
+    if result["ci95"] is None:
+        return result
+    units = Units.of(groups, len(values)).take(np.isfinite(values))
+    reach = result["ci95"][1] - result["value"]
+    if reach == 0:  # identical differences: the sign test, which needs no spread
+        p = 1.0 if result["value"] == 0 else 2.0 ** (1 - units.count)
+    else:
+        t = result["value"] / reach * stats.t.ppf(0.5 + LEVEL / 2, units.df)
+        p = float(2 * stats.t.sf(abs(t), units.df))
+    return result | {"p": p, "null": 0.0}
+
+
+def simultaneous_reach(influence: np.ndarray, df: float, seed: int = 0, draws: int = 20_000) -> float:
+    """How many standard errors make intervals that hold all at once: the 95 % point of max |t|.
+
+    Args:
+        influence: (G, L) each unit's contribution to L estimates; columns without spread are left out.
+        df: degrees of freedom of the standard errors.
+
+    Returns:
+        The multiplier, from a multivariate t with the estimates' correlation (Hothorn, Bretz and
+        Westfall 2008), at least Student's own.
+    """
+    single = float(stats.t.ppf(0.5 + LEVEL / 2, df))
+    influence = influence[:, influence.std(0) > 0]
+    if influence.shape[1] < 2:
+        return single
+    rng = np.random.default_rng(seed)
+    correlation = np.corrcoef(influence.T)
+    values, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    normal = rng.standard_normal((draws, len(root))) @ root.T
+    scale = np.sqrt(rng.chisquare(df, draws) / df)
+    return max(single, float(np.quantile(np.abs(normal).max(1) / scale, LEVEL)))
+
+
+def permutation_p(observed: float, null: np.ndarray, side: str, rounding: float | None = None) -> float:
+    """(1 + shuffles at least as extreme) / (1 + shuffles) (Phipson and Smyth 2010); NaN shuffles count.
+
+    Args:
+        side: ``"less"`` where small values speak for the claim, ``"greater"`` where large ones do.
+        rounding: shuffles this near count as ties; by default that of float64.
+    """
+    rounding = 1e-12 * max(1.0, abs(observed)) if rounding is None else rounding
+    extreme = null <= observed + rounding if side == "less" else null >= observed - rounding
+    return float((1 + np.count_nonzero(extreme | np.isnan(null))) / (1 + len(null)))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p values adjusted for their number by Holm's step-down rule (1979)."""
+    p = np.asarray(p, np.float64)
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted

@@ -1,0 +1,333 @@
+"""Questions 4 and 5: fair folds, no accuracy from noise or leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler
+
+from geolip_theorems.errors import InputError
+from geolip_theorems.probes.conv import _fit_predict
+from geolip_theorems.probes.features import SIGNALS, feature_groups, logarithm, standardised
+from geolip_theorems.probes.nested import (
+    PENALTIES,
+    NestedProbe,
+    candidates,
+    cross_validated,
+    stratified_folds,
+)
+from geolip_theorems.probes.ridge import RidgeBank
+from geolip_theorems.questions import Study
+from geolip_theorems.questions.readout import RELEASE
+from geolip_theorems.questions.readout.measure import (
+    COMBINATIONS,
+    CONFUSED,
+    LIFTS,
+    accuracy_figure,
+    lift_figures,
+    probe_accuracies,
+)
+from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.estimators import Accuracy, inflation, influence_of
+from geolip_theorems.stats.intervals import mean_figure
+
+from ..make import random_maps
+
+RNG = np.random.default_rng(0)
+
+
+def verdict(figure):
+    return decide(figure["value"], figure["ci95"], 0.0, ">", n=figure["n"]).verdict
+
+
+def signal_maps(n=150, seed=0, release=2.0, eigenvalues=0.0):
+    """Maps of noise in which the class moves release, or eigenvalues, of some patches."""
+    subject = random_maps(n, 4, 4, 2, 3, seed)
+    patch = np.zeros((3, 4, 4), np.float32)
+    patch[np.arange(3), np.arange(3), 0] = 1
+    patch[np.arange(3), np.arange(3), 2] = 1
+    subject.error = subject.error * np.exp(release * patch[subject.labels])
+    subject.S = subject.S * np.exp(eigenvalues * patch[subject.labels])[..., None]
+    return subject
+
+
+def test_features_are_on_one_scale():
+    subject = random_maps(50, 3, 4, 2)
+    subject.error[:, 0, 0] = 0  # a patch that never varies
+    groups = feature_groups(subject)
+    assert groups["release"]["raw"].shape == (50, 11)
+    expected = StandardScaler().fit_transform(subject.friction.reshape(50, -1)) / np.sqrt(24)
+    np.testing.assert_allclose(groups["friction"]["raw"], expected, atol=1e-5)
+    for variants in groups.values():
+        for x in variants.values():
+            assert np.square(x).sum(1).mean() == pytest.approx(1, abs=1e-4)
+    assert {name for name, v in groups.items() if "log" not in v} == {"patch_means"}
+    assert np.isfinite(logarithm(np.array([[0.0, 1.0], [2.0, 3.0]]))).all()
+    assert standardised(np.ones((5, 3))).shape == (5, 1)
+    subject.friction[0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="friction"):
+        feature_groups(subject)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 999), size=st.integers(1, 4))
+def test_groups_are_never_split(seed, size):
+    rng = np.random.default_rng(seed)
+    groups = np.arange(120) // size
+    labels = rng.integers(0, 3, 120)
+    folds, k = stratified_folds(labels, None if size == 1 else groups, 5, seed)
+    assert set(folds) == set(range(k))
+    for g in np.unique(groups):
+        assert len(set(folds[groups == g])) == 1
+    shares = [np.bincount(labels[folds == f], minlength=3) for f in range(k)]
+    assert np.ptp(shares, axis=0).max() <= 2 * size + 2
+
+
+def test_a_group_cannot_be_recognised():
+    """Images of a group share a pattern and a class, and classes have none: only splitting a group pays."""
+    groups = np.arange(120) // 6
+    labels = (groups % 3).astype(np.int64)
+    subject = random_maps(120, 4, 4, 2, 3)
+    subject.labels = labels
+    pattern = np.random.default_rng(5).gamma(2.0, 1.0, (20, 4, 4))
+    subject.error = (subject.error * 0.05 + pattern[groups]).astype(np.float32)
+    options = {"repeats": 1, "n_folds": 4}
+    leaking, *_ = probe_accuracies(subject, labels, **options)
+    fair, lifts, _ = probe_accuracies(subject, labels, groups=groups, **options)
+    assert leaking["release"]["value"] > 0.9
+    assert fair["release"]["value"] < 0.65
+    assert verdict(lifts["release-chance"]) != "holds"
+
+
+def test_noise_gives_chance_and_no_lift():
+    probes, lifts, _ = probe_accuracies(*(lambda m: (m, m.labels))(random_maps(150, 4, 4, 2, 3, 1)))
+    assert probes["release"]["ci95"][0] < probes["chance"] < probes["release"]["ci95"][1]
+    assert [name for name, figure in lifts.items() if verdict(figure) == "holds"] == []
+
+
+def test_planted_signal_is_found_and_shuffled_labels_lose_it():
+    subject = signal_maps()
+    probes, lifts, _ = probe_accuracies(subject, subject.labels, repeats=1)
+    for name in (
+        "release-chance",
+        "release-eigenvalues",
+        "release+eigenvalues-eigenvalues",
+        "all-eigenvalues",
+    ):
+        assert verdict(lifts[name]) == "holds"
+    assert verdict(lifts["all-best_single"]) != "holds"
+    assert probes["release"]["null"] == pytest.approx(1 / 3)
+    shuffled = np.random.default_rng(0).permutation(subject.labels)
+    _, lost, _ = probe_accuracies(subject, shuffled, repeats=1)
+    assert verdict(lost["release-chance"]) != "holds"
+
+
+def test_useless_features_do_not_cost_the_combination():
+    """The script's one penalty lets noise lower a combination; a penalty a group does not."""
+    subject = signal_maps(release=0.0, eigenvalues=2.0)
+    probes, lifts, _ = probe_accuracies(subject, subject.labels, repeats=1)
+    assert probes["eigenvalues"]["value"] > 0.7
+    assert lifts["all-eigenvalues"]["value"] > -0.03
+
+
+def test_logarithms_are_chosen_where_they_help():
+    subject = random_maps(150, 4, 4, 2, 3, 2)
+    wild = np.random.default_rng(1).standard_normal(subject.friction.shape) * 2
+    wild[np.arange(150), subject.labels, 0] += 4
+    subject.friction = np.exp(3 * wild).astype(np.float32)
+    probes, *_ = probe_accuracies(subject, subject.labels, repeats=1)
+    taken = probes["friction"]["chosen"]
+    assert sum(c["folds"] for c in taken if "friction/log" in c["weights"]) == 5
+
+
+def test_no_lift_comes_from_logarithms_alone():
+    """Release says what the eigenvalues say, both lognormal: only a group denied its logarithm is behind."""
+    n, rng = 240, np.random.default_rng(4)
+    y = np.arange(n) % 3
+    signal = 0.8 * np.eye(3)[y] @ rng.standard_normal((3, 16)) + rng.standard_normal((n, 16))
+    heavy = np.exp(2.5 * signal).reshape(n, 4, 4).astype(np.float32)
+    subject = random_maps(n, 4, 4, 2, 3)
+    subject.labels, subject.error = y, heavy
+    subject.S = np.stack([heavy, 0.5 * heavy], -1)
+    subject.friction = np.stack([heavy, heavy], -1)
+    for name in ("settle", "input_mean", "input_var"):
+        setattr(subject, name, None)
+    features = feature_groups(subject)
+    denied = {
+        name: {"raw": variants["raw"]} if name == "eigenvalues" else variants
+        for name, variants in features.items()
+    }
+    lifts = {}
+    for kind, offered in (("denied", denied), ("offered", features)):
+        found = cross_validated(offered, y, None, combinations=COMBINATIONS, best_of=SIGNALS, repeats=1)
+        lifts[kind] = lift_figures({k: v.hits for k, v in found.items()}, 1 / 3, None, "m")
+    for name in ("all-eigenvalues", "release+eigenvalues-eigenvalues", "release-eigenvalues"):
+        assert lifts["denied"][name]["value"] > 0.05  # what the rule before this one gave
+        assert abs(lifts["offered"][name]["value"]) < 0.02
+        assert verdict(lifts["offered"][name]) != "holds"
+
+
+def test_settle_counts_from_zero():
+    subject = random_maps(40, 3, 4, 2)
+    assert (subject.settle == 0).any()
+    groups = feature_groups(subject)
+    expected = standardised(np.log(1 + subject.settle.reshape(40, -1).astype(float)))
+    np.testing.assert_allclose(groups["settle"]["log"], expected, atol=1e-6)
+
+
+def test_accuracy_figure_is_the_inflated_binomial_one():
+    hits = RNG.random((1, 400)) < 0.7
+    figure = accuracy_figure(hits, None, "m")
+    plain = mean_figure(hits[0].astype(float), bootstrap=False)
+    assert figure["value"] == pytest.approx(plain["value"])
+    assert np.ptp(figure["ci95"]) == pytest.approx(inflation(5, 1) * np.ptp(plain["ci95"]))
+    # Repeats that are copies of one another take out only what repeats are known to add.
+    thrice = np.ptp(accuracy_figure(np.repeat(hits, 3, 0), None, "m")["ci95"])
+    assert thrice / np.ptp(figure["ci95"]) == pytest.approx(inflation(5, 3) / inflation(5, 1))
+    perfect = accuracy_figure(np.ones((2, 50), bool), None, "m")
+    assert 0.8 < perfect["ci95"][0] < 1
+
+
+def test_the_inflation_is_the_corrected_resampled_variance():
+    """Against Bouckaert and Frank's formula on the variance of R x K fold accuracies of many images."""
+    K, R = 5, 2
+    hits = (np.random.default_rng(0).random((R, 400_000)) < 0.4).astype(float)
+    folds = hits.reshape(R * K, -1).mean(1)
+    assert folds.std(ddof=1) == pytest.approx(np.sqrt(K * 0.24 / 400_000), rel=0.4)  # what K / N stands for
+    corrected = (1 / (R * K) + 1 / (K - 1)) * K * 0.24 / 400_000
+    assert influence_of(hits, None, K)[2] == pytest.approx(np.sqrt(corrected), rel=0.01)
+    assert Accuracy.inflation == inflation(5, 2) == pytest.approx(1.3229, abs=1e-4)
+    assert inflation(3, 2) > inflation(5, 2) > inflation(5, 10)
+
+
+def test_few_groups_have_no_interval():
+    hits = RNG.random((2, 130)) < 0.6
+    names = {name for pair in LIFTS.values() for name in pair}
+    each = {name: hits ^ (RNG.random((2, 130)) < 0.2) for name in sorted(names)}
+    for count, known in ((5, False), (6, True)):
+        groups = np.arange(130) % count
+        accuracy = accuracy_figure(hits, groups, "m")
+        lifts = lift_figures(each, 0.5, groups, "m")
+        for found in (accuracy, *lifts.values()):
+            assert found["value"] is not None
+            assert (found["ci95"] is not None) == known
+            assert known or f"{count} groups of images, fewer than 6" in found["method"]
+            assert found.get("units") == (6 if known else None)
+            assert verdict(found) == "inconclusive" if not known else True
+
+
+def test_one_large_group_leaves_few_degrees_of_freedom():
+    hits = RNG.random((2, 240)) < 0.6
+    even, uneven = np.arange(240) % 8, np.minimum(np.arange(240) // 4, 7)
+    assert accuracy_figure(hits, uneven, "m")["reach"] > 1.5 * accuracy_figure(hits, even, "m")["reach"]
+
+
+def test_lifts_are_paired_and_simultaneous():
+    base = RNG.random((2, 500)) < 0.5
+    names = {name for pair in LIFTS.values() for name in pair}
+    hits = {name: base ^ (RNG.random((2, 500)) < 0.05) for name in sorted(names)}
+    lifts = lift_figures(hits, 0.1, None, "m")
+    for name, (a, b) in LIFTS.items():
+        figure = lifts[name]
+        assert figure["value"] == pytest.approx(hits[a].mean() - hits[b].mean())
+        assert np.ptp(figure["ci95"]) > 1.1 * np.ptp(figure["ci95_alone"])
+        assert figure["smallest_detectable"] > np.ptp(figure["ci95"]) / 2
+        assert np.ptp(figure["ci95_alone"]) < 0.11  # an unpaired difference would have 0.16
+    assert lifts["release-chance"]["value"] == pytest.approx(hits["release"].mean() - 0.1)
+    same = lift_figures(dict.fromkeys(names, base), 0.1, None, "m")["all-eigenvalues"]
+    assert (same["value"], same["ci95"], same["p"]) == (0.0, [0.0, 0.0], 1.0)
+
+
+def test_everything_is_chosen_inside_the_folds():
+    """What is chosen for a fold, and hit in the others, does not depend on that fold's labels."""
+    subject = signal_maps(90)
+    features = {
+        name: group for name, group in feature_groups(subject).items() if name in ("release", "friction")
+    }
+    y = subject.labels
+    folds, _ = stratified_folds(y, None, 3, 0)
+    changed = y.copy()
+    changed[folds == 0] = (changed[folds == 0] + 1) % 3
+    options = [((("release/raw", 1.0),), PENALTIES), ((("release/log", 1.0),), PENALTIES)]
+    blocks = {f"{g}/{v}": x for g, variants in features.items() for v, x in variants.items()}
+    first, second = (NestedProbe(RidgeBank(blocks, labels, folds), labels) for labels in (y, changed))
+    a, b = first.choose(0, options), second.choose(0, options)
+    assert (a.candidate, a.place) == (b.candidate, b.place)
+    assert a.loss == pytest.approx(b.loss)
+    # but what is chosen for another fold does see them
+    assert first.choose(1, options).loss != pytest.approx(second.choose(1, options).loss)
+
+
+def test_candidates_include_leaving_a_group_out():
+    subject = signal_maps(60)
+    found = cross_validated(
+        feature_groups(subject), subject.labels, None, combinations={}, n_folds=3, repeats=1
+    )
+    parts = [found[name].choices[0][0] for name in ("release", "eigenvalues", "friction")]
+    subsets = {frozenset(name for name, _ in weights) for weights, _ in candidates(parts)}
+    assert len(subsets) == 7  # every way of taking some of three
+    assert all(sum(w for _, w in weights) == pytest.approx(1) for weights, _ in candidates(parts))
+
+
+def test_the_kept_hits_are_those_of_the_figures():
+    subject = signal_maps(60)
+    found = RELEASE.measure(Study(subject, seed=3))
+    probes, lifts = found.figures["probes"], found.figures["lifts"]
+    named = {name for name, p in probes.items() if isinstance(p, dict) and "value" in p}
+    assert {f"hits/{name}" for name in named} == set(found.values)
+    for name in named:
+        hits = found.values[f"hits/{name}"]
+        assert hits.shape == (2, 60)
+        assert hits.mean() == pytest.approx(probes[name]["value"])
+    for name, (a, b) in LIFTS.items():
+        difference = found.values[f"hits/{a}"].mean() - found.values[f"hits/{b}"].mean()
+        assert lifts[name]["value"] == pytest.approx(difference)
+    subject.labels = np.arange(60) % 30
+    subject.classes = None
+    assert RELEASE.measure(Study(subject)).values == {}
+    subject.labels = np.zeros(60, int)
+    assert RELEASE.measure(Study(subject)).figures == {"probes": None, "lifts": None}
+
+
+def test_too_few_images_are_said_not_measured():
+    subject = random_maps(6, 2, 2, 2, 3)
+    probes, lifts, _ = probe_accuracies(subject, subject.labels)
+    assert lifts["release-friction"]["value"] is None
+    assert "no class has 3 images" in probes["release"]["method"]
+    with pytest.raises(InputError, match="ridge"):
+        probe_accuracies(subject, subject.labels, probe="rigde")
+
+
+def test_the_convolutional_readout_reads_what_is_there():
+    subject = signal_maps(90, release=3.0)
+    subject.settle = subject.input_mean = subject.input_var = None
+    probes, lifts, _ = probe_accuracies(subject, subject.labels, n_folds=3, repeats=1, probe="conv")
+    assert "conv probe" in probes["release"]["method"]
+    assert probes["release"]["value"] > 0.6
+    assert verdict(lifts["release-chance"]) == "holds"
+    assert "all-best_single" not in lifts
+
+
+def test_the_readout_is_seeded_and_leaves_the_global_generator():
+    x, y = RNG.standard_normal((40, 2, 4, 4)).astype(np.float32), np.arange(40) % 2
+    before = torch.get_rng_state()
+    first, again, other = (_fit_predict(x[:30], y[:30], x, seed, "cpu") for seed in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert (first == again).all()
+    assert set(other) <= {0, 1}
+
+
+def test_confusion_counts_every_image_once_a_repeat_and_its_diagonal_is_the_accuracy():
+    subject = random_maps(60, 4, 4, 2, 3)
+    labels = subject.labels * 2 + 1  # labels need not be 0, 1, 2
+    figures, *_ = probe_accuracies(subject, labels, seed=3)
+    found = figures["confusion"]
+    assert found["classes"] == [1, 3, 5]
+    for name in CONFUSED:
+        counts = np.array(found[name])
+        np.testing.assert_array_equal(counts.sum(1), 2 * np.bincount(subject.labels))
+        assert np.trace(counts) / counts.sum() == pytest.approx(figures[name]["value"])
+        assert np.trace(counts) < counts.sum()  # noise is not told
