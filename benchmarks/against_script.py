@@ -25,11 +25,11 @@ from PIL import Image
 from torchvision import transforms
 
 from geolip_theorems.conduit import conduit
-from geolip_theorems.data import ImageSet, from_arrays
+from geolip_theorems.data.imageset import ImageSet, from_arrays
 from geolip_theorems.data.npz import load_npz
 from geolip_theorems.data.scenes import scenes
-from geolip_theorems.extraction import Extraction
 from geolip_theorems.extraction.cache import MapsCache
+from geolip_theorems.extraction.extract import Extraction
 from geolip_theorems.model.architectures import PatchSVAE, extract_patches
 from geolip_theorems.model.sources import load_model
 from geolip_theorems.run.subject import RunOptions, live_subject

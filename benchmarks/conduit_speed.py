@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from geolip_theorems.conduit import conduit, conduit_from_svd
-from geolip_theorems.data import load_images
-from geolip_theorems.extraction import extract
+from geolip_theorems.data.sources import load_images
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.model.sources import open_model
 from tests.conduit.matrices import clustered, grams
 

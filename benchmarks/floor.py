@@ -16,8 +16,9 @@ from collections.abc import Callable
 import torch
 
 from geolip_theorems.conduit import conduit_from_svd
-from geolip_theorems.data import from_arrays
-from geolip_theorems.extraction import Extraction, patch_maps
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.extraction import patch_maps
+from geolip_theorems.extraction.extract import Extraction
 from geolip_theorems.extraction.tiles import tile_size
 from geolip_theorems.model.architectures import FastForward, PatchSVAE, extract_patches, kernels
 from geolip_theorems.model.architectures.spectra import gram_eigh

@@ -28,9 +28,9 @@ SHARD_IMAGES = 1024
 
 def run(count: int, folder: Path) -> dict[str, float]:
     """One size; seconds of each part, size on disk, and the process's largest resident memory."""
-    from geolip_theorems.data import load_images
-    from geolip_theorems.extraction import Extraction
+    from geolip_theorems.data.sources import load_images
     from geolip_theorems.extraction.cache import MapsCache
+    from geolip_theorems.extraction.extract import Extraction
     from geolip_theorems.extraction.shards import folder_bytes
     from geolip_theorems.model.architectures import SVAEConfig
     from geolip_theorems.model.sources import random_twin

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import torch
 
-from geolip_theorems.data import load_images
-from geolip_theorems.extraction import Extraction
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import LEDGER, MapsCache, cache_key, open_store
+from geolip_theorems.extraction.extract import Extraction
 from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 from geolip_theorems.script import script_protocol

@@ -22,7 +22,7 @@ from scipy import stats
 
 from benchmarks.calibration.cells import Cell
 from benchmarks.calibration.probe_cells import CELLS
-from geolip_theorems.errors import InputError, unknown
+from geolip_theorems.io.errors import InputError, unknown
 from geolip_theorems.stats.decisions import Decision, decide
 
 NOMINAL = 0.025

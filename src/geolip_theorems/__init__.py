@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .model import PatchSVAE, load_model
+    from .model.architectures import PatchSVAE
+    from .model.sources import load_model
     from .run.measure import measure
     from .testing import claim
 
@@ -11,7 +12,12 @@ __all__ = ["PatchSVAE", "claim", "load_model", "measure"]
 __version__ = "0.1.0"
 
 # Loaded when asked for: models need torch, measures SciPy and scikit-learn, and neither is quick to import.
-_PLACES = {"PatchSVAE": "model", "load_model": "model", "measure": "run.measure", "claim": "testing"}
+_PLACES = {
+    "PatchSVAE": "model.architectures",
+    "load_model": "model.sources",
+    "measure": "run.measure",
+    "claim": "testing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ from benchmarks.calibration import cells as calibration_cells
 from benchmarks.calibration import run as calibrate
 from benchmarks.calibration.cells import SIDE, pearson_for
 from benchmarks.calibration.run import CELLS, Outcome, chosen, run_cell, table
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.stats.class_null import ClassNull, sums_by
 from geolip_theorems.stats.decisions import decide
 from geolip_theorems.stats.ranks import rank_correlation
@@ -61,8 +61,8 @@ def test_a_null_without_class_by_group_is_caught(monkeypatch):
     real = ClassNull.of
 
     def shuffled_images(x, y, groups):
-        means = sums_by(x, groups, groups.max() + 1) / np.bincount(groups)[:, None]
-        return real(x - means[groups], y, None)
+        means = sums_by(x, groups.index, groups.count) / groups.sizes[:, None]
+        return real(x - means[groups.index], y, None)
 
     monkeypatch.setattr(ClassNull, "of", shuffled_images)
     assert any("not true" in text for text in run_cell(CELLS["q3 class x group"], FEW).refusals())

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from geolip_theorems.conduit import api, conduit, conduit_from_svd, torch_backend
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from tests.conduit.matrices import clustered, grams, residuals
 
 BACKENDS = ("numba", "torch")

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.color import rgb2gray, rgb2yuv
 
-from geolip_theorems.data import from_arrays, load_images, sources
+from geolip_theorems.data import sources
+from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.data.noise import FAMILIES
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.data.transforms import Normalize, parse_normalize
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 
 GREYS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 sides = st.integers(4, 20)

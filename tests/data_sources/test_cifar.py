@@ -17,8 +17,9 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
-from geolip_theorems.data import cifar, load_images
-from geolip_theorems.errors import InputError
+from geolip_theorems.data import cifar
+from geolip_theorems.data.sources import load_images
+from geolip_theorems.io.errors import InputError
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 N = 40

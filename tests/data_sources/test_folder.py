@@ -14,8 +14,9 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from geolip_theorems.data import check_labels, load_images
-from geolip_theorems.errors import InputError
+from geolip_theorems.data.imageset import check_labels
+from geolip_theorems.data.sources import load_images
+from geolip_theorems.io.errors import InputError
 
 MOST_BYTES = 32 << 20  # what refusing a file may take
 

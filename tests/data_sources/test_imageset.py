@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision import transforms
 
-from geolip_theorems.data import check_labels, from_arrays, load_images
-from geolip_theorems.data.imageset import interleave
+from geolip_theorems.data.imageset import check_labels, from_arrays, interleave
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.data.transforms import Normalize, Transform, parse_normalize
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 
 NAMED = ("digits", "photos", "scenes", "noise")
 

@@ -10,12 +10,13 @@ import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from geolip_theorems.data import check_labels, load_images, names
 from geolip_theorems.data.bundled import CROP, PHOTOS, nearly_uniform, photo_crops
+from geolip_theorems.data.imageset import check_labels
 from geolip_theorems.data.noise import FAMILIES
 from geolip_theorems.data.scenes import render
 from geolip_theorems.data.shapes import SHAPES
-from geolip_theorems.errors import InputError
+from geolip_theorems.data.sources import load_images, names
+from geolip_theorems.io.errors import InputError
 
 # The 8-bit scenes are to be the same on every machine.
 FIRST_SCENES = "2165d9a4e7aeb136106c38544cd17be2384133854d8d5924507d1a14688d1ad9"

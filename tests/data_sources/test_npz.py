@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from geolip_theorems.data import load_images
-from geolip_theorems.errors import InputError
+from geolip_theorems.data.sources import load_images
+from geolip_theorems.io.errors import InputError
 
 MOST_BYTES = 32 << 20  # what refusing a file may take
 

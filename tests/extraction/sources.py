@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from geolip_theorems.extraction import Maps
 from geolip_theorems.extraction.cache import MapsCache
+from geolip_theorems.extraction.maps import Maps
 from geolip_theorems.extraction.shards import Layout
 
 KEY = {"weights": "a", "images": "b"}

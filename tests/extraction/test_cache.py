@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geolip_theorems.errors import InputError
 from geolip_theorems.extraction import shards as shards_module
 from geolip_theorems.extraction.cache import MapsCache, cache_key
 from geolip_theorems.extraction.shards import LEDGER, META
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.run.subject import RunOptions, open_subject
 from tests.extraction.sources import IMAGES, KEY, SHARDS, Never, Numbers, cache_in
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from geolip_theorems.data import ImageSet, from_arrays
+from geolip_theorems.data.imageset import ImageSet, from_arrays
 from geolip_theorems.data.stores import GeneratedStore, TensorStore
-from geolip_theorems.errors import InputError
-from geolip_theorems.extraction import Extraction, extract, tiles
+from geolip_theorems.extraction import tiles
 from geolip_theorems.extraction.engines import GET_RAY, Spread, import_ray, in_processes, on_ray, spread
+from geolip_theorems.extraction.extract import Extraction, extract
 from geolip_theorems.extraction.shards import cut
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 

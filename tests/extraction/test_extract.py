@@ -14,10 +14,10 @@ from torch import nn
 
 from geolip_theorems import load_model
 from geolip_theorems.conduit import conduit
-from geolip_theorems.data import from_arrays
-from geolip_theorems.errors import InputError
-from geolip_theorems.extraction import extract
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.extraction.patch_maps import decodes, gradient_magnitude
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import FastForward, extract_patches, stitch_patches
 
 DATA = Path(__file__).parents[1] / "data"

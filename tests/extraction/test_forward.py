@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from geolip_theorems.data import from_arrays
-from geolip_theorems.extraction import extract
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.model.architectures import (
     FastForward,
     PatchSVAE,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from tests.extraction.sources import KEY, SHARDS, Numbers, cache_in, fill, hold
 
 NOBODY = 65534

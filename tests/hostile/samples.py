@@ -14,12 +14,13 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from geolip_theorems import companion
 from geolip_theorems.data import cifar
 from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 from geolip_theorems.model.writing import save_safetensors
-from geolip_theorems.record import Results, SubjectRecord, Verdict, environment, now
+from geolip_theorems.results import companion
+from geolip_theorems.results.environment import environment
+from geolip_theorems.results.record import Results, SubjectRecord, Verdict, now
 
 SIZES = SVAEConfig(V=8, hidden=16, depth=1)
 CONFIG = {**SIZES.as_dict(), "img_size": 16, "dataset": "noise"}

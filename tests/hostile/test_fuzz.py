@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from geolip_theorems import companion
-from geolip_theorems.data import cifar, load_images
-from geolip_theorems.errors import InputError
+from geolip_theorems.data import cifar
+from geolip_theorems.data.sources import load_images
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.reading import build_model, read_checkpoint
 from geolip_theorems.model.writing import CONFIG_KEY
+from geolip_theorems.results import companion
 
 from .samples import CONFIG, content, good_batch, npy, picture, pictures, saved, weights, zipped
 

@@ -73,7 +73,7 @@ def model(path: str) -> dict:
 
 
 def images(path: str, **options: object) -> dict:
-    from geolip_theorems.data import load_images
+    from geolip_theorems.data.sources import load_images
 
     found = load_images(path, **{"image_size": 8, "offline": True, **options})
     pixels = found.tensor()
@@ -109,7 +109,7 @@ def command(*words: str) -> dict:
     import io
 
     from geolip_theorems.cli import main
-    from geolip_theorems.errors import InputError
+    from geolip_theorems.io.errors import InputError
 
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -120,7 +120,7 @@ def command(*words: str) -> dict:
 
 
 def companion(path: str) -> dict:
-    from geolip_theorems.companion import read
+    from geolip_theorems.results.companion import read
 
     return {key: [array.dtype.str, list(array.shape)] for key, array in read(Path(path)).items()}
 
@@ -173,7 +173,7 @@ def resident() -> int:
 
 def examine(request: dict) -> dict:
     """Read one file, in the fork."""
-    from geolip_theorems.errors import InputError
+    from geolip_theorems.io.errors import InputError
 
     seen: list[str] = []
     if sys.platform == "linux":
@@ -228,7 +228,7 @@ def warm_up(folder: str) -> None:
     """Read a good file of each kind, so that no import happens in a fork."""
     import geolip_theorems.run.analyse
     import geolip_theorems.run.subject  # noqa: F401
-    from geolip_theorems.errors import printable
+    from geolip_theorems.io.errors import printable
     from tests.hostile.samples import write_samples
 
     printable("\x1b\udc80\u3000")

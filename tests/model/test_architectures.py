@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from geolip_theorems.data import from_arrays
-from geolip_theorems.errors import InputError
-from geolip_theorems.extraction import extract
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.extraction.tiles import replicable
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model import architectures
 from geolip_theorems.model.architectures import (
     ARCHITECTURES,
@@ -183,7 +183,7 @@ def test_an_entry_is_all_that_a_new_architecture_needs(monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "toy", Architecture("toy", "a toy", ToyConfig, Toy))
     plain = random_twin(SVAEConfig(V=8, hidden=16, depth=1), 1)
     config = {**plain.config.as_dict(), "model_type": "toy"}
-    toy = build_model(Checkpoint(plain.state_dict(), config, ""), "toy")
+    toy = build_model(Checkpoint(plain.state_dict(), config, "", "model_state_dict"), "toy")
     assert type(random_twin(toy.config, 1)) is Toy
     assert architecture_of(toy).model_type == "toy"
     assert replicable(toy)

@@ -8,18 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from geolip_theorems.subject import LARGEST_SEED
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 
 from geolip_theorems import load_model, measure
 from geolip_theorems.cli.listings import model_rows
-from geolip_theorems.data import load_images
 from geolip_theorems.data.scenes import scenes
-from geolip_theorems.errors import InputError
-from geolip_theorems.extraction import extract
+from geolip_theorems.data.sources import load_images
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.extraction.patch_maps import decodes
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.codecs import (
     CODECS,
@@ -30,6 +29,7 @@ from geolip_theorems.model.codecs import (
     reference_images,
 )
 from geolip_theorems.model.sources import open_model
+from geolip_theorems.run.subject import LARGEST_SEED
 
 SIZE = (24, 40)
 

@@ -16,7 +16,7 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 from geolip_theorems import measure
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model import hub
 from geolip_theorems.model.architectures import PatchSVAE
 from geolip_theorems.model.foreign import INSTALL

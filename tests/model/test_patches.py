@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import extract_patches, grid_shape, stitch_patches
 
 sizes = st.integers(1, 5)

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from geolip_theorems import load_model
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.io.files import file_sha256
 from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig
-from geolip_theorems.model.reading import file_sha256, read_checkpoint
+from geolip_theorems.model.reading import read_checkpoint
 from geolip_theorems.model.sources import open_model, random_twin
 from geolip_theorems.model.writing import CONFIG_KEY, save_checkpoint, save_safetensors
 

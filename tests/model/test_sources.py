@@ -14,7 +14,7 @@ from typing import ClassVar
 import pytest
 
 from geolip_theorems.data.transforms import parse_normalize
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model import hub
 from geolip_theorems.model.published import ELSEWHERE, PUBLISHED, trained_normalization
 from geolip_theorems.model.sources import AUTO_ELSE, open_model
@@ -180,7 +180,7 @@ def hub_address():
 
 SCRIPT = """
 import json, sys
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.sources import open_model
 found = []
 for source in json.loads(sys.argv[1]):

@@ -8,7 +8,8 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from geolip_theorems.errors import InputError
+from geolip_theorems import load_model
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import architecture_named, fast_forward
 from geolip_theorems.model.reading import Checkpoint, build_model
 
@@ -22,6 +23,11 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, Hea
 def ways(model):
     """The plain module and the extraction's round trip: (name, images -> output, decode)."""
     return [("plain", model), ("fast", fast_forward(model))]
+
+
+def loaded(config, weights):
+    """The model of a file with this config and these weights."""
+    return build_model(Checkpoint(weights, config, "", "model_state_dict"), "it")
 
 
 def content_of(path):
@@ -50,8 +56,7 @@ def test_all_kinds_of_files_are_here():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_public_file_computes_what_it_computed(path):
-    config, weights = content_of(path)
-    model = build_model(Checkpoint(weights, config, ""), path.stem)
+    model, config = load_model(str(path))
     with np.load(path.with_suffix(".npz")) as file:
         io = {key: torch.from_numpy(file[key]) for key in file}
     tolerance = 1e-4 if config.get("svd_mode") == "fp32" else 1e-5
@@ -210,7 +215,7 @@ def test_a_changed_key_is_computed_or_refused(base, key, value, seed):
     model, image = random_weights(config, seed)
     weights, changed = model.state_dict(), {**config, key: value}
     try:
-        other = build_model(Checkpoint(weights, changed, ""), base)
+        other = loaded(changed, weights)
     except InputError:
         return
     agrees(changed, weights, other, image)
@@ -235,7 +240,7 @@ CHANGES = [
 def test_a_key_without_weights_changes_the_output(base, key, value):
     model, image = random_weights(BASES[base], 1)
     changed = {**BASES[base], key: value}
-    other = build_model(Checkpoint(model.state_dict(), changed, ""), base)
+    other = loaded(changed, model.state_dict())
     before, after = (outputs(run, image) for run in (model, other))
     apart = max((before[key] - after[key]).abs().max().item() for key in ("recon", "S"))
     assert (apart > 1e-4) == (value is not None)

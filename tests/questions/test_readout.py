@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.probes.conv import _fit_predict
 from geolip_theorems.probes.features import SIGNALS, feature_groups, logarithm, standardised
 from geolip_theorems.probes.nested import (

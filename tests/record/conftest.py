@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from geolip_theorems.compare.judging import Side
+from geolip_theorems.compare.pairing import Side
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.model.sources import open_model, weights_sha256
-from geolip_theorems.record import Results, environment, now
+from geolip_theorems.results.environment import environment
+from geolip_theorems.results.record import Results, now
 from geolip_theorems.run.analyse import analyse
 from geolip_theorems.run.subject import RunOptions, open_subject
 

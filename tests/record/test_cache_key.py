@@ -8,18 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from geolip_theorems.analysis import twin_of
-from geolip_theorems.subject import RunOptions, live_subject
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from geolip_theorems import measure
-from geolip_theorems.data import from_arrays, load_images
-from geolip_theorems.extraction import Extraction
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import cache_key
+from geolip_theorems.extraction.extract import Extraction
 from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig, extract_patches, stitch_patches
 from geolip_theorems.model.sources import random_twin
+from geolip_theorems.run.controls import twin_of
+from geolip_theorems.run.subject import RunOptions, live_subject
 
 SIDE, PATCH = 16, 4
 SMALL = SVAEConfig(V=6, D=4, hidden=16, depth=1, n_heads=2)

@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from geolip_theorems import companion
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.results import companion
 
 ARRAYS = {
     "per_image/error": np.linspace(0, 1, 7),

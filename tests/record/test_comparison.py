@@ -9,12 +9,13 @@ import pytest
 from scipy import stats
 
 from geolip_theorems.compare.conditions import differing
-from geolip_theorems.compare.judging import REGRESSIONS, Side, compare, size
-from geolip_theorems.errors import InputError
-from geolip_theorems.metrics import METRICS
-from geolip_theorems.run.thresholds import CLAIMS
+from geolip_theorems.compare.judging import compare, size
+from geolip_theorems.compare.pairing import Side
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.questions import claims, metrics
+from geolip_theorems.results.comparison import REGRESSIONS
 
-BY_PATH = {metric.path: metric for metric in METRICS}
+METRICS = {metric.name: metric for _, metric in metrics()}
 
 
 def outcomes(comparison):
@@ -35,7 +36,8 @@ def test_a_run_against_itself_differs_in_nothing(sides):
 def test_every_metric_is_measured_and_its_images_give_the_records_figure(sides):
     """A metric whose per-image arrays do not belong to its figure would silently lose its pairing."""
     found = compare(sides["golden"], sides["noisy"])
-    assert [metric.metric for metric in found.metrics] == [metric.path for metric in METRICS]
+    directed = [name for name, metric in METRICS.items() if metric.better]
+    assert [metric.metric for metric in found.metrics] == sorted(METRICS, key=lambda n: n not in directed)
     assert all(metric.paired for metric in found.metrics)
     assert {metric.units for metric in found.metrics} == {80, 40}  # 40 with modes ablated
 
@@ -85,12 +87,27 @@ def edited(side, verdict=None, **figures):
     return replace(side, subject=subject)
 
 
-def test_arrays_that_do_not_give_the_records_figure_are_not_used(sides):
-    other = edited(sides["golden"], error=0.1)
-    found = {metric.metric: metric for metric in compare(other, sides["golden"]).metrics}
-    assert not found["error"].paired
-    assert found["error"].outcome == "worse"
-    assert found["boundaries.gradient"].paired
+@pytest.mark.parametrize(
+    ("name", "unpaired"),
+    [
+        ("position", set(METRICS)),
+        ("label", set(METRICS)),
+        ("ablated", {"modes.share"}),
+        ("gradient", {"boundaries.gradient"}),
+        ("hits/friction", {"lifts.release-friction", "probes.friction"}),
+    ],
+)
+@pytest.mark.parametrize("change", ["gone", "other"])
+def test_arrays_that_do_not_fit_the_other_sides_are_not_paired(sides, name, unpaired, change):
+    """Other images, or fewer: each metric falls back to its own interval, the others stay paired."""
+    arrays = dict(sides["golden"].arrays)
+    kept = arrays.pop(f"per_image/{name}")
+    if change == "other":
+        of_images = name in ("position", "label", "ablated")
+        arrays[f"per_image/{name}"] = kept[::-1] if of_images else kept[..., :5]
+    found = compare(replace(sides["golden"], arrays=arrays), sides["slightly"])
+    assert {metric.metric for metric in found.metrics if not metric.paired} == unpaired
+    assert all(metric.ci95 for metric in found.metrics)
 
 
 def test_a_worse_verdict_counts_and_says_whether_its_figure_is_worse(sides):
@@ -170,7 +187,7 @@ def simulated(rng, n, shift=None, noise=0.35, groups=None):
         of_group = rng.standard_normal(groups.max() + 1)[groups]
         shared = {key: 0.7 * values + 0.7 * of_group for key, values in shared.items()}
     for number in range(2):
-        moved = {path: BY_PATH[path].smallest * times for path, times in (shift or {}).items() if number}
+        moved = {path: METRICS[path].smallest * times for path, times in (shift or {}).items() if number}
 
         def own(key):
             return (shared[key] + noise * rng.standard_normal(n)) / np.hypot(1, noise)
@@ -289,7 +306,7 @@ def test_equal_models_seldom_fail_a_run(how):
 def test_a_real_change_is_found_in_its_metric(metric, n):
     """Four smallest changes in the bad direction: found almost always; half of one: hardly ever."""
     rng = np.random.default_rng(2)
-    bad = -4 * BY_PATH[metric].better
+    bad = -4 * METRICS[metric].better
 
     def rate(size, runs=30):
         hits = 0
@@ -306,11 +323,13 @@ def test_a_real_change_is_found_in_its_metric(metric, n):
 def test_the_documented_table_is_the_one_in_use():
     text = (Path(__file__).parents[2] / "docs" / "comparison.md").read_text()
     words = {1: "larger", -1: "smaller", 0: "neither"}
-    for metric in METRICS:
-        row = f"| `{metric.path}` | {metric.question} | {metric.title} | {words[metric.better]} | "
-        assert row + f"{size(metric.smallest, metric.unit)} |" in text, metric.path
+    for question, metric in metrics():
+        row = f"| `{metric.name}` | {question.id} | {metric.title} | {words[metric.better]} | "
+        assert row + f"{size(metric.smallest, metric.unit)} |" in text, metric.name
+    assert text.count("\n| `") == len(METRICS)
 
 
 def test_every_claims_figure_is_a_metric_whose_better_side_is_the_claims():
-    for claim in CLAIMS:
-        assert BY_PATH[claim.metric].better == (1 if claim.comparison == ">" else -1), claim.name
+    for claim in claims():
+        assert METRICS[claim.metric.name] is claim.metric
+        assert claim.metric.better == (1 if claim.comparison == ">" else -1), claim.name

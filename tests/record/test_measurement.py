@@ -1,6 +1,5 @@
 """``measure``: a live model and arrays give the record of the command line."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,13 @@ from torch import nn
 
 import geolip_theorems
 from geolip_theorems import load_model, measure
-from geolip_theorems.data import from_arrays, load_images
-from geolip_theorems.errors import InputError
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import MapsCache
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.sources import LoadedModel
-from geolip_theorems.questions import claims
+from geolip_theorems.questions.boundaries import gradient_correlation
 from geolip_theorems.run import subject
 from geolip_theorems.run.analyse import analyse
 from geolip_theorems.run.subject import RunOptions, open_subject
@@ -146,10 +146,8 @@ def test_twins_can_be_asked_for(model):
 
 
 def test_what_would_decide_counts_groups_where_images_depend_on_each_other(model):
-    claim = next(c for c in claims() if c.name == "gradient")
-
     def verdict(groups, threshold):
-        claims = (replace(claim, threshold=threshold),)
+        claims = [gradient_correlation > threshold]
         return measure(model, pixels(), groups=groups, ablation_images=0, claims=claims).verdicts[0]
 
     for groups, words in ((np.arange(40) // 4, "groups of images ("), (None, "images would")):
@@ -194,7 +192,7 @@ def test_bad_models_are_one_line(model):
 
 
 def test_the_package_names_are_public():
-    assert set(geolip_theorems.__all__) == {"PatchSVAE", "load_model", "measure"}
+    assert set(geolip_theorems.__all__) == {"PatchSVAE", "claim", "load_model", "measure"}
     with pytest.raises(AttributeError):
         _ = geolip_theorems.measured
 

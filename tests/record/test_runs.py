@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from geolip_theorems import baselines, companion
 from geolip_theorems.cli import main
-from geolip_theorems.compare.judging import Side
+from geolip_theorems.compare import baselines
+from geolip_theorems.compare.pairing import Side
 from geolip_theorems.compare.sides import compare_runs, counterpart, open_run
-from geolip_theorems.errors import InputError
-from geolip_theorems.record import Results, environment, now
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.results import companion
+from geolip_theorems.results.environment import environment
+from geolip_theorems.results.record import Results, now
 
 
 def write_run(folder, *sides):

@@ -11,13 +11,18 @@ import pytest
 
 from geolip_theorems import measure
 from geolip_theorems.compare.judging import compare
-from geolip_theorems.record import FORMAT, VERSION, Results, SubjectRecord, environment, now
+from geolip_theorems.results import schema
+from geolip_theorems.results.environment import environment
+from geolip_theorems.results.record import FORMAT, VERSION, Results, SubjectRecord, now
 
-SCHEMA_TEXT = (importlib.resources.files("geolip_theorems") / "results.schema.json").read_bytes()
+SCHEMA_TEXT = (importlib.resources.files("geolip_theorems.results") / "results.schema.json").read_bytes()
 SCHEMA = json.loads(SCHEMA_TEXT)
 # The schema of each version by its SHA-256. A change of the schema is a change of the record's shape: raise
 # VERSION, and add the new schema here. Schemas of versions that were released never change.
-SCHEMAS = {2: "02eebedfb219dde0e5bf839f92be83c1990c7f10eb640aaa70b5d049bff7e956"}
+SCHEMAS = {
+    2: "873d93aa0ae9b1d5c1cd8f0b7dc29573676558e6639889259b3fbbd21a3da32d",
+    3: "af0931061bb6532568a770563a673e3f1bdac387352e3a0aee14a1105b1874a8",
+}
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +113,16 @@ REMOVED = object()
         ((*SUBJECT, "protocol", "probe"), "forest"),
         ((*SUBJECT, "companion", "file"), "../elsewhere.maps.npz"),
         ((*SUBJECT, "measurements"), {}),
-        ((*SUBJECT, "measurements", "calibrated", "lifts"), REMOVED),
-        ((*SUBJECT, "measurements", "seed_protocol", "spatial_cv"), 0.5),
+        ((*SUBJECT, "measurements", "calibrated"), REMOVED),
+        ((*SUBJECT, "measurements", "surprise"), {}),
+        ((*SUBJECT, "measurements", "script"), 0.5),
+        ((*SUBJECT, "measurements", "controls", "images"), -1),
+        ((*SUBJECT, "notes"), ["a note"]),
         ((*SUBJECT, "timings", "extraction_s"), "1 s"),
         ((*VERDICT, "verdict"), "true"),
-        ((*VERDICT, "claim"), "spatial"),
+        ((*VERDICT, "claim"), None),
+        ((*VERDICT, "surprise"), 1),
+        ((*VERDICT, "unit"), "%"),
         ((*VERDICT, "value"), None),
         ((*VERDICT, "value"), "0.5"),
         ((*VERDICT, "ci95"), [0.1]),
@@ -124,7 +134,9 @@ REMOVED = object()
         ((*FIGURE, "ci95"), REMOVED),
         ((*FIGURE, "value"), None),
         ((*FIGURE, "n"), -3),
-        ((*FIGURE, "surprise"), 1),
+        ((*FIGURE, "method"), None),
+        ((*FIGURE, "p"), -0.1),
+        ((*SUBJECT, "measurements", "controls", "subject", "spatial_cv", "n"), "50"),
         (("comparisons", 0, "metrics", 0, "outcome"), "bad"),
         (("comparisons", 0, "metrics", 0, "joint"), REMOVED),
         (("comparisons", 0, "verdicts", 0, "candidate"), "maybe"),
@@ -143,8 +155,9 @@ def test_wrong_records_do_not_meet_it(validator, whole, path, value):
 
 
 def test_another_shape_needs_another_version():
-    assert SCHEMA["properties"]["version"]["const"] == VERSION
-    assert SCHEMA["properties"]["format"]["const"] == FORMAT
+    fields = SCHEMA["$defs"]["Results"]["properties"]
+    assert fields["version"]["enum"] == [VERSION]
+    assert fields["format"]["enum"] == [FORMAT]
     assert max(SCHEMAS) == VERSION
     assert hashlib.sha256(SCHEMA_TEXT).hexdigest() == SCHEMAS[VERSION], (
         "results.schema.json changed: raise record.VERSION and add the new schema's SHA-256 to SCHEMAS"
@@ -152,11 +165,27 @@ def test_another_shape_needs_another_version():
 
 
 def test_every_object_of_the_schema_says_what_it_may_hold():
-    """A new key of the record is a change of the schema: only data sets' and models' own words are open."""
-    open_ended = {path for path, node in walk(SCHEMA, "") if node.get("additionalProperties", None) is True}
-    assert open_ended == set()
-    free = {path for path, node in walk(SCHEMA, "") if node == {"type": "object"}}
-    assert free == {"/$defs/model/properties/config"}
+    """A new key of the record is a change of the schema, but for what questions and models add themselves."""
+    objects = {path: node for path, node in walk(SCHEMA, "") if "if" not in node}
+    open_ended = {path for path, node in objects.items() if node.get("additionalProperties", True) is True}
+    assert open_ended == {"/$defs/Figure", "/$defs/Model/properties/config"}
+
+
+def test_the_schema_is_the_types():
+    assert schema.text().encode() == SCHEMA_TEXT, "write it anew: python -m geolip_theorems.results.schema"
+
+
+def test_figures_and_verdicts_of_other_questions_meet_it(validator, whole):
+    """Open where questions are added: a name nobody knows, and one form for what it names."""
+    record = copy.deepcopy(whole)
+    subject = record["subjects"][0]
+    figure = {"value": 0.5, "ci95": [0.4, 0.6], "n": 80, "method": "own", "anything": {"of": "its own"}}
+    subject["measurements"]["calibrated"]["entropy"] = {"of": {"patches": figure}}
+    more = {"question": "entropy", "claim": "entropy.of.patches > 0.1", "metric": "entropy.of.patches"}
+    subject["verdicts"].append({**subject["verdicts"][0], **more})
+    assert faults(validator, record) == []
+    figure["ci95"] = 0.4
+    assert faults(validator, record), "a figure of another form"
 
 
 def walk(node, path):

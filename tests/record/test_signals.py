@@ -8,21 +8,23 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from geolip_theorems.analysis import analyse
-from geolip_theorems.subject import RunOptions, live_subject
 from rich.console import Console
 
-from geolip_theorems import companion, measure
+from geolip_theorems import measure
 from geolip_theorems.conduit.api import conduit_from_svd
-from geolip_theorems.data import from_arrays
-from geolip_theorems.errors import InputError
-from geolip_theorems.extraction import Extraction, extract
+from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.extraction.cache import MapsCache
-from geolip_theorems.notes import OF_FRICTION, UNREACHED
-from geolip_theorems.record import Results, environment, now, write_results
-from geolip_theorems.report.html import write_report
+from geolip_theorems.extraction.extract import Extraction, extract
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.report.html.write import write_report
 from geolip_theorems.report.markdown import summary
 from geolip_theorems.report.terminal import render
+from geolip_theorems.results import companion
+from geolip_theorems.results.environment import environment
+from geolip_theorems.results.notes import OF_FRICTION, UNREACHED
+from geolip_theorems.results.record import Results, now, write_results
+from geolip_theorems.run.analyse import analyse
+from geolip_theorems.run.subject import RunOptions, live_subject
 from tests.record.test_schema import SCHEMA
 from tests.signals import ConvAutoencoder, MatrixOfPixels
 
@@ -123,12 +125,12 @@ def test_what_is_left_is_measured_as_ever(runs):
         assert bare["calibrated"][part] == whole["calibrated"][part]
     for part, name in (("probes", "release"), ("probes", "patch_means"), ("lifts", "release-chance")):
         assert bare["calibrated"][part][name] == whole["calibrated"][part][name]
-    script, wanted = bare["seed_protocol"], whole["seed_protocol"]
+    script, wanted = bare["script"], whole["script"]
     assert list(script) == list(wanted)
     assert list(script["probes"]) == list(wanted["probes"])
     assert {name for name, probe in script["probes"].items() if probe} == {"release"}
     assert script["probes"]["release"] == wanted["probes"]["release"]
-    splits = [found["seed_accuracies"]["release"]["test"] for found in (bare, whole)]
+    splits = [found["script_accuracies"]["release"]["test"] for found in (bare, whole)]
     assert splits[0] == pytest.approx(splits[1])
     assert script["mode_energy"] is None
     assert script["full_mse"] == wanted["full_mse"]

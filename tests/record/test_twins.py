@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geolip_theorems import companion
-from geolip_theorems.errors import InputError
 from geolip_theorems.extraction.cache import MapsCache
+from geolip_theorems.io import arrays as npz
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import claims
 from geolip_theorems.run import bank
 from geolip_theorems.run.analyse import _Work, analyse, measured_twins
@@ -150,12 +150,12 @@ def test_a_damaged_bank_is_refused_in_one_line(subject, banked, damage):
     if damage == "cut":
         banked.write_bytes(banked.read_bytes()[:200])
     else:
-        arrays = companion.read(banked)
+        arrays = npz.read(banked)
         if damage == "about":
             arrays[bank.ABOUT] = np.array("{}")
         else:
             arrays["parts/boundaries/gradient"] = arrays["parts/boundaries/gradient"][:1]
-        companion.write(banked, arrays)
+        npz.write(banked, arrays)
     with pytest.raises(InputError, match="install the suite again, or write it with: make bank") as caught:
         found_for(subject)
     assert "\n" not in str(caught.value)

@@ -4,31 +4,36 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from _pytest.outcomes import Failed, Skipped
-from geolip_theorems.report.text import describe_verdict
 
 from fixtures import verdicts as plugin
 from fixtures.verdicts import ClaimDoesNotHoldError, junit_properties, settle
-from geolip_theorems.errors import InputError
-from geolip_theorems.record import Results, SubjectRecord, now, read_results, write_results
+from geolip_theorems.drawing.text import describe_verdict
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.questions import Study, claims
+from geolip_theorems.questions.base import look_up
 from geolip_theorems.report.markdown import summary
-from geolip_theorems.run.analyse import look_up, verdict_on
+from geolip_theorems.results.environment import environment
+from geolip_theorems.results.record import Results, SubjectRecord, now, read_results, write_results
 from geolip_theorems.run.expectations import Expectation, load_expectations
-from geolip_theorems.run.thresholds import CLAIMS, load_claims
+from geolip_theorems.run.thresholds import load_claims
+from geolip_theorems.run.verdicts import verdict_on
 
-CV = next(claim for claim in CLAIMS if claim.name == "spatial_cv")
-COSINE = next(claim for claim in CLAIMS if claim.name == "class_cosine")
-SEED = {"spatial_cv": {"mean": 0.4}, "class_cosine": {"min": 0.9}, "probes": None}
+CLAIMS = {claim.name: claim for claim in claims()}
+CV, COSINE = CLAIMS["spatial_cv"], CLAIMS["class_cosine"]
+SCRIPT = {"spatial_cv": {"mean": 0.4}, "class_cosine": {"min": 0.9}, "probes": None}
 
 
-def verdict(claim=CV, labelled=True, expectation=None, **figure):
-    keys = claim.metric.split(".")
-    tree = {
-        keys[0]: {keys[1]: {"value": 0.3, "ci95": [0.2, 0.4], "n": 50, "method": "t", "p": 0.001, **figure}}
-    }
-    measurements = {"calibrated": tree, "seed_protocol": SEED}
-    return verdict_on(claim, measurements, labelled, None, expectation)
+def verdict(claim=CV, labelled=True, expectation=None, groups=None, kept=None, **figure):
+    tree = {"value": 0.3, "ci95": [0.2, 0.4], "n": 50, "method": "t", "p": 0.001, **figure}
+    for key in reversed(claim.metric.name.split(".")):
+        tree = {key: tree}
+    labels = np.zeros(50, int) if labelled else None
+    study = Study(SimpleNamespace(error=np.ones((50, 2, 2)), labels=labels, groups=groups))
+    measurements = {"calibrated": tree, "script": SCRIPT}
+    return verdict_on(claim, measurements, study, kept or {}, expectation=expectation)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,7 @@ def verdict(claim=CV, labelled=True, expectation=None, **figure):
 def test_the_interval_decides(ci95, wanted):
     found = verdict(ci95=ci95)
     assert found.verdict == wanted
-    assert found.seed_value == 0.4
+    assert found.script_value == 0.4
 
 
 @pytest.mark.parametrize(
@@ -70,9 +75,34 @@ def test_a_figure_without_an_interval_gives_its_method_as_the_reason():
     assert verdict(method=few).reason != few, "an interval is its own reason"
 
 
+def test_groups_are_counted_among_the_images_that_have_a_part_in_the_figure():
+    groups = np.arange(50) // 5
+    open_ = {"value": 0.3, "ci95": [0.04, 0.56], "groups": groups}
+    of_all = verdict(**open_)
+    assert "groups of images (" in of_all.reason
+    mode_share = CLAIMS["mode_share"]
+    few = verdict(mode_share, kept={"ablated": np.arange(12)}, **open_ | {"n": 12})
+    many = verdict(mode_share, kept={"ablated": np.arange(0, 50, 4)}, **open_ | {"n": 12})
+    assert few.n_to_decide != many.n_to_decide  # 3 groups, and 10
+    assert "groups" not in verdict(**open_ | {"groups": None}).reason
+
+
+def test_a_claim_is_neither_true_nor_false_and_says_what_it_claims():
+    with pytest.raises(TypeError, match=r"spatial_cv\.corrected > 0\.1 is a claim"):
+        bool(CV)
+    assert str(CV.metric > 0.25) == (CV.metric > 0.25).name == "spatial_cv.corrected > 0.25"
+    assert (CV.metric < 0.25).comparison == "<"
+    assert (CV.metric > 0.1).same_as(CV)
+    assert not (CV.metric > 0.2).same_as(CV)
+    assert not (CV.metric < 0.1).same_as(CV)
+    for wrong in ("0.1", None, float("nan"), float("inf"), True):
+        with pytest.raises(InputError, match="expected a number"):
+            _ = CV.metric > wrong
+
+
 def test_every_question_has_a_claim_and_every_claim_a_name():
-    assert {claim.question for claim in CLAIMS} == {f"q{number}" for number in range(1, 7)}
-    assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
+    assert {verdict(claim).question for claim in claims()} == {f"q{number}" for number in range(1, 7)}
+    assert len(CLAIMS) == len(claims()) == 7
     assert (CV.threshold, CV.comparison) == (0.1, ">")
     assert (COSINE.threshold, COSINE.comparison) == (0.99, "<")
 
@@ -80,8 +110,8 @@ def test_every_question_has_a_claim_and_every_claim_a_name():
 def test_thresholds_are_replaced_by_name(tmp_path):
     (tmp_path / "t.toml").write_text("[thresholds]\nspatial_cv = 0.5\n")
     changed = {claim.name: claim.threshold for claim in load_claims(tmp_path / "t.toml")}
-    assert changed == {**{claim.name: claim.threshold for claim in CLAIMS}, "spatial_cv": 0.5}
-    assert load_claims(None) == CLAIMS
+    assert changed == {**{claim.name: claim.threshold for claim in claims()}, "spatial_cv": 0.5}
+    assert load_claims(None) == claims()
 
 
 ENTRY = """[[expected]]
@@ -102,7 +132,7 @@ def test_expectations_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (ENTRY + ENTRY, "two entries for m, d, 9, gradient"),
+        (ENTRY + ENTRY, "two entries for 'm', 'd', 9, 'gradient'"),
         (ENTRY.replace("gradient", "gradiant"), "did you mean 'gradient'"),
         (ENTRY.replace('"fails"', '"holds"'), "unknown verdict"),
         (ENTRY + "surprise = 1\n", "expected the entries"),
@@ -164,26 +194,30 @@ def test_junit_properties_leave_nothing_out():
 
 
 def test_a_description_has_all_of_it():
-    text = describe_verdict(verdict(ci95=[0.01, 0.02]))
+    text = describe_verdict(vars(verdict(ci95=[0.01, 0.02])))
     for part in ("q1", "FAILS", "0.3", "[0.01, 0.02]", "> 0.1", "n = 50"):
         assert part in text
 
 
 def record():
     found = verdict()
-    model = {"name": "m", "sha256": "0" * 64, "substitute_for": None}
-    dataset = {"name": "d", "n_images": 5, "substitute_for": "cifar10: absent"}
-    return Results([SubjectRecord("m-d", model, dataset, 0, "cpu", [found])], ["pytest"], {}, now())
+    model = {"name": "m", "source": "", "sha256": "0" * 64, "implementation": "builtin", "config": {}}
+    dataset = {"name": "d", "source": "", "sha256": "1" * 64, "preprocessing": "", "n_images": 5}
+    dataset |= {"classes": None, "image_size": [8, 8], "substitute_for": "cifar10: absent"}
+    subject = SubjectRecord("m-d", model | {"substitute_for": None}, dataset, 0, "cpu", [found])
+    subject.protocol = {"extraction": 1, "measures": 1, "probe": "ridge", "ablation_images": None}
+    subject.protocol |= {"controls": 0, "control_images": 0}
+    return Results([subject], ["pytest"], environment(), now())
 
 
 def test_results_are_read_as_they_were_written(tmp_path):
     results = record()
-    results.subjects[0].measurements = {"x": [float("nan"), (1, 2)]}
+    results.subjects[0].measurements = {"calibrated": {"x": [float("nan"), (1, 2)]}}
     write_results(results, tmp_path / "results.json")
     content = read_results(tmp_path / "results.json")
-    assert content["subjects"][0]["measurements"] == {"x": [None, [1, 2]]}
+    assert content["subjects"][0]["measurements"] == {"calibrated": {"x": [None, [1, 2]]}}
     assert content["subjects"][0]["verdicts"][0]["value"] == 0.3
-    assert content["version"] == 2
+    assert content["version"] == 3
 
 
 @pytest.mark.parametrize(

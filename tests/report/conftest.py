@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geolip_theorems import companion, load_model
-from geolip_theorems.data import from_arrays
+from geolip_theorems import load_model
+from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.extraction.cache import MapsCache
-from geolip_theorems.record import Results, SubjectRecord, environment, write_results
-from geolip_theorems.report.html import write_report
+from geolip_theorems.report.html.write import write_report
+from geolip_theorems.results import companion
+from geolip_theorems.results.environment import environment
+from geolip_theorems.results.record import Results, SubjectRecord, write_results
 from geolip_theorems.run.analyse import analyse
 from geolip_theorems.run.expectations import Expectation
 from geolip_theorems.run.subject import RunOptions, live_subject

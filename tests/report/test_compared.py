@@ -6,12 +6,12 @@ from html import unescape
 
 import pytest
 
-from geolip_theorems import companion
 from geolip_theorems.compare.judging import Side, change, compare, refused
-from geolip_theorems.record import finite
 from geolip_theorems.report.comparison import span
 from geolip_theorems.report.html import page
 from geolip_theorems.report.html.compared import write_comparison
+from geolip_theorems.results import companion
+from geolip_theorems.results.record import finite
 
 from .conftest import ATTACK
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geolip_theorems.report.html import charts, style
+from geolip_theorems.drawing import charts, style
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
 VISION = {

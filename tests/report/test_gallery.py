@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from geolip_theorems import load_model
-from geolip_theorems.data import from_arrays
+from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.data.transforms import parse_normalize
 from geolip_theorems.drawing.shown import Shown
-from geolip_theorems.extraction import extract, gallery
-from geolip_theorems.extraction.gallery import chosen_images, gallery_arrays, normalisation, picture_arrays
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.questions.boundaries import figures as failures
+from geolip_theorems.results import gallery
+from geolip_theorems.results.gallery import chosen_images, gallery_arrays, normalisation, picture_arrays
 from geolip_theorems.run.subject import RunOptions, live_subject
 
 GOLDEN = Path(__file__).parents[1] / "data" / "svae_d4.pt"

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from geolip_theorems.errors import InputError
-from geolip_theorems.report.html import page, write_report
+from geolip_theorems.io.errors import InputError
+from geolip_theorems.report.html import page
+from geolip_theorems.report.html.write import write_report
 
 from .conftest import ATTACK, CLASSES, finished, measured, pictures
 
@@ -228,7 +229,7 @@ def test_another_companion_is_not_believed(labelled, tmp_path):
     assert "Best, median and worst images" not in text
 
 
-@pytest.mark.parametrize("parts", [["seed_protocol", "seed_accuracies"], ["calibrated", "controls"]])
+@pytest.mark.parametrize("parts", [["script", "script_accuracies"], ["calibrated", "controls"]])
 def test_missing_parts_of_the_record_break_no_page(labelled, tmp_path, parts):
     def change(record):
         for part in parts:

@@ -16,7 +16,7 @@ def lines(**fair):
     splits = {"release": {"mean": 0.45, "std": 0.02}}
     console = Console(width=140, no_color=True)
     with console.capture() as captured:
-        console.print(probe_table(SEED, {"calibrated": {"probes": fair}, "seed_accuracies": splits}))
+        console.print(probe_table(SEED, {"calibrated": {"probes": fair}, "script_accuracies": splits}))
     rows = [line.split() for line in captured.get().splitlines()[2:-1] if line.strip()]
     return captured.get().splitlines()[0].strip(), {row[0]: row[1:] for row in rows}
 

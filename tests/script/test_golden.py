@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from geolip_theorems import load_model
-from geolip_theorems.data import load_images
-from geolip_theorems.extraction import extract
+from geolip_theorems.data.sources import load_images
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.script import script_protocol
 
 from .reference import PROBES

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from geolip_theorems.drawing.text import attributed
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import Study, ask, metrics
 from geolip_theorems.stats.attribution import attribution
 from geolip_theorems.stats.estimators import RootMeanSquare, inflation

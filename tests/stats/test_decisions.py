@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.stats.decisions import MOST_TIMES, decide, units_to_decide
 
 finite = st.floats(-1e6, 1e6)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from geolip_theorems import companion
+from geolip_theorems.results import companion
 
 from .conftest import GOLDEN, SMALL, THEOREM
 

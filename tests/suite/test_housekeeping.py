@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geolip_theorems import temporary
+from geolip_theorems.io import temporary
 
 from .conftest import GOLDEN, ROOT, SMALL, THEOREM
 

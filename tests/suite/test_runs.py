@@ -56,7 +56,7 @@ def test_a_run_leaves_a_full_record(run_suite):
     assert set(subject["dataset"]) >= {"name", "source", "sha256", "n_images", "classes", "image_size"}
     assert subject["dataset"]["n_images"] == 60
     assert (subject["seed"], subject["device"]) == (0, "cpu")
-    seed = subject["measurements"]["seed_protocol"]
+    seed = subject["measurements"]["script"]
     assert {key: set(value) for key, value in seed.items()} == SEED_KEYS
     assert [verdict["claim"] for verdict in subject["verdicts"]] == CLAIMS
     assert [verdict["question"] for verdict in subject["verdicts"]] == [

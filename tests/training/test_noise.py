@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from geolip_theorems.data.noise import ALL_FAMILIES, FAMILIES, mixed_batch, sample
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 
 
 def draw(family, n=64, size=16, seed=0, channels=3):

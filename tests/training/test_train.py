@@ -8,7 +8,7 @@ import torch
 
 from geolip_theorems import load_model
 from geolip_theorems.cli import main
-from geolip_theorems.errors import InputError
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig
 from geolip_theorems.training import train as train_module
 from geolip_theorems.training.evaluate import effective_rank, evaluate

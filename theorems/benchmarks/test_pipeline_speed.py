@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from geolip_theorems.conduit import conduit, conduit_from_svd
-from geolip_theorems.data import ImageSet, load_images
-from geolip_theorems.extraction import Maps, extract
+from geolip_theorems.data.imageset import ImageSet
+from geolip_theorems.data.sources import load_images
+from geolip_theorems.extraction.extract import extract
+from geolip_theorems.extraction.maps import Maps
 from geolip_theorems.model.architectures import PatchSVAE, gram_svd, grid_shape
 from geolip_theorems.model.sources import LoadedModel
 from geolip_theorems.questions.readout.measure import probe_accuracies

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import InputError
+from ..io.errors import InputError
 from . import cache, compare, listings, report, summary, train
 from .parser import EXIT_CODES, Parser, TeachingFormatter
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..io.errors import InputError
 from .output import print_json, print_table
 from .parser import add_command, add_json, gigabytes
 

@@ -10,7 +10,7 @@ from .output import console, print_json, print_table, say
 from .parser import add_command, add_json
 
 if TYPE_CHECKING:
-    from ..comparison import Comparison
+    from ..results.comparison import Comparison
 
 FAIL_ON = ("regression", "flip", "never")
 REGRESSED = 1
@@ -46,7 +46,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The ``compare`` command."""
-    from ..record import finite
+    from ..results.record import finite
     from ..runs import compare_runs
 
     comparisons = compare_runs(options.results)

@@ -53,7 +53,7 @@ def model_rows() -> list[dict[str, str]]:
 
 def dataset_rows() -> list[dict[str, str]]:
     """``name``, ``kind`` (auto, known, form) and ``about`` of everything --dataset takes."""
-    from ..data import names
+    from ..data.sources import names
 
     rows = [(name, "auto" if name == "auto" else "known", about) for name, about in names().items()]
     rows += [

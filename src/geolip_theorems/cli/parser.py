@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ..errors import InputError, nearest
+from ..io.errors import InputError, nearest
 
 EXIT_CODES = """\
 exit codes: 0 done, 1 something regressed or is damaged, 2 something given cannot be used, 130 interrupted"""

@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """The ``report`` command."""
-    from ..report.html import write_report
+    from ..report.html.write import write_report
 
     written = write_report(options.results, options.out or options.results.with_name("report.html"))
     if options.json:

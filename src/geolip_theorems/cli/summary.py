@@ -25,8 +25,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """The ``summary`` command."""
-    from ..record import read_results
     from ..report.markdown import summary
+    from ..results.record import read_results
 
     results = read_results(options.results)
     if options.json:

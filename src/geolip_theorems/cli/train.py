@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..errors import InputError, unknown
+from ..io.errors import InputError, unknown
 from .output import print_table, say
 from .parser import DefaultsFormatter, add_command
 
@@ -59,7 +59,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """The ``train`` command."""
-    from ..model.writing import write_atomically
+    from ..io.writing import write_atomically
 
     trainer = make_trainer(options)
     say(f"training into {options.out}" + (f", going on after step {trainer.step}" if trainer.step else ""))

@@ -7,8 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
-from ..errors import InputError, unknown
-from ..record import read_results
+from ..io.errors import InputError, unknown
+from ..results.record import read_results
 
 FOLDER = Path("reports/baselines")
 RESULTS = "results.json"

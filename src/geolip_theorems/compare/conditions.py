@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import InputError
+from ..io.errors import InputError
 
 OF_DATASET = ("sha256", "preprocessing", "n_images")
 OF_PROTOCOL = ("extraction", "measures", "probe", "ablation_images")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ..comparison import Comparison, Difference, Flip
 from ..questions import Metric, Question, metrics
+from ..results.comparison import Comparison, Difference, Flip
 from ..stats.intervals import holm
 from .conditions import check_comparable
 from .pairing import Side, paired_difference

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..companion import PER_IMAGE
 from ..questions import Metric
+from ..results.companion import PER_IMAGE
 from ..stats.estimators import Kept, Paired
 from ..stats.units import Units
 

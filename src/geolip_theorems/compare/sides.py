@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import companion
-from ..comparison import Comparison
-from ..errors import InputError, nearest
+from ..io.errors import InputError, nearest
 from ..questions import metrics
-from ..record import read_results
+from ..results import companion
+from ..results.comparison import Comparison
+from ..results.record import read_results
 from .conditions import conditions
 from .judging import RANK, compare, refused
 from .pairing import Side

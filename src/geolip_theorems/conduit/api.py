@@ -10,7 +10,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from ..errors import InputError, unknown
+from ..io.errors import InputError, unknown
 from . import torch_backend
 from .checks import check_batch, describe_invalid, invalid_rows
 from .packet import ConduitPacket, canonical_signs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..io.errors import InputError
 
 SMALLEST_N, LARGEST_N = 2, 16
 ASYMMETRY_TOLERANCE = 1e-5

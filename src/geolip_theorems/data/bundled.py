@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
+from ..io.errors import InputError
 from .imageset import ImageSet, array_set, interleave
 from .transforms import Transform
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ..errors import InputError
-from ..luma import LUMA
+from ..io.errors import InputError
+from .luma import LUMA
 
 # (channels given, channels wanted) -> what is done, as a preprocessing text says it.
 STEPS = {(3, 1): "luma", (1, 3): "repeat3"}

@@ -30,9 +30,9 @@ import platformdirs
 from filelock import FileLock
 from torchvision.datasets import CIFAR10
 
-from ..errors import InputError, printable, reason, shown
-from ..files import read_small
-from ..pickles import Latin1, check_pickle
+from ..io.errors import InputError, printable, reason, shown
+from ..io.files import read_small
+from ..io.pickles import Latin1, check_pickle
 from .imageset import ImageSet, array_set
 from .transforms import Transform
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import InputError, printable
+from ..io.errors import InputError, printable
 from .imageset import ImageSet
 from .pictures import open_picture
 from .transforms import Transform, check_picture

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import InputError, printable
+from ..io.errors import InputError, printable
 from .channels import check_channels, count
 from .stores import ArrayStore, Store, TensorStore
 from .transforms import Normalize, Transform, check_image_size, check_picture, parse_normalize

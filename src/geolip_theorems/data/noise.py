@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from ..errors import InputError, unknown
+from ..io.errors import InputError, unknown
 
 LIMIT = 4.0  # every family is clamped to [-LIMIT, LIMIT]
 FREQUENCY_FLOOR = 1e-8

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from ..archives import DamagedArchiveError, open_archive
-from ..errors import InputError, nearest, printable, reason, shown
-from ..files import open_regular
+from ..io.archives import DamagedArchiveError, open_archive
+from ..io.errors import InputError, nearest, printable, reason, shown
+from ..io.files import open_regular
 from .channels import fits, taken
 from .imageset import LARGEST_CLASSES, LONGEST_CLASS_NAME, ImageSet, array_set
 from .transforms import Transform, check_picture

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError, printable, unknown
+from ..io.errors import InputError, printable, unknown
 from .bundled import digits, photos
 from .channels import check_channels
 from .cifar import CifarUnavailableError, cifar10

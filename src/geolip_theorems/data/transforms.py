@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import InputError
+from ..io.errors import InputError
 from .channels import STEPS, count, in_channels
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..companion import of_subject
-from ..errors import InputError
+from ..io.errors import InputError
+from ..results.companion import of_subject
 from .text import assumed
 
 UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")

@@ -24,7 +24,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
-from ...luma import LUMA
+from ..data.luma import LUMA
 from .blocks import Bar
 
 INK, MUTED, GRID, ACCENT, WARM, GOOD, PAPER, SOFT = (f"#0102{i:02x}" for i in range(3, 11))

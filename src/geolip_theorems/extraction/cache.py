@@ -23,16 +23,16 @@ import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 
-from .. import companion
-from ..companion import PER_IMAGE
-from ..errors import InputError
-from ..model.writing import write_atomically
+from ..io import arrays as files
+from ..io.errors import InputError
+from ..io.writing import write_atomically
 from .maps import Maps
 from .shards import FORMAT, LEDGER, META, SHARD_IMAGES, Layout, Shard, ShardStore
 
 CACHE_VERSION = f"v{FORMAT}"
 DEFAULT_LIMIT_GB = 10.0
 Found = tuple[dict[str, Any], dict[str, np.ndarray]]  # a JSON-able result and its arrays
+ARRAY = "of/"  # before the name of an analysis' array
 PATIENCE = 0.5  # seconds before a process says that it waits for another
 
 
@@ -246,11 +246,11 @@ def ledger_length(entry: Path) -> int:
 
 def _write_analysis(path: Path, found: Found) -> Found:
     """Keep a result as JSON and its arrays beside it; gives what a later reading gives."""
-    result, arrays = json.loads(json.dumps(found[0])), found[1]
-    kept = {PER_IMAGE + name: array for name, array in arrays.items()}
-    described = companion.write(path.with_suffix(".npz"), kept) if kept else None
+    result, found_arrays = json.loads(json.dumps(found[0])), found[1]
+    kept = {ARRAY + name: array for name, array in found_arrays.items()}
+    described = files.write(path.with_suffix(".npz"), kept) if kept else None
     _write_signed(path, {"result": result, "arrays": described})
-    return result, arrays
+    return result, found_arrays
 
 
 def _read_analysis(path: Path) -> Found | None:
@@ -259,10 +259,10 @@ def _read_analysis(path: Path) -> Found | None:
     try:
         if content is None or content["arrays"] is None:
             return None if content is None else (content["result"], {})
-        kept = companion.read(path.with_suffix(".npz"))
-        if companion.describe(path.with_suffix(".npz")) != content["arrays"]:
+        kept = files.read(path.with_suffix(".npz"))
+        if files.describe(path.with_suffix(".npz")) != content["arrays"]:
             return None
-        return content["result"], {name.removeprefix(PER_IMAGE): array for name, array in kept.items()}
+        return content["result"], {name.removeprefix(ARRAY): array for name, array in kept.items()}
     except (InputError, KeyError, TypeError):
         return None
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import InputError
+from ..io.errors import InputError
 from .extract import Extraction
 from .maps import Maps
 from .shards import Layout, Shard

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import ImageSet
-from ..errors import InputError
+from ..data.imageset import ImageSet
+from ..io.errors import InputError
 from ..model.architectures import architecture_of
 from .fingerprint import fingerprint, probe_images
 from .maps import ABLATED, SIGNALS, Maps

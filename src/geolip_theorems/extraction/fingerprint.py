@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import ImageSet
+from ..data.imageset import ImageSet
 from ..model.sources import tensors_sha256
 from .signals import read_output
 from .tiles import TileRunner

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..conduit import conduit_from_svd
-from ..errors import InputError
-from ..luma import LUMA
+from ..data.luma import LUMA
+from ..io.errors import InputError
 from ..model.architectures import architecture_of, extract_patches, grid_shape, stitch_patches
 from .signals import absent_signals, read_output
 

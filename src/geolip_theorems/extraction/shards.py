@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from ..model.writing import write_atomically
+from ..io.writing import write_atomically
 
 FORMAT = 2
 META, VERIFIED, LEDGER = "meta.json", "verified.json", "shards"

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import InputError
+from ..io.errors import InputError
 
 CONDUIT_SIZES = (2, 16)  # the matrices the conduit takes
 NO_SVD = "the model's output has no svd, so it has no modes"

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import ImageSet
-from ..errors import InputError
+from ..data.imageset import ImageSet
+from ..io.errors import InputError
 from ..model.architectures import architecture_of, fast_forward, grid_shape
 from .patch_maps import make_decoder, tile_maps
 

@@ -24,9 +24,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..data.scenes import scenes
-from ..errors import InputError, printable, unknown
-from ..threads import one_thread
+from ..io.errors import InputError, printable, unknown
 from .architectures import extract_patches, grid_shape, stitch_patches
+from .threads import one_thread
 
 PREFIX = "codec:"
 PATCH_SIZE, LARGEST_PATCH = 4, 16

@@ -8,9 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import InputError, printable
+from ..io.errors import InputError, printable
+from ..io.files import file_sha256
+from .architectures import ARCHITECTURES
 from .hub import installed
-from .reading import STATES, Checkpoint, file_sha256, read_config
+from .reading import STATES, Checkpoint, read_config
 
 INSTALL = "pip install --no-deps --group geolip (pip 25.1 or later) in a checkout of this suite"
 # Keys of a PatchSVAE's config that change its function and that no version of the original's loader passes

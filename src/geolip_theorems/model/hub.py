@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from ..errors import InputError
+from ..io.errors import InputError
 from .published import place
 
 CONNECT_S = 3.0  # how long a named model may take to answer at all, and `auto` to be reachable

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..errors import InputError
+from ..io.errors import InputError
 
 ALEPH_ONLY = ("codebook", "dec.weight", "code_proj.weight", "atoms")  # no PatchSVAE has one of these
 Shapes = Mapping[str, tuple[int, ...]]

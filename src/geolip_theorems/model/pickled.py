@@ -1,7 +1,7 @@
 """The public checkpoint format, what ``torch.save`` writes, read without torch's loader.
 
 A ``.pt`` file is a pickle and the bytes of the tensors it refers to: members of a zip archive since torch
-1.6, behind the pickle in one file before. The pickle is first checked (:mod:`geolip_theorems.pickles`) and
+1.6, behind the pickle in one file before. The pickle is first checked (:mod:`geolip_theorems.io.pickles`) and
 then read by an unpickler that makes dictionaries, lists, tuples, text, numbers, and descriptions of tensors.
 A tensor is made only once its description is found to fit the bytes that are there: a reader that allocates
 what a file claims, or takes a view beyond what it holds, is a hole of its own.
@@ -23,9 +23,9 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
-from ..archives import DamagedArchiveError, open_archive
-from ..errors import printable
-from ..pickles import Latin1, NotPlainError, check_pickle
+from ..io.archives import DamagedArchiveError, open_archive
+from ..io.errors import printable
+from ..io.pickles import Latin1, NotPlainError, check_pickle
 
 LARGEST_PICKLE = 16 << 20  # bytes; that of a checkpoint with optimiser state has some 100 kB
 MOST_DIMENSIONS = 16

@@ -5,7 +5,6 @@ Two formats: ``torch.save``'s, whose pickle :mod:`.pickled` reads, and safetenso
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +15,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from ..errors import InputError, printable, reason, shown
-from ..files import open_regular
+from ..io.errors import InputError, printable, reason, shown
+from ..io.files import open_regular, sha256_of
 from .architectures import Config, PatchModel, architecture_named, whole
 from .inferring import infer_config
 from .pickled import ForbiddenError, StoredTensor, UnreadableError, read_pickled
@@ -73,19 +72,6 @@ class _Contents(NamedTuple):
     beside: tuple[str, ...] = ()
 
 
-def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return _sha256(file)
-
-
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def _shown(path: Path) -> str:
     return repr(printable(path.name, 200))
 
@@ -103,7 +89,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     name = _shown(path)
     with open_regular(path, "model file", LARGEST_FILE) as file:
         try:
-            sha256 = _sha256(file)
+            sha256 = sha256_of(file)
         except OSError as error:
             raise InputError(f"model file {name} cannot be read: {error.strerror}") from None
         read = _read_safetensors(path, file) if path.suffix == ".safetensors" else _read_pickle(name, file)

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, printable, unknown
-from ..threads import one_thread
+from ..io.errors import InputError, printable, unknown
 from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named
 from .foreign import load_with_geolip
 from .published import PUBLISHED, place, trained_normalization
 from .reading import Checkpoint, build_model, read_checkpoint, read_config
+from .threads import one_thread
 
 EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
 AUTO_FIRST = "v40_freckles_noise"

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
+from ..io.writing import write_atomically
 from .architectures import PatchModel
 
 CONFIG_KEY = "geolip_config"  # the safetensors metadata key that holds the config as JSON
-
-
-def write_atomically(path: Path, write: Callable[[str], None]) -> None:
-    """Call ``write`` with a temporary name beside ``path`` and move the result into place.
-
-    Readers see the old file or the new one, whole. On failure the old file stays and the temporary
-    one is removed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        write(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner reads
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def save_checkpoint(

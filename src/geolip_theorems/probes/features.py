@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..io.errors import InputError
 from ..stats.grids import mode_energy, why_absent
 
 SIGNALS = ("release", "eigenvalues", "friction")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from ..errors import InputError
+from ..io.errors import InputError
 from .features import Group
 from .ridge import RidgeBank, Weights
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, shown, unknown
+from ..io.errors import InputError, shown, unknown
 from ..stats.estimators import Estimator
 from ..stats.figure import Figure
 

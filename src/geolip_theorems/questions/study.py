@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..io.errors import InputError
 from ..stats.units import Units
 
 N_PERMUTATIONS, N_NULL = 9999, 999

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..compare.judging import change, changes, size
-from ..comparison import Comparison, Difference, Flip
+from ..results.comparison import Comparison, Difference, Flip
 
 STYLES = {
     "worse": "bold red",

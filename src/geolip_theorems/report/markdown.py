@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..drawing.text import assumed, verdict_row
-from ..notes import described
+from ..results.notes import described
 
 MARKS = {
     "holds": "✅ holds",

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..drawing.text import interval, number, verdict_row
-from ..notes import described
-from ..record import SubjectRecord, Verdict
+from ..results.notes import described
+from ..results.record import SubjectRecord, Verdict
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
 UNTRAINED = "beyond\nuntrained\nweights"

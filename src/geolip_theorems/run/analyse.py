@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ..companion import PER_IMAGE
-from ..extraction import Extraction, Maps
 from ..extraction.cache import MapsCache
 from ..extraction.engines import spread
-from ..extraction.gallery import gallery_arrays
-from ..notes import subject_notes
+from ..extraction.extract import Extraction
+from ..extraction.maps import Maps
 from ..questions import MEASURES_VERSION, Claim, Measured, Question, Study, claims, questions
-from ..record import SubjectRecord
+from ..results.companion import PER_IMAGE
+from ..results.gallery import gallery_arrays
+from ..results.notes import subject_notes
+from ..results.record import SubjectRecord
 from ..script import script_accuracies, script_protocol
 from .bank import banked_twins
 from .controls import Controls, Member, Twin, chosen_images, drawn_seeds, has_twins, twin_of
@@ -56,7 +57,7 @@ class Analysis:
 
     @cached_property
     def companion(self) -> dict[str, np.ndarray]:
-        """The arrays kept beside the record, see :mod:`geolip_theorems.companion`."""
+        """The arrays kept beside the record, see :mod:`geolip_theorems.results.companion`."""
         own = {PER_IMAGE + name: array for name, array in self.kept.items()}
         return {**own, **gallery_arrays(self.subject, self.maps)}
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import companion
-from ..errors import InputError
-from ..extraction import EXTRACTION_VERSION
+from ..extraction.extract import EXTRACTION_VERSION
+from ..io import arrays as npz
+from ..io.errors import InputError
 from ..model.sources import assets
 from ..questions import MEASURES_VERSION, Claim, question_of
 from ..questions.boundaries import BOUNDARIES
@@ -96,7 +96,7 @@ def write_bank(path: Path, key: dict[str, Any], twins: Sequence[Twin]) -> None:
     arrays = {ABOUT: np.array(json.dumps(about, sort_keys=True))}
     for metric in twins[0].parts:
         arrays[PARTS + metric.replace(".", "/")] = _small(np.stack([t.parts[metric] for t in twins]))
-    companion.write(path, arrays)
+    npz.write(path, arrays)
 
 
 def read_bank(path: Path) -> tuple[dict[str, Any], list[Twin]]:
@@ -106,7 +106,7 @@ def read_bank(path: Path) -> tuple[dict[str, Any], list[Twin]]:
         InputError: missing, damaged, or not of this suite.
     """
     try:
-        arrays = companion.read(path)
+        arrays = npz.read(path)
         about = json.loads(str(arrays.pop(ABOUT)))
         parts = {name.removeprefix(PARTS).replace("/", "."): array for name, array in arrays.items()}
         twins = [

@@ -20,7 +20,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError, shown, unknown
+from ..io.errors import InputError, shown, unknown
 from ..questions import claims
 from .thresholds import read_toml
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import nn
 
-from ..data import ImageSet, from_arrays
+from ..data.imageset import ImageSet, from_arrays
 from ..extraction.cache import MapsCache
+from ..io.temporary import temporary_folder
 from ..questions import Claim
-from ..record import SubjectRecord
-from ..temporary import temporary_folder
+from ..results.record import SubjectRecord
 from .analyse import Watch, analyse, unwatched
 from .subject import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed, live_subject, model_channels
 

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from ..conduit.api import choose
-from ..data import ImageSet, check_labels, load_images
 from ..data.channels import count
-from ..errors import InputError, printable
-from ..extraction import EXTRACTION_VERSION, Extraction
+from ..data.imageset import ImageSet, check_labels
+from ..data.sources import load_images
+from ..extraction.extract import EXTRACTION_VERSION, Extraction
 from ..extraction.tiles import tile_size
+from ..io.errors import InputError, printable
 from ..model.architectures import grid_shape, kernels
 from ..model.sources import LoadedModel, open_model, weights_sha256
 from ..questions import MEASURES_VERSION

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, printable, reason
-from ..files import read_small
+from ..io.errors import InputError, printable, reason
+from ..io.files import read_small
 from ..questions.base import Claim, claims, with_thresholds
 
 if sys.version_info >= (3, 11):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..questions import Claim, Study, question_of
-from ..record import Verdict
+from ..results.record import Verdict
 from ..stats.attribution import Attribution
 from ..stats.decisions import decide
 from .expectations import Expectation

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import InputError
+from ..io.errors import InputError
 from ..questions.study import class_names, image_labels
 from .sums import ClassSums, blocks
 

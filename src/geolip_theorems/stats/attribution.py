@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ..errors import InputError
+from ..io.errors import InputError
 from .figure import LEVEL
 from .units import LEAST_UNITS, Groups, Units
 

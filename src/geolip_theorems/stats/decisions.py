@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import optimize, stats
 
-from ..errors import InputError
+from ..io.errors import InputError
 
 Verdict = Literal["holds", "fails", "inconclusive"]
 ALPHA = 0.01

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
+
+from msgspec import Meta
 
 LEVEL = 0.95
 
@@ -17,7 +19,7 @@ class _Defined(TypedDict):
 
     value: float | None
     ci95: Interval | None
-    n: int
+    n: Annotated[int, Meta(ge=0)]
     method: str
 
 
@@ -37,9 +39,9 @@ class Figure(_Defined, total=False):
     """
 
     null: Any
-    p: float
+    p: Annotated[float, Meta(ge=0, le=1)]
     reach: float
-    units: int
+    units: Annotated[int, Meta(ge=1)]
 
 
 def figure(

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.noise import ALL_FAMILIES, mixed_batch
-from ..errors import InputError
+from ..io.errors import InputError
 from ..model.architectures import PatchSVAE, SVAEConfig, extract_patches, gram_svd, grid_shape
 from ..model.writing import save_checkpoint, save_safetensors
 from .evaluate import evaluate

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...errors import InputError, printable
+from ...io.errors import InputError, printable
 from .aleph import AlephConfig, AlephModel
 from .base import PatchModel
 from .configs import Config, whole

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...io.errors import InputError
 from .configs import Config
 from .layers import ROW_NORMS, extract_patches, grid_shape, stitch_patches
 

@@ -11,7 +11,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any, ClassVar
 
-from ...errors import InputError, nearest, printable
+from ...io.errors import InputError, nearest, printable
 from .layers import ACTIVATIONS
 
 LARGEST = 1 << 16  # no layer of a published model comes near; a larger number is a damaged file

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...io.errors import InputError
 
 MAX_ALPHA = 0.2  # the cross-attention moves a singular value by at most this share
 ALPHA_LOGIT_INIT = -2.0

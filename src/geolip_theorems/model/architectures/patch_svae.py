@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...io.errors import InputError
 from .base import COLUMN_NORMS, SINGULAR_VALUES, Kit, PatchModel, Stages, column_norms
 from .configs import MOST_LAYERS, Among, Config, Kind, among, check_activations, choice, number
 from .layers import (

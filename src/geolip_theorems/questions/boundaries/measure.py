@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ...luma import LUMA
+from ...data.luma import LUMA
 from ...stats.class_null import sums_by
 from ...stats.estimators import student_reach
 from ...stats.figure import LEVEL, figure

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ...errors import unknown
+from ...io.errors import unknown
 from ...probes.conv import conv_cross_validated
 from ...probes.features import SIGNALS, feature_groups, missing_signals
 from ...probes.nested import N_FOLDS, Predictions, cross_validated, too_few

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...comparison import Comparison
 from ...drawing.shown import clean
-from ...record import finite, now
+from ...results.comparison import Comparison
+from ...results.record import finite, now
 from .comparing import comparison_blocks, heading
 from .shell import render_page, write_page
 

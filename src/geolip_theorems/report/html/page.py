@@ -8,8 +8,8 @@ from typing import Any
 
 from ...drawing.blocks import Cell, Note, Table, attempt, table
 from ...drawing.shown import Shown
-from ...notes import notes_on
 from ...questions import Question
+from ...results.notes import notes_on
 
 
 def blocks(question: Question, shown: Shown) -> list[Any]:

@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ...errors import InputError
-from ...model.writing import write_atomically
+from ...io.errors import InputError
+from ...io.writing import write_atomically
 
 
 def render_page(template: str, **content: Any) -> str:

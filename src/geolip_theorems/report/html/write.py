@@ -7,7 +7,7 @@ from typing import Any
 
 from ...drawing.shown import clean, load
 from ...questions import questions
-from ...record import read_results
+from ...results.record import read_results
 from . import cards, comparing, page
 from .shell import render_page, write_page
 

@@ -1,4 +1,4 @@
-"""``results.schema.json``, made from the record's types: ``python -m geolip_theorems.schema``."""
+"""``results.schema.json``, made from the record's types: ``python -m geolip_theorems.results.schema``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ OPEN = ("Figure",)  # figures may have entries of their own
 PARTIAL = ("Figure", "Measurements", "Twin")  # not every entry is always there
 # What types cannot say: which entries go together.
 TOGETHER: dict[str, list[dict[str, Any]]] = {
+    "Figure": [
+        {
+            "if": {"properties": {"value": {"type": "null"}}},
+            "then": {"properties": {"ci95": {"type": "null"}}},
+        }
+    ],
     "Verdict": [
         {
             "if": {"properties": {"verdict": {"enum": ["holds", "fails"]}}},
@@ -76,4 +82,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    (resources.files("geolip_theorems") / FILE).write_text(text())
+    (resources.files(__package__) / FILE).write_text(text())

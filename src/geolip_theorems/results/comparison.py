@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypedDict
 
+from ..stats.figure import Interval
 from .record import Count, Outcome, Probability, Sha256
-from .stats.figure import Interval
 
 Moved = Literal[
     "worse", "better", "slightly worse", "slightly better", "same", "open", "differs", "lost", "not measured"

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from .extraction import Maps
+from ..extraction.maps import Maps
 
 COLUMN_NORMS = "column norms"
 OF_S = (

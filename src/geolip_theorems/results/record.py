@@ -1,7 +1,7 @@
 """The results record: what ``results.json`` holds, typed and versioned.
 
 These types are its only description: files are read against them, and ``results.schema.json`` is made from
-them (:mod:`geolip_theorems.schema`).
+them (:mod:`geolip_theorems.results.schema`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal, TypedDict
 import msgspec
 from msgspec import Meta
 
-from .errors import InputError, printable, shown
-from .files import read_json
-from .model.writing import write_atomically
-from .stats.figure import Figure, Interval
+from ..io.errors import InputError, printable, shown
+from ..io.files import read_json
+from ..io.writing import write_atomically
+from ..stats.figure import Figure, Interval
 
 FORMAT = "geolip-theorems results"
 VERSION = 3  # raised whenever the types below change
@@ -90,6 +90,23 @@ class Measurements(TypedDict, total=False):
     script_accuracies: dict[str, Any]
     calibrated: dict[str, Any]
     controls: Controls | None
+
+
+class Environment(TypedDict):
+    """What figures and timings depend on besides subject and seed, see :mod:`geolip_theorems.environment`.
+
+    Nothing in it names a machine or a person.
+    """
+
+    python: str
+    platform: str
+    packages: dict[str, str]
+    cpu: str | None
+    cpu_count: int | None
+    cpus_allowed: int | None
+    torch_threads: int
+    gpu: str | None
+    executable: str
 
 
 class Companion(TypedDict):
@@ -185,8 +202,8 @@ class SubjectRecord:
 
     Attributes:
         timings: seconds (keys in ``_s``), and what was computed now rather than read from the cache.
-        companion: the arrays beside the record, see :mod:`geolip_theorems.companion`; None where none were
-            written.
+        companion: the arrays beside the record, see :mod:`geolip_theorems.results.companion`; None where
+            none were written.
         notes: what the signals of this subject are, beside the questions it matters to.
         error: why a subject has no measurements.
     """
@@ -216,7 +233,7 @@ class Results:
 
     subjects: Annotated[list[SubjectRecord], Meta(min_length=1)]
     command: Annotated[list[str], Meta(min_length=1)]
-    environment: dict[str, Any]
+    environment: Environment
     created: Moment
     comparisons: list[dict[str, Any]] = field(default_factory=list)
     format: Literal["geolip-theorems results"] = FORMAT

@@ -1,9 +1,4 @@
-"""The file beside ``results.json`` with the arrays of one subject: what reports draw and comparisons pair.
-
-A compressed ``.npz`` named ``<subject id>.maps.npz``. Keys are paths: ``per_image/..`` is what a paired
-comparison needs (see :class:`geolip_theorems.questions.Measured`), ``gallery/..`` and ``picture/..`` what a
-report shows. The record holds its name and SHA-256, so that one never speaks for another.
-"""
+"""Named arrays in one compressed ``.npz`` file, read with bounds and without pickles."""
 
 from __future__ import annotations
 
@@ -13,27 +8,18 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from .archives import open_archive
 from .errors import InputError, printable, reason
-from .files import open_regular
-from .model.reading import file_sha256
-from .model.writing import write_atomically
+from .files import file_sha256, open_regular
+from .writing import write_atomically
 
-SUFFIX = ".maps.npz"
-PER_IMAGE = "per_image/"  # what comparisons read; other names are the report's
 LARGEST = 1 << 30  # bytes of all arrays together, unpacked
 MOST_ARRAYS = 1000  # a subject has some 50
 KEY = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)+")
 KINDS = "biufU"  # bool, whole numbers, floats, text: nothing that needs a pickle
-
-
-def file_name(subject_id: str) -> str:
-    """The name of a subject's companion."""
-    return subject_id + SUFFIX
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
@@ -95,22 +81,6 @@ def read(path: Path) -> dict[str, np.ndarray]:
             raise InputError(
                 f"companion {name!r} is damaged ({reason(error)}); run the suite again"
             ) from None
-
-
-def of_subject(subject: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray] | None:
-    """The companion of a record's subject, or None where the run wrote none.
-
-    Raises:
-        InputError: the file is missing, damaged, or not the one the record was written with.
-    """
-    entry = subject.get("companion")
-    if not entry:
-        return None
-    path = folder / Path(entry["file"]).name
-    arrays = read(path)
-    if file_sha256(path) != entry["sha256"]:
-        raise InputError(f"companion {path.name!r} is not the one its results file was written with")
-    return arrays
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

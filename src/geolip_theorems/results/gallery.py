@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ..extraction.maps import Maps
+from ..extraction.signals import read_output
 from ..stats.intervals import mean_figure
-from .maps import Maps
-from .signals import read_output
 
 if TYPE_CHECKING:
-    from ..data import ImageSet
+    from ..data.imageset import ImageSet
     from ..subject import Subject
 
 OF_EACH = 2  # images of each kind
