@@ -239,9 +239,8 @@ def test_a_codec_without_svd_has_errors_and_no_modes(text, tmp_path):
     images = load_images("scenes", image_size=16, max_images=20)
     model, _ = load_model(text)
     maps = extract(model, images)
-    squared = (
-        extract_patches(images.tensor(), 4) - extract_patches(recon(model, images.tensor()), 4)
-    ).square()
+    pixels = images.tensor()
+    squared = extract_patches(pixels - recon(model, pixels), 4).square()
     np.testing.assert_allclose(maps.error.reshape(20, 16), squared.mean(-1), rtol=1e-5)
     assert {"S", "friction", "settle"} <= set(maps.absent)
     assert maps.S is None

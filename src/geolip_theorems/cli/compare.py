@@ -46,8 +46,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The ``compare`` command."""
+    from ..compare.sides import compare_runs
     from ..results.record import finite
-    from ..runs import compare_runs
 
     comparisons = compare_runs(options.results)
     regressions = [line for comparison in comparisons for line in comparison.regressions()]
