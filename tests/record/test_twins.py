@@ -11,7 +11,7 @@ import pytest
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.io import arrays as npz
 from geolip_theorems.io.errors import InputError
-from geolip_theorems.questions import claims
+from geolip_theorems.questions import claims, metrics
 from geolip_theorems.run import bank
 from geolip_theorems.run.analyse import _Work, analyse, measured_twins
 from geolip_theorems.run.controls import chosen_images, compared, drawn_seeds
@@ -114,9 +114,11 @@ def test_another_shape_finds_no_twins(subject, banked):
 def test_a_metric_of_somebody_elses_is_not_the_banks(subject, banked):
     """Under the same name as one of the bank's: what it measures nobody here knows."""
     own = claims()[0]
+    unclaimed = next(m for _, m in metrics() if all(m is not claim.metric for claim in claims()))
     other = replace(own, metric=replace(own.metric))
     assert found_for(subject, [own])
     assert found_for(subject, [own, other]) == []
+    assert found_for(subject, [own, unclaimed > 0]) == []
 
 
 def test_more_twins_than_the_bank_has_are_drawn(subject, cache, banked):

@@ -65,8 +65,8 @@ def banked_twins(
 ) -> list[Twin]:
     """The bank's twins for these images, the subject itself left out.
 
-    Empty where it has none for them, or where a claim is on a metric that the bank does not know: one that
-    somebody else registered.
+    Empty where it has none for them, or where a claim is on a metric that the bank does not know: it has those
+    of the suite's own claims, and none that somebody else registered.
 
     Args:
         images, ablated: see :func:`bank_key`. asked: the claims.
@@ -78,7 +78,9 @@ def banked_twins(
     if subject.images.name not in BANKED or not path.exists():
         return []
     key, twins = read_bank(path)
-    if key != bank_key(subject, images, ablated) or not all(_ours(claim) for claim in asked):
+    if key != bank_key(subject, images, ablated):
+        return []
+    if not all(_ours(claim) and claim.metric.name in twins[0].figures for claim in asked):
         return []
     return [twin for twin in twins if twin.sha256 != subject.model.sha256]
 
