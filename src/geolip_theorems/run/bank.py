@@ -65,8 +65,8 @@ def banked_twins(
 ) -> list[Twin]:
     """The bank's twins for these images, the subject itself left out.
 
-    Empty where it has none for them, or where a claim is on a metric that the bank does not know: it has those
-    of the suite's own claims, and none that somebody else registered.
+    Empty where it has none for them, or where a claim is on a metric that the bank does not know: it has
+    those of the suite's own claims, and none that somebody else registered.
 
     Args:
         images, ablated: see :func:`bank_key`. asked: the claims.
