@@ -84,8 +84,9 @@ def test_numpy_scalars_are_read_without_numpy(tmp_path, model):
 
 def test_sizes_of_numpy_integers_are_taken(tmp_path, model):
     config = {key: np.int64(value) if type(value) is int else value for key, value in SIZES.as_dict().items()}
-    path = write(tmp_path / "sizes.pt", content_of(model, config=config))
+    path = write(tmp_path / "sizes.pt", content_of(model, config={**config, "activation": np.str_("relu")}))
     assert load_model(str(path))[1]["V"] == 8
+    assert load_model(str(path))[1]["activation"] == "relu"
 
 
 def test_optimizer_states_do_no_harm(tmp_path, model):
@@ -253,6 +254,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, model, monkeypatch):
         save_safetensors(path, model, CONFIG)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_safetensors_may_call_the_config_config(tmp_path, model):
+    path, text = tmp_path / "model.safetensors", json.dumps(CONFIG)
+    save_file(model.state_dict(), path, metadata={"format": "pt", "config": text})
+    assert read_checkpoint(path).config == CONFIG
+    save_file(model.state_dict(), path, metadata={CONFIG_KEY: text, "config": text})
+    assert read_checkpoint(path).config == CONFIG
+    other = json.dumps({**CONFIG, "row_norm": "none"})
+    save_file(model.state_dict(), path, metadata={CONFIG_KEY: text, "config": other})
+    assert "entries that differ" in refusal(path)
+    save_file(model.state_dict(), path, metadata={"config": "{"})
+    assert "damaged config entry" in refusal(path)
 
 
 def test_safetensors_files_need_no_pickle(tmp_path, model):
