@@ -15,8 +15,8 @@ from sklearn.decomposition import PCA
 from geolip_theorems import load_model, measure
 from geolip_theorems.cli.listings import model_rows
 from geolip_theorems.data.scenes import scenes
-from geolip_theorems.data.transforms import Transform
 from geolip_theorems.data.sources import load_images
+from geolip_theorems.data.transforms import Transform
 from geolip_theorems.extraction.extract import extract
 from geolip_theorems.extraction.patch_maps import decodes
 from geolip_theorems.io.errors import InputError

@@ -65,7 +65,7 @@ def condition(verdict: Mapping[str, Any]) -> str:
 
 
 def attributed(verdict: Mapping[str, Any]) -> str:
-    """Is the subject beyond its random-weight twins: yes, no or not shown; a dash without twins."""
+    """Is the subject beyond untrained weights: yes, no or not shown; a dash without twins."""
     if verdict["attribution"] is None:
         return "-"
     return {True: "yes", False: "no", None: "not shown"}[verdict["attributed"]]
@@ -92,5 +92,5 @@ def describe_verdict(verdict: Mapping[str, Any]) -> str:
         verdict["reason"],
     ]
     if verdict["attribution"] is not None:
-        lines.append(f"the model's doing: {row.attributed} ({verdict['attribution']['reason']})")
+        lines.append(f"beyond untrained weights: {row.attributed} ({verdict['attribution']['reason']})")
     return "\n".join(lines)

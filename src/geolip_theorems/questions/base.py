@@ -63,10 +63,10 @@ class Metric:
     script: Callable[[Mapping[str, Any]], float | None] | None = None
 
     def __gt__(self, threshold: float) -> Claim:
-        return Claim(self, ">", _number(self, threshold))
+        return Claim(self, ">", _number(self.name, threshold))
 
     def __lt__(self, threshold: float) -> Claim:
-        return Claim(self, "<", _number(self, threshold))
+        return Claim(self, "<", _number(self.name, threshold))
 
     def of(self, figures: Mapping[str, Any] | None) -> Figure | None:
         """The figure among a subject's calibrated measurements, or None."""
@@ -88,12 +88,12 @@ class Metric:
         return whole
 
 
-def _number(metric: Metric, threshold: Any) -> float:
+def _number(name: str, threshold: Any) -> float:
     known = isinstance(threshold, (int, float, np.integer, np.floating)) and not isinstance(threshold, bool)
     if not known or not abs(threshold) < LARGEST_THRESHOLD:
         raise InputError(
-            f"{metric.name} is compared with the threshold {shown(threshold, 60)}; expected a number, "
-            f"finite and below {LARGEST_THRESHOLD:g}"
+            f"threshold of {name!r} is {shown(threshold, 60)}; expected a number, finite and below "
+            f"{LARGEST_THRESHOLD:g}"
         )
     return float(threshold)
 
@@ -125,7 +125,7 @@ class Claim:
 
     def at(self, threshold: float) -> Claim:
         """The claim with another threshold."""
-        return replace(self, threshold=_number(self.metric, threshold))
+        return replace(self, threshold=_number(self.name, threshold))
 
     def same_as(self, other: Claim) -> bool:
         """Whether both say the same of the same metric."""

@@ -34,7 +34,10 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
         lines += ["", f"> {note[0].upper()}{note[1:]}"]
     if subject["error"]:
         return [*lines, f"**{subject['error']}**", ""]
-    lines += ["", "| question | claim | value | 95 % interval | threshold | verdict | model's doing |"]
+    lines += [
+        "",
+        "| question | claim | value | 95 % interval | threshold | verdict | beyond untrained weights |",
+    ]
     lines += ["|---|---|---:|---|---:|---|---|"]
     lines += [*map(_row, subject["verdicts"]), ""]
     return [*lines, *(f"> {line}\n" for line in described(subject.get("notes") or []))]

@@ -14,6 +14,7 @@ from ..results.notes import described
 from ..results.record import SubjectRecord, Verdict
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
+UNTRAINED = "beyond\nuntrained\nweights"
 MOST_ROWS = 20  # classes in a table; more are counted, not listed
 
 
@@ -174,7 +175,7 @@ def verdict_table(subjects: list[SubjectRecord]) -> RenderableType:
     rows = [(subject, verdict) for subject in subjects for verdict in subject.verdicts]
     if not rows:
         return Text("no verdict was asked for")
-    columns = ("", "claim", "value", "95 % interval", "claimed", "images", "verdict", "model's", "script")
+    columns = ("", "claim", "value", "95 % interval", "claimed", "images", "verdict", UNTRAINED, "script")
     table = _table("", *columns)
     table.title = None
     table.columns[1].justify = "left"

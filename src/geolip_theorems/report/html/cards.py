@@ -216,7 +216,7 @@ def tally(shown: Shown) -> list[tuple[str, int, str]]:
 def verdict_table(shown: Shown) -> Table:
     """All numbers of the cards, to sort and copy."""
     columns = ("claim", "question", "verdict", "value", "95 % interval", "claimed", "p", "images")
-    columns += ("script", "twins' mean", "training's doing")
+    columns += ("script", "twins' mean", "beyond untrained weights")
     rows = []
     for made in cards(shown):
         v = made.verdict
