@@ -130,7 +130,6 @@ def test_defaults_are_no_reason_to_refuse(tmp_path, stand_in, config):
         ("activations", {"dec_in": "gelu", "enc_block_inner": "mish"}),
         ("activations", "relu"),
         ("row_norm", "layernorm"),
-        ("linear_readout_power", 2),
         ("svd_mode", "batch_shared"),
         ("linear_readout", True),
     ],
