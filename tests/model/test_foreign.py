@@ -140,6 +140,15 @@ def test_a_key_that_the_original_leaves_out_is_refused_by_name(tmp_path, stand_i
     assert repr(value) in said
 
 
+def test_an_aleph_that_becomes_another_model_is_refused(tmp_path, stand_in):
+    import geolip_svae
+
+    path = version_1(tmp_path, model_type="aleph", address="none", decode_mode="mlp")
+    assert "leaves out model_type='aleph'" in refused(path)
+    geolip_svae.Other.decode_mode = "mlp"
+    assert open_model(str(path), implementation="geolip").implementation == "geolip"
+
+
 def test_a_version_that_passes_a_key_on_is_trusted_with_it(tmp_path, stand_in):
     import geolip_svae
 

@@ -50,6 +50,9 @@ def load_with_geolip(path: Path, checkpoint: Checkpoint) -> nn.Module:
         raise InputError(
             f"geolip-svae's model for {path.name!r} has no patch_size; only patch models can be measured"
         )
+    kind = model_type_of(checkpoint.config)
+    if kind == "aleph" and not hasattr(model, "decode_mode"):  # an AlephModel's names can be a PatchSVAE's
+        raise _misread(path, "model_type", kind)
     for key, default in PASSED_LATER.items():
         value = checkpoint.config.get(key)
         if value is not None and getattr(model, key, default) != value:
