@@ -194,9 +194,13 @@ def test_analyses_are_kept_beside_the_maps(tmp_path):
     def never():
         raise AssertionError("computed again")
 
-    assert cache.analysis(entry, {"what": 1}, lambda: {"x": 1.5}) == {"x": 1.5}
-    assert cache.analysis(entry, {"what": 1}, never) == {"x": 1.5}
-    assert cache.analysis(entry, {"what": 2}, lambda: {"x": 2}) == {"x": 2}
+    assert cache.analysis(entry, {"what": 1}, lambda: ({"x": 1.5}, {})) == ({"x": 1.5}, {})
+    assert cache.analysis(entry, {"what": 1}, never) == ({"x": 1.5}, {})
+    curve = np.arange(3.0)
+    cache.analysis(entry, {"what": 2}, lambda: ({"x": 2}, {"curve": curve}))
+    result, arrays = cache.analysis(entry, {"what": 2}, never)
+    assert result == {"x": 2}
+    np.testing.assert_array_equal(arrays["curve"], curve)
 
 
 @pytest.mark.parametrize("harm", [lambda text: text[:-4], lambda text: text.replace("1.5", "1.4")])
@@ -204,10 +208,10 @@ def test_a_damaged_analysis_is_done_again(tmp_path, harm):
     said = []
     cache = cache_in(tmp_path, say=said.append)
     entry = cache.maps(KEY, Numbers()).entry
-    cache.analysis(entry, {"what": 1}, lambda: {"x": 1.5})
+    cache.analysis(entry, {"what": 1}, lambda: ({"x": 1.5}, {}))
     path = next(entry.glob("analysis-*.json"))
     path.write_text(harm(path.read_text()))
-    assert cache.analysis(entry, {"what": 1}, lambda: {"x": 1.5}) == {"x": 1.5}
+    assert cache.analysis(entry, {"what": 1}, lambda: ({"x": 1.5}, {})) == ({"x": 1.5}, {})
     assert any("damaged" in line for line in said)
 
 
