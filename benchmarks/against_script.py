@@ -26,9 +26,7 @@ from torchvision import transforms
 
 from geolip_theorems.conduit import conduit
 from geolip_theorems.data.imageset import ImageSet, from_arrays
-from geolip_theorems.data.npz import load_npz
-from geolip_theorems.data.scenes import scenes
-from geolip_theorems.data.transforms import Transform
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.extraction.extract import Extraction
 from geolip_theorems.model.architectures import PatchSVAE, extract_patches
@@ -43,8 +41,7 @@ NO_ABLATION = np.arange(0)
 
 def pictures(npz: Path | None, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, 32, 32, 3) uint8 and (N,) labels: of a file, repeated as often as needed, or generated."""
-    images = scenes(Transform(32), count) if npz is None else load_npz(npz, Transform(32))
-    some = images.prefix(count)
+    some = load_images(str(npz or "scenes"), image_size=32, max_images=count)
     pixels = [some.tensor(i, i + 256).mul(255).round().byte() for i in range(0, len(some), 256)]
     pixels = torch.cat(pixels).permute(0, 2, 3, 1).numpy()
     again = np.arange(count) % len(some)

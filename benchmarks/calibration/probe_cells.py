@@ -9,10 +9,10 @@ import numpy as np
 
 from benchmarks.calibration.cells import CELLS as OTHER_CELLS
 from benchmarks.calibration.cells import MEAN, SIDE, Cell, pearson_for
-from geolip_theorems.probes.features import SIGNALS, standardised
+from geolip_theorems.probes.features import standardised
 from geolip_theorems.probes.nested import cross_validated
+from geolip_theorems.probes.signals import COMBINATIONS, PARTS
 from geolip_theorems.questions.readout.measure import (
-    COMBINATIONS,
     OVER_CHANCE,
     accuracy_figure,
     lift_figures,
@@ -63,8 +63,8 @@ def lifts(
     groups = np.arange(n) * n_groups // n if n_groups else None
     read = {name: {"raw": features(rng, y, strength, groups, shift)} for name, strength in strengths.items()}
     seed = int(rng.integers(2**31))
-    every = set(strengths) == set(SIGNALS)
-    more = {"combinations": COMBINATIONS, "best_of": SIGNALS} if every else {"combinations": {}}
+    every = set(strengths) == set(PARTS)
+    more = {"combinations": COMBINATIONS, "best_of": PARTS} if every else {"combinations": {}}
     found = cross_validated(read, y, groups, seed=seed, **more)
     hits = {name: part.hits for name, part in found.items()}
     return lift_figures(hits, 1 / N_CLASSES, groups, "simulated", seed, found["release"].n_folds)
@@ -137,7 +137,7 @@ def _cells() -> list[Cell]:
     found = {"true": True, "detectable": True}
     nothing = {"name": OVER_CHANCE, "strengths": {"release": 0.0, "friction": 0.0}}
     alike = {"name": "release-friction", "strengths": {"release": 2.0, "friction": 2.0}}
-    idle = dict(zip(SIGNALS, (0.0, 1.5, 0.0), strict=True))
+    idle = dict(zip(PARTS, (0.0, 1.5, 0.0), strict=True))
     grouped = [
         Cell(f"q4 {kind}, {k} groups", partial(lift, n=n, n_groups=k, shift=1.0, **what), 0.0, true=False,
              images=n, **over)

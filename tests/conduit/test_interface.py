@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from geolip_theorems.conduit import api, conduit, conduit_from_svd, torch_backend
+from geolip_theorems.conduit import backends, conduit, conduit_from_svd, torch_backend
 from geolip_theorems.io.errors import InputError
 from tests.conduit.matrices import clustered, grams, residuals
 
@@ -166,15 +167,16 @@ def test_chunks_change_nothing(monkeypatch):
 
 
 def test_missing_backend_falls_back_with_one_warning(monkeypatch):
-    monkeypatch.setattr(api, "module_of", lambda backend, device: None)
-    api.warn_once.cache_clear()
+    gone = replace(backends.BACKENDS["numba"], usable=lambda device: False)
+    monkeypatch.setitem(backends.BACKENDS, "numba", gone)
+    backends.warn_once.cache_clear()
     with pytest.warns(UserWarning, match="numba is not available for cpu tensors; using torch"):
         first = conduit(grams(4, 4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again = conduit(grams(4, 4))
     assert torch.equal(first.friction, again.friction)
-    api.warn_once.cache_clear()
+    backends.warn_once.cache_clear()
 
 
 WITHOUT = """

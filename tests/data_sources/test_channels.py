@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.color import rgb2gray, rgb2yuv
 
-from geolip_theorems.data import sources
 from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.data.noise import FAMILIES
-from geolip_theorems.data.sources import load_images
+from geolip_theorems.data.sources import SOURCES, load_images
 from geolip_theorems.data.transforms import Normalize, parse_normalize
 from geolip_theorems.io.errors import InputError
 
@@ -258,8 +259,8 @@ def test_arrays_that_do_not_fit_are_one_line(given_, wanted, message, tmp_path):
 
 @pytest.mark.parametrize("name", ["auto", "cifar10", "digits", "photos", "scenes", "folder"])
 def test_pictures_have_no_other_channels_and_nothing_is_opened(name, tmp_path, monkeypatch):
-    for function in ("cifar10", "digits", "photos", "scenes", "load_folder"):
-        monkeypatch.setattr(sources, function, lambda *_, **__: pytest.fail("was opened"))
+    for source in SOURCES.values():
+        monkeypatch.setitem(SOURCES, source.name, replace(source, open=lambda _: pytest.fail("was opened")))
     spec = str(tmp_path) if name == "folder" else name
     for channels in (2, 5):
         message = f"the images have 3 channels; the model takes {channels}"

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
-from geolip_theorems.data import cifar
+from geolip_theorems.data.sources import cifar10 as cifar
 from geolip_theorems.data.sources import load_images
 from geolip_theorems.io.errors import InputError
 
@@ -299,7 +299,7 @@ def test_a_wrong_download_leaves_nothing(server, archive, published):
 
 
 def test_auto_takes_the_digits_and_says_so(server, archive, published, monkeypatch):
-    monkeypatch.setattr("geolip_theorems.data.sources.AUTO_SECONDS", 0.2)
+    monkeypatch.setattr("geolip_theorems.data.sources.auto.AUTO_SECONDS", 0.2)
     server.content, server.pause = bytes(1 << 20), 0.05
     start = time.monotonic()
     images = load_images("auto", data_root=published)

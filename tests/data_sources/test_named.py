@@ -10,12 +10,12 @@ import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from geolip_theorems.data.bundled import CROP, PHOTOS, nearly_uniform, photo_crops
 from geolip_theorems.data.imageset import check_labels
 from geolip_theorems.data.noise import FAMILIES
-from geolip_theorems.data.scenes import render
 from geolip_theorems.data.shapes import SHAPES
-from geolip_theorems.data.sources import load_images, names
+from geolip_theorems.data.sources import SOURCES, load_images, names
+from geolip_theorems.data.sources.photos import CROP, PHOTOS, nearly_uniform, photo_crops
+from geolip_theorems.data.sources.scenes import render
 from geolip_theorems.io.errors import InputError
 
 # The 8-bit scenes are to be the same on every machine.
@@ -216,5 +216,5 @@ def test_an_unknown_dataset_is_one_line(spec, message):
 
 
 def test_every_name_has_a_line():
-    assert set(names()) == {"auto", "cifar10", "digits", "photos", "scenes", "noise"}
-    assert all(line and "\n" not in line for line in names().values())
+    assert names() == ["auto", "cifar10", "digits", "photos", "scenes", "noise"]
+    assert all(source.about and "\n" not in source.about for source in SOURCES.values())

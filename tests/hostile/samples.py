@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from geolip_theorems.data import cifar
+from geolip_theorems.data.sources import cifar10 as cifar
 from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 from geolip_theorems.model.writing import save_safetensors

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from geolip_theorems.data import cifar
+from geolip_theorems.data.sources import cifar10 as cifar
 from geolip_theorems.data.sources import load_images
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.reading import build_model, read_checkpoint

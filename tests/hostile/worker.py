@@ -91,7 +91,7 @@ def trusted_cifar(path: str) -> dict:
 
     from torchvision.datasets import CIFAR10
 
-    from geolip_theorems.data import cifar as reader
+    from geolip_theorems.data.sources import cifar10 as reader
 
     folder = Path(path) / CIFAR10.base_folder
     for name in reader.MD5:

@@ -14,8 +14,6 @@ from sklearn.decomposition import PCA
 
 from geolip_theorems import load_model, measure
 from geolip_theorems.cli.listings import model_rows
-from geolip_theorems.data.scenes import scenes
-from geolip_theorems.data.transforms import Transform
 from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.extract import extract
 from geolip_theorems.extraction.patch_maps import decodes
@@ -138,7 +136,9 @@ def test_an_error_asked_for_is_the_nearest_there_is(name, mse):
 
 def test_the_reference_is_of_no_run():
     assert REFERENCE_SEED > LARGEST_SEED
-    assert torch.equal(reference_images(3)[:3], scenes(Transform(64), 200, REFERENCE_SEED).tensor(0, 3))
+    assert torch.equal(
+        reference_images(3)[:3], load_images("scenes", max_images=200, seed=REFERENCE_SEED).tensor(0, 3)
+    )
     assert not torch.equal(reference_images(3)[:3], load_images("scenes", max_images=3).tensor())
     luma = np.asarray([0.299, 0.587, 0.114]) @ reference_images(3)[0].flatten(1).double().numpy()
     np.testing.assert_allclose(reference_images(1)[0].flatten(), luma, atol=1e-6)

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.probes.conv import _fit_predict
-from geolip_theorems.probes.features import SIGNALS, feature_groups, logarithm, standardised
+from geolip_theorems.probes.features import feature_groups, standardised
 from geolip_theorems.probes.nested import (
     PENALTIES,
     NestedProbe,
@@ -20,12 +20,11 @@ from geolip_theorems.probes.nested import (
     stratified_folds,
 )
 from geolip_theorems.probes.ridge import RidgeBank
+from geolip_theorems.probes.signals import COMBINATIONS, LIFTS, PARTS, logarithm
 from geolip_theorems.questions import Study
 from geolip_theorems.questions.readout import RELEASE
 from geolip_theorems.questions.readout.measure import (
-    COMBINATIONS,
     CONFUSED,
-    LIFTS,
     accuracy_figure,
     lift_figures,
     probe_accuracies,
@@ -162,7 +161,7 @@ def test_no_lift_comes_from_logarithms_alone():
     }
     lifts = {}
     for kind, offered in (("denied", denied), ("offered", features)):
-        found = cross_validated(offered, y, None, combinations=COMBINATIONS, best_of=SIGNALS, repeats=1)
+        found = cross_validated(offered, y, None, combinations=COMBINATIONS, best_of=PARTS, repeats=1)
         lifts[kind] = lift_figures({k: v.hits for k, v in found.items()}, 1 / 3, None, "m")
     for name in ("all-eigenvalues", "release+eigenvalues-eigenvalues", "release-eigenvalues"):
         assert lifts["denied"][name]["value"] > 0.05  # what the rule before this one gave

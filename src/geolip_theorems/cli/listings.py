@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from .output import print_json, print_table
 from .parser import add_command, add_json
@@ -53,14 +54,12 @@ def model_rows() -> list[dict[str, str]]:
 
 def dataset_rows() -> list[dict[str, str]]:
     """``name``, ``kind`` (auto, known, form) and ``about`` of everything --dataset takes."""
-    from ..data.sources import names
+    from ..data.sources import SOURCES
 
-    rows = [(name, "auto" if name == "auto" else "known", about) for name, about in names().items()]
-    rows += [
-        ("FOLDER", "form", "images in one folder a class, or in one folder without classes"),
-        ("FILE.npz", "form", "images uint8 (N, H, W, C), optional labels, classes, groups"),
-    ]
-    return [dict(zip(("name", "kind", "about"), row, strict=True)) for row in rows]
+    def kind(source: Any) -> str:
+        return "form" if source.takes else "auto" if source.name == "auto" else "known"
+
+    return [{"name": s.name, "kind": kind(s), "about": s.about} for s in SOURCES.values()]
 
 
 def show_models(options: argparse.Namespace) -> None:

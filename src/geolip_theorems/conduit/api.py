@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import os
-import warnings
-
 import torch
 from torch import Tensor
 
 from ..io.errors import InputError, unknown
 from . import torch_backend
+from .backends import check_name, choose
 from .checks import check_batch, describe_invalid, invalid_rows
 from .packet import ConduitPacket, canonical_signs
-
-BACKENDS = ("auto", "torch", "numba", "triton")
 
 
 @torch.no_grad()
@@ -25,7 +19,7 @@ def conduit(
     """Eigenpairs of A with the record of how the solver reached them.
 
     A: (..., n, n) float32 or float64, n = 2..16, symmetric to 1e-5 ||A||_F. float64 input gets float64
-    eigenpairs and the telemetry of its float32 rounding. backend: "auto", "torch", "numba" or "triton".
+    eigenpairs and the telemetry of its float32 rounding. backend: "auto" or one of `backends.BACKENDS`.
     research=True adds the trajectories. on_invalid: "raise", or "mask" to get NaN for rows that are not
     finite or not symmetric, and `packet.invalid` marking them.
 
@@ -37,14 +31,16 @@ def conduit(
     Raises InputError for a wrong type, dtype or shape, an input that requires grad, an unknown backend, and
     (with on_invalid="raise") for the first row that is not finite or not symmetric.
     """
-    if backend not in BACKENDS:
-        raise unknown("conduit backend", backend, BACKENDS)
+    check_name(backend)
     if on_invalid not in ("raise", "mask"):
         raise unknown("on_invalid", on_invalid, ("raise", "mask"))
     check_batch(A)
     lead, n = A.shape[:-2], A.shape[-1]
     flat = A.reshape(-1, n, n)
-    packet, invalid = solver(backend, A.device, research)(flat.float())
+    if research:  # trajectories come from the reference, whatever the backend
+        packet, invalid = torch_backend.solve(flat.float(), research=True)
+    else:
+        packet, invalid = choose(backend, A.device).solve(flat.float())
     if A.dtype == torch.float64:
         invalid = invalid_rows(flat) if invalid is None else invalid | invalid_rows(flat)
         replace_by_float64(packet, flat, invalid)
@@ -53,49 +49,6 @@ def conduit(
     elif on_invalid == "mask":
         packet.invalid = torch.zeros_like(packet.rescued)
     return packet if len(lead) == 1 else reshaped(packet, lead)
-
-
-def module_of(backend: str, device: torch.device):
-    """The module of a backend, or None where it cannot serve: not installed or usable, or another device."""
-    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    serves = device.type == "cpu" if backend == "numba" else device.type == "cuda" or interpreted
-    if not serves:
-        return None
-    try:
-        module = importlib.import_module(f".{backend}_backend", __package__)
-    except ImportError:
-        return None
-    return None if backend == "triton" and not module.usable() else module
-
-
-@functools.cache
-def warn_once(backend: str, device: str) -> None:
-    """One warning a process for each backend that is not there."""
-    compiler = (backend, device) == ("triton", "cuda")
-    needs = " (it needs Triton and a C compiler: gcc, clang or CC)" if compiler else ""
-    warnings.warn(
-        f"conduit: {backend} is not available for {device} tensors{needs}; using torch", stacklevel=4
-    )
-
-
-def choose(backend: str, device: torch.device):
-    """The module that solves; torch's where the wanted one cannot."""
-    wanted = {"cpu": "numba", "cuda": "triton"}.get(device.type, "torch") if backend == "auto" else backend
-    module = torch_backend if wanted == "torch" else module_of(wanted, device)
-    if module is None:
-        warn_once(wanted, device.type)
-        return torch_backend
-    return module
-
-
-def solver(backend: str, device: torch.device, research: bool):
-    """A function of A (B, n, n) float32 that gives the packet and the invalid rows.
-
-    These are (B,) bool, or None where no row is invalid and every eigenvalue is finite.
-    """
-    if research:  # trajectories come from the reference, whatever the backend
-        return functools.partial(torch_backend.solve, research=True)
-    return choose(backend, device).solve
 
 
 def replace_by_float64(packet: ConduitPacket, A: Tensor, invalid: Tensor) -> None:
@@ -149,8 +102,7 @@ def conduit_from_svd(Vt: Tensor, S: Tensor, backend: str = "auto") -> tuple[Tens
     order of eigenvalue, but G is never stored. Non-finite rows give NaN. Raises InputError for a wrong type,
     dtype, shape or backend and an input that requires grad.
     """
-    if backend not in BACKENDS:
-        raise unknown("conduit backend", backend, BACKENDS)
+    check_name(backend)
     check_batch(Vt, "Vt")
     if not isinstance(S, Tensor) or S.dtype not in (torch.float32, torch.float64):
         raise InputError(
@@ -161,7 +113,7 @@ def conduit_from_svd(Vt: Tensor, S: Tensor, backend: str = "auto") -> tuple[Tens
     if S.shape != Vt.shape[:-1]:
         raise InputError(f"S has shape {tuple(S.shape)}; expected {tuple(Vt.shape[:-1])}, that of Vt's rows")
     n = Vt.shape[-1]
-    friction, settle = choose(backend, Vt.device).telemetry_from_svd(
+    friction, settle = choose(backend, Vt.device).telemetry(
         Vt.reshape(-1, n, n).float(), S.detach().reshape(-1, n).float()
     )
     return friction.reshape(S.shape), settle.reshape(S.shape)

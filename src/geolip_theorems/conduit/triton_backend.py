@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 
 import torch
 import triton  # noqa: F401  (an ImportError here makes the caller fall back to torch)
@@ -26,12 +25,6 @@ BLOCK = 64
 CHUNK = 2**24
 SUSPECT_ASYMMETRY = 0.9e-10
 FAILED, SUSPECT = 1, 2
-
-
-def usable() -> bool:
-    """Whether kernels can be launched: Triton builds its launcher with the C compiler of the machine."""
-    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    return interpreted or "CC" in os.environ or any(map(shutil.which, ("gcc", "clang")))
 
 
 def launch(A: Tensor, S: Tensor, packet: ConduitPacket, status: Tensor, fused: bool) -> None:

@@ -1,4 +1,4 @@
-"""Where an image set's pixels are: in an array, a tensor, a generator or (see folder.py) in files.
+"""Where an image set's pixels are: in an array, a tensor, a generator or (see sources/folder.py) in files.
 
 A store is addressed by original index, so that reordering and taking a prefix cost nothing.
 """

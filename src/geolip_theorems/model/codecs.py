@@ -23,8 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..data.scenes import scenes
-from ..data.transforms import Transform
+from ..data.sources import load_images
 from ..io.errors import InputError, printable, unknown
 from .architectures import extract_patches, grid_shape, stitch_patches
 from .threads import one_thread
@@ -34,7 +33,6 @@ PATCH_SIZE, LARGEST_PATCH = 4, 16
 CHANNELS = (1, 3)
 REFERENCE_SEED = 2**32  # a run's seed is smaller
 REFERENCE_IMAGES, REFERENCE_SIZE = 200, 64
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 BISECTIONS = 20
 NUMBER = r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 ROUNDING = 1e-12  # a mean error below is no loss at all
@@ -325,8 +323,8 @@ def make_codec(
 @lru_cache
 def reference_images(channels: int) -> Tensor:
     """(200, C, 64, 64) float32 in [0, 1], scenes that no run measures; one channel is the luma of three."""
-    images = scenes(Transform(REFERENCE_SIZE), REFERENCE_IMAGES, REFERENCE_SEED).tensor()
-    return images if channels == 3 else (images * torch.tensor(LUMA).reshape(1, 3, 1, 1)).sum(1, True)
+    how = {"image_size": REFERENCE_SIZE, "max_images": REFERENCE_IMAGES, "seed": REFERENCE_SEED}
+    return load_images("scenes", channels=channels, **how).tensor()
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .features import SIGNED, feature_maps, in_logarithms
+from .features import feature_grids
 from .nested import Predictions, stratified_folds
 
 WIDTH = 32
@@ -17,19 +17,6 @@ EPOCHS = 15
 BATCH = 64
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-2
-
-
-def feature_grids(maps: Any) -> dict[str, np.ndarray]:
-    """The feature groups as images, (N, channels, gh, gw) float32, all but patch means in logarithms."""
-    grids = {
-        name: array if name in SIGNED else in_logarithms(name, np.asarray(array, np.float64))
-        for name, array in feature_maps(maps).items()
-    }
-    channels = {name: grid[..., None] if grid.ndim == 3 else grid for name, grid in grids.items()}
-    return {
-        name: np.ascontiguousarray(np.moveaxis(np.asarray(grid, np.float32), -1, 1))
-        for name, grid in channels.items()
-    }
 
 
 def conv_cross_validated(

@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..io.errors import InputError
-from ..stats.grids import mode_energy, why_absent
+from .signals import SIGNALS
 
-SIGNALS = ("release", "eigenvalues", "friction")
-MAP_OF = {"release": "error", "eigenvalues": "S", "friction": "friction"}
-SIGNED = ("patch_means",)  # no logarithm
-COUNTS = ("settle",)  # of iterations, 0 among them: log(1 + x)
-LOG_FLOOR = 1e-6  # of the median positive value; keeps an exact zero finite
 LEAST_STD = 1e-8  # of a column, relative to the largest of its group: below, it is constant
 
 Group = dict[str, np.ndarray]
@@ -23,9 +18,8 @@ def feature_groups(maps: Any) -> dict[str, Group]:
     """Feature groups of the maps, each in the variants a probe may choose between.
 
     Returns:
-        ``release``, ``eigenvalues``, ``friction``, ``settle``, ``mode_energy``, ``patch_means`` and
-        ``input_variance``, those the maps hold; each ``{"raw": (N, p), "log": (N, p)}``, so that no group
-        is ahead of another by its scale alone; ``patch_means``, colours of any sign, only as they are.
+        A group per signal the maps hold, ``{"raw": (N, p), "log": (N, p)}``, so that no group is ahead of
+        another by its scale alone; what may be negative, such as colours, only as it is.
         Columns are divided by their standard deviation over all images and by the root of their number,
         so that an image's squared length is about 1 in every group. The scale uses no label, so it cannot
         make classes look different; columns that do not vary are left out.
@@ -39,41 +33,26 @@ def feature_groups(maps: Any) -> dict[str, Group]:
         if not np.isfinite(x).all():
             raise InputError(f"{name} features hold values that are not finite; probes need finite numbers")
         groups[name] = {"raw": standardised(x)}
-        if name not in SIGNED:
-            groups[name]["log"] = standardised(in_logarithms(name, x))
+        if (logarithm := SIGNALS[name].logarithm) is not None:
+            groups[name]["log"] = standardised(logarithm(x))
     return groups
 
 
 def feature_maps(maps: Any) -> dict[str, np.ndarray]:
     """The maps that the feature groups are made of, (N, gh, gw, ...) each, those there are."""
-    found: dict[str, Any] = {
-        "release": maps.error,
-        "eigenvalues": maps.S,
-        "friction": maps.friction,
-        "settle": getattr(maps, "settle", None),
-        "mode_energy": None if maps.S is None else mode_energy(np.asarray(maps.S, np.float32)),
-        "patch_means": getattr(maps, "input_mean", None),
-        "input_variance": getattr(maps, "input_var", None),
-    }
+    found = {name: signal.of(maps) for name, signal in SIGNALS.items()}
     return {name: array for name, array in found.items() if array is not None}
 
 
-def missing_signals(maps: Any) -> dict[str, str]:
-    """Signal -> why the maps do not hold it."""
-    reasons = {name: why_absent(maps, source) for name, source in MAP_OF.items()}
-    return {name: f"no {name}: {why}" for name, why in reasons.items() if why}
-
-
-def in_logarithms(name: str, x: np.ndarray) -> np.ndarray:
-    """A feature group's values in logarithms: log(1 + x) of counts, else see :func:`logarithm`."""
-    return np.log1p(x) if name in COUNTS else logarithm(x)
-
-
-def logarithm(x: np.ndarray) -> np.ndarray:
-    """log of x, values at or below a millionth of the median positive one taken as that."""
-    positive = x[x > 0]
-    floor = LOG_FLOOR * float(np.median(positive)) if positive.size else 1.0
-    return np.log(np.maximum(x, floor))
+def feature_grids(maps: Any) -> dict[str, np.ndarray]:
+    """The feature groups as images, (N, channels, gh, gw) float32, in logarithms where they have any."""
+    grids = {}
+    for name, array in feature_maps(maps).items():
+        logarithm = SIGNALS[name].logarithm
+        grid = array if logarithm is None else logarithm(np.asarray(array, np.float64))
+        grid = grid[..., None] if grid.ndim == 3 else grid
+        grids[name] = np.ascontiguousarray(np.moveaxis(np.asarray(grid, np.float32), -1, 1))
+    return grids
 
 
 def standardised(x: np.ndarray) -> np.ndarray:

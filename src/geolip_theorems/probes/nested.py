@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from ..io.errors import InputError
 from .features import Group
 from .ridge import RidgeBank, Weights
+from .signals import BEST
 
 N_FOLDS = 5
 LEAST_FOLDS = 3
@@ -195,7 +196,7 @@ def cross_validated(
         for name, parts in combinations.items():
             chosen[name] = [probe.choose(f, candidates([chosen[p][f] for p in parts])) for f in every]
         if best_of:
-            chosen["best_single"] = [
+            chosen[BEST] = [
                 min((chosen[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
             ]
         for name, choices in chosen.items():

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..drawing.text import interval, number, verdict_row
+from ..probes.signals import trivial
 from ..results.notes import described
 from ..results.record import SubjectRecord, Verdict
 
@@ -146,7 +147,7 @@ def probe_table(script: Mapping[str, Any], measurements: Mapping[str, Any]) -> T
             f"{spread['mean']:.1%} ± {spread['std']:.1%}" if spread else "",
             *_share(figure),
         )
-    table.caption = "patch_means, input_variance: what the images tell without any model"
+    table.caption = f"{', '.join(trivial())}: what the images tell without any model"
     table.caption_justify = "left"
     return table
 

@@ -19,6 +19,7 @@ from ..extraction.cache import MapsCache
 from ..extraction.engines import spread
 from ..extraction.extract import Extraction
 from ..extraction.maps import Maps
+from ..probes.signals import SIGNALS
 from ..questions import MEASURES_VERSION, Claim, Measured, Question, Study, claims, questions
 from ..results.companion import PER_IMAGE
 from ..results.gallery import gallery_arrays
@@ -182,6 +183,7 @@ class _Work:
         options = self.subject.options
         study = Study(maps, options.seed, probe=options.probe, device=options.device)
         key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **more}
+        key["signals"] = list(SIGNALS)  # of which there may be more than in the last run
         figures: dict[str, Any] = {}
         values: dict[str, np.ndarray] = {}
         for question in questions():

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..conduit.api import choose
+from ..conduit.backends import choose
 from ..data.channels import count
 from ..data.imageset import ImageSet, check_labels
 from ..data.sources import load_images
@@ -109,7 +109,7 @@ class Subject:
             "implementation": self.model.implementation,
             "images": self.images.sha256,
             "preprocessing": self.images.preprocessing,
-            "solver": choose("auto", device).__name__.rpartition(".")[2],
+            "solver": choose("auto", device).name,
             "device": device.type,
             "dtype": "float32",
             "tile": tile_size(device),

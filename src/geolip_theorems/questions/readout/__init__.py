@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...probes.signals import ALL
 from ...stats.estimators import Accuracy
 from ..base import Metric, Question, look_up
-from .measure import ALL, measure
+from .measure import measure
 
 
 def _tested(script: Mapping[str, Any], probe: str) -> float | None:

@@ -10,17 +10,9 @@ import numpy as np
 from ...drawing.blocks import Figure, Note, ends, p_text, points, share, table
 from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
 from ...drawing.shown import Shown
+from ...probes.signals import LIFTS, legend, letters, trivial
 
 NO_LABELS = "The images have no labels, so there is no class to tell."
-COLUMNS = {
-    "release": "R",
-    "eigenvalues": "E",
-    "friction": "F",
-    "release+eigenvalues": "R+E",
-    "release+friction": "R+F",
-    "release+eigenvalues+friction": "R+E+F",
-}
-TRIVIAL = ("patch_means", "input_variance")
 
 
 def _figures(shown: Shown) -> dict[str, Mapping[str, Any]]:
@@ -52,7 +44,7 @@ def accuracies(shown: Shown) -> Any:
             continue
         other = spread.get("mean", (script.get(name) or {}).get("test"))
         across = (spread["min"], spread["max"]) if "min" in spread else None
-        label = name.replace("_", " ") + (" *" if name in TRIVIAL else "")
+        label = name.replace("_", " ") + (" *" if name in trivial() else "")
         rows.append(Dot(label, f.get("value"), f.get("ci95"), other, across))
     best = max((r for r in rows if r.value is not None), key=lambda r: r.value)
     alt = f"Accuracy of {len(rows)} probes; best {best.name} with {100 * best.value:.1f} %"
@@ -86,7 +78,7 @@ def lifts(shown: Shown) -> Any:
     script = shown.get("script.probes") or {}
     rows = []
     for name, f in found.items():
-        a, b = _sides(name)
+        a, b = LIFTS.get(name, ("", ""))
         known = script.get(a) and script.get(b)
         other = script[a]["test"] - script[b]["test"] if known else None
         rows.append(Dot(name.replace("_", " ").replace("-", " − "), f["value"], f["ci95"], other))
@@ -110,11 +102,6 @@ def lifts(shown: Shown) -> Any:
     return Figure("Lifts", picture, alt, caption)
 
 
-def _sides(name: str) -> tuple[str, str]:
-    a, _, b = name.partition("-")
-    return {"all": "release+eigenvalues+friction"}.get(a, a), b
-
-
 def by_class(shown: Shown) -> Any:
     """How well each class is told."""
     held_out = _held_out(shown)
@@ -131,7 +118,7 @@ def by_class(shown: Shown) -> Any:
     alt = f"Test accuracy of each class for {len(script)} probes, from {100 * low:.0f} %"
     picture = matrix(
         100 * values,
-        [COLUMNS.get(name, name) for name in script],
+        [letters().get(name, name) for name in script],
         classes,
         key=shown.key("q4-classes"),
         alt=alt,
@@ -144,7 +131,7 @@ def by_class(shown: Shown) -> Any:
     caption = (
         f"n = {counts - int(0.8 * counts):,} test images. The script's single split: point values "
         "without "
-        "intervals, to see where classes differ, not by how much. R: release, E: eigenvalues, F: friction."
+        f"intervals, to see where classes differ, not by how much. {legend()}."
     )
     return Figure("Accuracy of each class", picture, alt, caption)
 
@@ -156,7 +143,7 @@ def _number(value: Any) -> float:
 def _held_out(shown: Shown) -> Any:
     """Each class's accuracy by the calibrated probes, from the companion's hits."""
     labels = shown.array("per_image/label", 1)
-    hits = {name: shown.array(f"per_image/hits/{name}", 2) for name in COLUMNS}
+    hits = {name: shown.array(f"per_image/hits/{name}", 2) for name in letters()}
     hits = {name: rows for name, rows in hits.items() if rows is not None}
     if labels is None or not hits or any(rows.shape[1] != len(labels) for rows in hits.values()):
         return None
@@ -169,7 +156,7 @@ def _held_out(shown: Shown) -> Any:
     picture = matrix(
         values.T,
         names,
-        [COLUMNS[name] for name in hits],
+        [letters()[name] for name in hits],
         key=shown.key("q4-classes"),
         alt=alt,
         unit="held-out accuracy, per cent",
@@ -178,10 +165,7 @@ def _held_out(shown: Shown) -> Any:
         axis_names=("", "class"),
     )
     more = f" The first {MOST_ROWS} of {len(present)} classes." if len(present) > MOST_ROWS else ""
-    caption = (
-        f"{each(counts[few])}, each held out. Point values "
-        f"without intervals.{more} R release, E eigenvalues, F friction."
-    )
+    caption = f"{each(counts[few])}, each held out. Point values without intervals.{more} {legend()}."
     return Figure("Accuracy of each class", picture, alt, caption)
 
 
@@ -207,7 +191,7 @@ def confusions(shown: Shown) -> list[Any]:
             percent,
             names,
             names,
-            key=shown.key(f"q4-confusion-{COLUMNS.get(probe, probe)}"),
+            key=shown.key(f"q4-confusion-{letters().get(probe, probe)}"),
             alt=alt,
             unit="share of the class's images, per cent",
             limits=(0.0, max(5.0, float(wrong.max()))),

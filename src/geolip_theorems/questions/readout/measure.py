@@ -12,8 +12,9 @@ from scipy import stats
 
 from ...io.errors import unknown
 from ...probes.conv import conv_cross_validated
-from ...probes.features import SIGNALS, feature_groups, missing_signals
+from ...probes.features import feature_groups
 from ...probes.nested import N_FOLDS, Predictions, cross_validated, too_few
+from ...probes.signals import ALL, BEST, COMBINATIONS, LIFTS, PARTS, missing_probes
 from ...stats.decisions import POWER
 from ...stats.estimators import influence_of, student_reach
 from ...stats.figure import Figure, figure
@@ -24,22 +25,8 @@ from ..study import Study
 
 PROBES = ("ridge", "conv")
 REPEATS = 2
-ALL = "release+eigenvalues+friction"
-COMBINATIONS: dict[str, tuple[str, ...]] = {
-    "release+eigenvalues": ("release", "eigenvalues"),
-    "release+friction": ("release", "friction"),
-    ALL: SIGNALS,
-}
-LIFTS: dict[str, tuple[str, str]] = {
-    "release-eigenvalues": ("release", "eigenvalues"),
-    "release-friction": ("release", "friction"),
-    "release+eigenvalues-eigenvalues": ("release+eigenvalues", "eigenvalues"),
-    "release+friction-friction": ("release+friction", "friction"),
-    "all-eigenvalues": (ALL, "eigenvalues"),
-    "all-best_single": (ALL, "best_single"),
-}
 OVER_CHANCE = "release-chance"
-CONFUSED = ("release", "eigenvalues", "friction", ALL)
+CONFUSED = (*PARTS, ALL)
 MOST_CONFUSED = 30  # classes of a confusion matrix
 
 
@@ -75,8 +62,7 @@ def probe_accuracies(
     """Accuracies of fair probes and their paired differences.
 
     Args:
-        maps: with ``error``, ``S``, ``friction`` and, where there are any, ``settle``, ``input_mean`` and
-            ``input_var``.
+        maps: what holds the signals, see :mod:`geolip_theorems.probes.signals`.
         labels: (N,) int64. groups: (N,) or None; a group is never split between training and testing.
         probe: ``"ridge"``, banded kernel ridge; ``"conv"``, a small convolutional readout.
         n_folds, repeats: of the cross-validation. device: of the linear algebra, or the readout.
@@ -102,7 +88,7 @@ def probe_accuracies(
     reason = too_few(labels, units.groups)
     if reason:
         none = figure(None, None, len(labels), reason)
-        probes = dict.fromkeys((*SIGNALS, *COMBINATIONS), none)
+        probes = dict.fromkeys((*PARTS, *COMBINATIONS), none)
         return probes | unknown_probes, dict.fromkeys((*LIFTS, OVER_CHANCE), none) | unknown_lifts, {}
     classes, counts = np.unique(labels, return_counts=True)
     chance = float(counts.max() / len(labels))
@@ -123,14 +109,6 @@ def probe_accuracies(
     hits = {name: found.hits for name, found in results.items()}
     lifts = lift_figures(hits, chance, groups, method, seed, folds)
     return probes | unknown_probes, lifts | unknown_lifts, hits
-
-
-def missing_probes(maps: Any) -> dict[str, str]:
-    """Probe -> why there is none, of those that read a signal that is missing."""
-    missing = missing_signals(maps)
-    needs = {**{name: (name,) for name in SIGNALS}, **COMBINATIONS, "best_single": SIGNALS}
-    reasons = {name: [missing[part] for part in parts if part in missing] for name, parts in needs.items()}
-    return {name: found[0] for name, found in reasons.items() if found}
 
 
 def _unmeasured(maps: Any, n: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -179,7 +157,7 @@ def predictions(
     joined = {name: parts for name, parts in COMBINATIONS.items() if name not in missing}
     if probe == "conv":
         return conv_cross_validated(maps, y, groups, combinations=joined, **how)
-    best_of = () if "best_single" in missing else SIGNALS
+    best_of = () if BEST in missing else PARTS
     return cross_validated(feature_groups(maps), y, groups, combinations=joined, best_of=best_of, **how)
 
 

@@ -1,4 +1,4 @@
-"""Real images that come with the packages this one needs: nothing is downloaded."""
+"""Crops of the photographs that come with scikit-image and scikit-learn: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..io.errors import InputError
-from .imageset import ImageSet, array_set, interleave
-from .transforms import Transform
-
-DIGITS_WRITERS = 13
+from ...io.errors import InputError
+from ..imageset import ImageSet, array_set, interleave
+from .base import Asked
 
 # class: (package, file); all are in the wheels, scikit-image's from 0.22 on at least.
 PHOTOS = {
@@ -33,31 +31,7 @@ UNIFORM_STD = 8  # of 255: below this in every channel a crop is sky, table or t
 BLOCK_SIDE = 4  # crops; a group is a block of 4x4 crops, 128x128 pixels of one photograph
 
 
-def digits(transform: Transform) -> ImageSet:
-    """Scikit-learn's 1,797 handwritten digits as grey RGB images, in their own order.
-
-    The 8x8 images hold 0..16, which become round(v * 255 / 16). They are the test part of the UCI "Optical
-    Recognition of Handwritten Digits" set (Alpaydin and Kaynak, 1998), written by 13 people one after
-    the other; who wrote which is not recorded, so the groups are 13 runs of consecutive digits of equal
-    length (138 or 139), which keeps all but the digits at a run's two ends with their writer.
-    """
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    grey = np.rint(data.images * (255 / 16)).astype(np.uint8)
-    n = len(grey)
-    return array_set(
-        np.repeat(grey[..., None], 3, axis=3),
-        transform,
-        "digits",
-        f"scikit-learn's {n:,} handwritten digits, 8x8 pixels",
-        labels=data.target,
-        classes=[str(name) for name in data.target_names],
-        groups=np.arange(n) * DIGITS_WRITERS // n,
-    )
-
-
-def photos(transform: Transform) -> ImageSet:
+def open_images(asked: Asked) -> ImageSet:
     """Crops of ten photographs: colour texture whose place in the crop says nothing about its class.
 
     Each photograph is cut on a fixed grid into 32x32 crops that do not overlap; nearly uniform ones are left
@@ -81,7 +55,7 @@ def photos(transform: Transform) -> ImageSet:
     turns = interleave(labels)
     return array_set(
         np.concatenate(crops)[turns],
-        transform,
+        asked.transform,
         "photos",
         f"{len(labels):,} crops of {CROP}x{CROP} pixels from {len(PHOTOS)} photographs that come with "
         "scikit-image and scikit-learn",

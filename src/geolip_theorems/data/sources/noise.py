@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from .imageset import ImageSet
-from .noise import FAMILIES, sample
-from .stores import GeneratedStore
+from ..imageset import ImageSet
+from ..noise import FAMILIES, sample
+from ..stores import GeneratedStore
+from .base import Asked
 
 VERSION = 1  # raise it when the images change
 A_FAMILY = 10  # images of a family in a block
@@ -26,11 +27,14 @@ def _generate(block: int, seed: int, size: int, channels: int) -> tuple[torch.Te
     return images.flatten(0, 1), None
 
 
-def noise(image_size: int, n: int, seed: int = 0, channels: int = 3) -> ImageSet:
-    """The first n noise images of a seed, the families in turn, unscaled in [-4, 4] and never normalised.
+def open_images(asked: Asked) -> ImageSet:
+    """The first images of a seed, the families in turn, unscaled in [-4, 4] and never normalised.
 
     They are made in the number of channels asked for: no luma of others, no repetition.
     """
+    asked.check_generated("noise")
+    image_size, channels = asked.transform.image_size, asked.transform.channels
+    n, seed = asked.count or DEFAULT_IMAGES, asked.seed
     recipe, preprocessing = f"noise {VERSION} seed {seed} size {image_size}", f"generated{image_size}"
     if channels != 3:
         recipe, preprocessing = f"{recipe} channels {channels}", f"{preprocessing}x{channels}"

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..io.errors import InputError, printable
-from .imageset import ImageSet
-from .pictures import open_picture
-from .transforms import Transform, check_picture
+from ...io.errors import InputError, printable
+from ..imageset import ImageSet
+from ..pictures import open_picture
+from ..transforms import Transform, check_picture
+from .base import Asked
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -115,7 +116,7 @@ def _sha256(stream) -> bytes:
     return h.digest()
 
 
-def load_folder(path: Path, transform: Transform) -> ImageSet:
+def open_images(asked: Asked) -> ImageSet:
     """The images below a folder, as RGB: the transform, with a CenterCrop after the Resize.
 
     A subfolder is a class, its images those at any depth in it, in torchvision's order, then interleaved
@@ -124,7 +125,7 @@ def load_folder(path: Path, transform: Transform) -> ImageSet:
     Raises:
         InputError: no image, an empty class, images beside class folders, or links that run in circles.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.abspath(asked.path))
     loose, classes = _scan(path)
     shown = printable(path.name) or "folder"
     filled = [name for name, files in classes.items() if files]
@@ -138,7 +139,7 @@ def load_folder(path: Path, transform: Transform) -> ImageSet:
     empty = [name for name in classes if name not in filled]
     if filled and empty:
         raise InputError(f"folder {shown}: class {printable(empty[0])!r} has no image; {LAYOUT}")
-    transform = replace(transform, crop=True)
+    transform = replace(asked.transform, crop=True)
     source = f"folder {shown}"
     if loose:
         return ImageSet(shown, source, FolderStore(path, loose, transform), transform.describe())

@@ -30,11 +30,12 @@ import platformdirs
 from filelock import FileLock
 from torchvision.datasets import CIFAR10
 
-from ..io.errors import InputError, printable, reason, shown
-from ..io.files import read_small
-from ..io.pickles import Latin1, check_pickle
-from .imageset import ImageSet, array_set
-from .transforms import Transform
+from ...io.errors import InputError, printable, reason, shown
+from ...io.files import read_small
+from ...io.pickles import Latin1, check_pickle
+from ..imageset import ImageSet, array_set
+from ..transforms import Transform
+from .base import Asked
 
 TEST, META = CIFAR10.test_list[0][0], CIFAR10.meta["filename"]
 MD5 = {**dict(CIFAR10.train_list), **dict(CIFAR10.test_list), META: CIFAR10.meta["md5"]}
@@ -58,31 +59,23 @@ def default_root() -> Path:
     return Path(platformdirs.user_cache_dir("geolip-theorems")) / "datasets"
 
 
-def cifar10(
-    transform: Transform,
-    *,
-    data_root: str | Path | None = None,
-    offline: bool = False,
-    patience: float | None = None,
-) -> ImageSet:
+def open_images(asked: Asked, *, patience: float | None = None) -> ImageSet:
     """CIFAR-10's test images in their published order.
 
     Args:
-        transform: what turns an image into the model's input.
-        data_root: the folder that holds or gets ``cifar-10-batches-py``.
-        offline: never use the network.
+        asked: its ``data_root`` is the folder that holds or gets ``cifar-10-batches-py``.
         patience: give a download up after so many seconds; None lets it take its time.
 
     Raises:
         CifarUnavailableError: not in the cache and not to be downloaded.
         InputError: a file in the cache is not the published one; the cache cannot be written.
     """
-    root = default_root() if data_root is None else Path(data_root).expanduser()
+    root = default_root() if asked.data_root is None else Path(asked.data_root).expanduser()
     root = root.parent if root.name == CIFAR10.base_folder else root
     folder = root / CIFAR10.base_folder
     if not _complete(folder):
-        _fill(root, offline, patience)
-    return read_folder(folder, transform)
+        _fill(root, asked.offline, patience)
+    return read_folder(folder, asked.transform)
 
 
 def read_folder(folder: Path, transform: Transform, md5: Mapping[str, str] | None = None) -> ImageSet:

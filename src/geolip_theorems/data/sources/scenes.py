@@ -11,10 +11,10 @@ from functools import partial
 
 import numpy as np
 
-from .imageset import ImageSet
-from .shapes import SHAPES
-from .stores import GeneratedStore
-from .transforms import Transform
+from ..imageset import ImageSet
+from ..shapes import SHAPES
+from ..stores import GeneratedStore
+from .base import Asked
 
 VERSION = 1  # raise it when the pictures change
 BLOCK = 100
@@ -211,9 +211,11 @@ def _generate(block: int, seed: int, size: int) -> tuple[Array, Array]:
     return images, boundary
 
 
-def scenes(transform: Transform, n: int, seed: int = 0) -> ImageSet:
-    """The first n scenes of a seed, made at the transform's image_size x image_size when asked for."""
-    image_size, transform = transform.image_size, replace(transform, image_size=None)
+def open_images(asked: Asked) -> ImageSet:
+    """The first scenes of a seed, made at the transform's image_size x image_size when asked for."""
+    asked.check_generated("scenes")
+    image_size, transform = asked.transform.image_size, replace(asked.transform, image_size=None)
+    n, seed = asked.count or DEFAULT_IMAGES, asked.seed
     store = GeneratedStore(
         partial(_generate, seed=seed, size=image_size),
         block=BLOCK,

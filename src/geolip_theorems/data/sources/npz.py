@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import math
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from ..io.archives import DamagedArchiveError, open_archive
-from ..io.errors import InputError, nearest, printable, reason, shown
-from ..io.files import open_regular
-from .channels import fits, taken
-from .imageset import LARGEST_CLASSES, LONGEST_CLASS_NAME, ImageSet, array_set
-from .transforms import Transform, check_picture
+from ...io.archives import DamagedArchiveError, open_archive
+from ...io.errors import InputError, nearest, printable, reason, shown
+from ...io.files import open_regular
+from ..channels import fits, taken
+from ..imageset import LARGEST_CLASSES, LONGEST_CLASS_NAME, ImageSet, array_set
+from ..transforms import check_picture
+from .base import Asked
 
 KEYS = ("images", "labels", "classes", "groups")
 LARGEST = 8 << 30  # bytes of all arrays; larger sets belong in a folder, which is read batch by batch
@@ -33,12 +33,13 @@ WANTED = (
 )
 
 
-def load_npz(path: Path, transform: Transform) -> ImageSet:
+def open_images(asked: Asked) -> ImageSet:
     """Read ``images`` and, where present, ``labels``, ``classes`` and ``groups``.
 
     Raises:
         InputError: the file cannot be read; wrong keys, shapes or dtypes; more than 8 GiB.
     """
+    path, transform = asked.path, asked.transform
     name = printable(path.stem)
     shown = f"{printable(path.name)} cannot be read as an .npz file"
     with open_regular(path, "image file", LARGEST_FILE) as file:
