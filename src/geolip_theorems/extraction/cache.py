@@ -13,7 +13,6 @@ gives. Damage is news, never an error: what is damaged is made again.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass

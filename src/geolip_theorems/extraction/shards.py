@@ -205,7 +205,7 @@ class ShardStore:
         return found
 
     def digest(self) -> str:
-        """What tells these rows, as they were written, from all others: of every ledger line, times included."""
+        """SHA-256 of the whole ledger, times included: it tells these rows from all others, and from these again."""
         lines = (self._line(shard.number).read_bytes() for shard in self.shards)
         return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
