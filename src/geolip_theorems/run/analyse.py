@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..extraction.cache import MapsCache
+from ..extraction.cache import MapsCache, Reading
 from ..extraction.engines import spread
 from ..extraction.extract import Extraction
 from ..extraction.maps import Maps
@@ -87,16 +86,17 @@ def analyse(
     """
     asked = claims() if asked is None else asked
     work = _Work(subject, cache, watch)
-    maps, entry = work.maps(subject, subject.ablated())
+    read = work.maps(subject, subject.ablated())
+    maps = read.maps
     begun = time.monotonic()
     with watch("measuring", 2) as done:
-        script = work.script(maps, entry)
+        script = work.script(read)
         done(1)
-        found = work.measured(maps, entry)
+        found = work.measured(maps, read)
         done(2)
     work.timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
-    controls = work.controls(maps, entry)
+    controls = work.controls(read)
     work.timings["controls_s"] = round(time.monotonic() - begun, 3)
     attributions = {claim.name: attributed(claim, controls) for claim in asked}
     record = SubjectRecord(
@@ -139,8 +139,8 @@ class _Work:
         self.subject, self.cache, self.watch = subject, cache, watch
         self.timings: dict[str, Any] = {}
 
-    def maps(self, subject: Subject, ablated: np.ndarray, timed: bool = True) -> tuple[Maps, Path]:
-        """A subject's maps and their entry in the cache."""
+    def maps(self, subject: Subject, ablated: np.ndarray, timed: bool = True) -> Reading:
+        """A subject's maps, from the cache."""
         begun, options = time.monotonic(), subject.options
         watch = self.watch if timed else unwatched
         extraction = Extraction(
@@ -163,11 +163,11 @@ class _Work:
                 shards_total=found.shards,
                 shards_computed=found.computed,
             )
-        return found.maps, found.entry
+        return found
 
-    def script(self, maps: Maps, entry: Path) -> dict[str, Any]:
+    def script(self, read: Reading) -> dict[str, Any]:
         """The script's protocol on a subject's maps."""
-        seed = self.subject.options.seed
+        seed, maps = self.subject.options.seed, read.maps
 
         def compute() -> tuple[dict[str, Any], dict]:
             figures: dict[str, Any] = {"script": script_protocol(maps, seed)}
@@ -176,10 +176,10 @@ class _Work:
             return figures, {}
 
         key = {"measures": MEASURES_VERSION, "seed": seed, "what": "script"}
-        return self.cache.analysis(entry, key, compute)[0]
+        return self.cache.analysis(read, key, compute)[0]
 
-    def measured(self, maps: Maps, entry: Path, **more: Any) -> Measured:
-        """Every question's figures and values, each question kept by itself."""
+    def measured(self, maps: Maps, read: Reading, **more: Any) -> Measured:
+        """Every question's figures and values, each question kept by itself; ``maps`` are of ``read``."""
         options = self.subject.options
         study = Study(maps, options.seed, probe=options.probe, device=options.device)
         key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **more}
@@ -194,27 +194,27 @@ class _Work:
                 found = question.measure(study)
                 return found.figures, found.values
 
-            found = self.cache.analysis(entry, {**key, "question": question.id}, compute)
+            found = self.cache.analysis(read, {**key, "question": question.id}, compute)
             figures |= found[0]
             values |= found[1]
         return Measured(figures, values)
 
-    def controls(self, maps: Maps, entry: Path) -> Controls | None:
+    def controls(self, read: Reading) -> Controls | None:
         """The subject and its random-weight twins, measured on the same ``control_images`` images."""
         seeds = twin_seeds(self.subject)
         if not seeds:
             return None
         chosen = chosen_images(self.subject)
-        part = maps.take(chosen)
+        part = read.maps.take(chosen)
         # A model whose modes cannot be ablated has twins whose modes need not be.
         ablated = np.arange(0) if part.ablated is None else part.ablated
         short = {"images": len(chosen)}
         with self.watch("measuring random-weight twins", len(seeds) + 1) as done:
-            measured = [self.measured(part, entry, **short)]
+            measured = [self.measured(part, read, **short)]
             done(1)
             for seed in seeds:
-                twin_maps, twin_entry = self.maps(twin_of(self.subject, seed, chosen), ablated, timed=False)
-                measured.append(self.measured(twin_maps, twin_entry, **short))
+                twin = self.maps(twin_of(self.subject, seed, chosen), ablated, timed=False)
+                measured.append(self.measured(twin.maps, twin, **short))
                 done(len(measured))
         return Controls(measured[0], measured[1:], Study(part).units, len(chosen), seeds)
 
