@@ -24,8 +24,10 @@ from pathlib import Path
 import torch
 
 from geolip_theorems.data.sources import load_images
-from geolip_theorems.extraction.cache import LEDGER, MapsCache, cache_key, open_store
+from geolip_theorems.extraction.cache import CACHE_VERSION, MapsCache
+from geolip_theorems.extraction.entry import cache_key, open_store
 from geolip_theorems.extraction.extract import Extraction
+from geolip_theorems.extraction.shards import LEDGER
 from geolip_theorems.model.architectures import SVAEConfig
 from geolip_theorems.model.sources import random_twin
 from geolip_theorems.script import script_protocol
@@ -49,7 +51,7 @@ def work(folder: Path, images: int) -> None:
 
 def entry_of(folder: Path) -> Path:
     """Where the run keeps its arrays."""
-    return folder / "v2" / cache_key(KEY)
+    return folder / CACHE_VERSION / cache_key(KEY)
 
 
 def outcome(folder: Path) -> tuple[dict[str, bytes], dict]:

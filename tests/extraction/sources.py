@@ -45,6 +45,10 @@ class Numbers:
         per_ablated = dict.fromkeys(("error_only", "error_without"), (2, 2, 4)) if len(self.ablated) else {}
         return Layout(IMAGES, ROWS, self.ablated, per_ablated)
 
+    def fits(self, layout):
+        own = self.layout()
+        return layout.shapes() == own.shapes() and np.array_equal(layout.ablated, own.ablated)
+
     def run(self, shards):
         for shard in shards:
             if shard.number == self.stop_before:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from geolip_theorems.extraction import shards as shards_module
-from geolip_theorems.extraction.cache import MapsCache, cache_key
+from geolip_theorems.extraction.cache import CACHE_VERSION, MapsCache, cache_key
 from geolip_theorems.extraction.shards import LEDGER, META
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.run.subject import RunOptions, open_subject
@@ -187,34 +187,6 @@ def test_refresh_computes_again_once(tmp_path):
     check(cache.maps(KEY, Never()).maps, 2.0)
 
 
-def test_analyses_are_kept_beside_the_maps(tmp_path):
-    cache = cache_in(tmp_path)
-    entry = cache.maps(KEY, Numbers()).entry
-
-    def never():
-        raise AssertionError("computed again")
-
-    assert cache.analysis(entry, {"what": 1}, lambda: ({"x": 1.5}, {})) == ({"x": 1.5}, {})
-    assert cache.analysis(entry, {"what": 1}, never) == ({"x": 1.5}, {})
-    curve = np.arange(3.0)
-    cache.analysis(entry, {"what": 2}, lambda: ({"x": 2}, {"curve": curve}))
-    result, arrays = cache.analysis(entry, {"what": 2}, never)
-    assert result == {"x": 2}
-    np.testing.assert_array_equal(arrays["curve"], curve)
-
-
-@pytest.mark.parametrize("harm", [lambda text: text[:-4], lambda text: text.replace("1.5", "1.4")])
-def test_a_damaged_analysis_is_done_again(tmp_path, harm):
-    said = []
-    cache = cache_in(tmp_path, say=said.append)
-    entry = cache.maps(KEY, Numbers()).entry
-    cache.analysis(entry, {"what": 1}, lambda: ({"x": 1.5}, {}))
-    path = next(entry.glob("analysis-*.json"))
-    path.write_text(harm(path.read_text()))
-    assert cache.analysis(entry, {"what": 1}, lambda: ({"x": 1.5}, {})) == ({"x": 1.5}, {})
-    assert any("damaged" in line for line in said)
-
-
 def test_large_entries_are_verified_once_for_each_time_they_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(shards_module, "TRUSTED_BYTES", 0)
     hashed = []
@@ -269,7 +241,7 @@ def test_an_entry_of_the_old_format_is_not_read(tmp_path):
     old.mkdir(parents=True)
     (old / META).write_text(json.dumps({"sha256": {}, "written": time.time(), "classes": None}))
     assert cache_in(tmp_path).maps(KEY, Numbers()).computed == SHARDS
-    newer = tmp_path / "v2" / cache_key(KEY) / META
+    newer = tmp_path / CACHE_VERSION / cache_key(KEY) / META
     newer.write_text((old / META).read_text())  # nor where the new one ought to be
     assert cache_in(tmp_path).maps(KEY, Numbers()).computed == SHARDS
 

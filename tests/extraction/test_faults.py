@@ -35,7 +35,7 @@ def test_ctrl_c_stops_within_a_second_and_says_how_to_go_on(tmp_path):
     assert process.wait(60) == 130
     kept = int(re.search(r"interrupted; (\d+) of 500 shards are kept: the same command goes on", last)[1])
     assert 2 <= kept < 500
-    ledger = next(tmp_path.glob("v2/*/shards"))
+    ledger = next(tmp_path.glob("v*/*/shards"))
     assert len(list(ledger.glob("*.json"))) == kept
     assert seconds < max(1.0, 5 * max(tiles[1:]))  # a second, unless the machine is too busy for any tile
 

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from geolip_theorems.cli import main
-from geolip_theorems.extraction.cache import MapsCache
+from geolip_theorems.extraction.cache import CACHE_VERSION, MapsCache
 from geolip_theorems.extraction.housekeeping import entries, prune, verify
 from geolip_theorems.extraction.shards import META
 from tests.extraction.sources import SHARDS, Never, Numbers, cache_in
@@ -41,7 +41,7 @@ def test_entries_say_what_they_are_of(filled):
     first, last = found[0], found[-1]
     assert (first.about, first.images, first.shards, first.finished) == (ABOUT, 11, SHARDS, SHARDS)
     assert first.bytes == sum(f.stat().st_size for f in first.folder.rglob("*"))
-    assert (first.format, first.current, last.format, last.current) == ("v2", True, "v1", False)
+    assert (first.format, first.current, last.format, last.current) == (CACHE_VERSION, True, "v1", False)
 
 
 def test_verify_names_the_damaged_shard(filled):

@@ -3,16 +3,16 @@
 An entry is a folder of arrays that are filled shard by shard (see shards.py) and ``meta.json``, which says
 what they are of. A lock file beside it lets one process extract while others wait; the system takes the
 lock from a process that dies, and the next one goes on from its last finished shard. Analyses of the maps
-are kept in the same folder under keys of their own.
+are kept in the same folder under keys of their own, which have the ledger in them: an analysis ends with
+the shards it was made from.
+
+Whatever is found there is damaged unless it is exactly what this module writes, under the name that its key
+gives. Damage is news, never an error: what is damaged is made again.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -23,17 +23,20 @@ import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 
-from ..io import arrays as files
 from ..io.errors import InputError
-from ..io.writing import write_atomically
+from ..io.writing import make_way, remove
+from .entry import Found, cache_key, create_store, is_analysis, open_store, read_analysis, write_analysis
 from .maps import Maps
-from .shards import FORMAT, LEDGER, META, SHARD_IMAGES, Layout, Shard, ShardStore
+from .shards import FORMAT, META, SHARD_IMAGES, Layout, Shard, ShardStore
 
 CACHE_VERSION = f"v{FORMAT}"
 DEFAULT_LIMIT_GB = 10.0
-Found = tuple[dict[str, Any], dict[str, np.ndarray]]  # a JSON-able result and its arrays
-ARRAY = "of/"  # before the name of an analysis' array
+WRITINGS = 2  # of rows, where what was written reads back as something else
 PATIENCE = 0.5  # seconds before a process says that it waits for another
+
+
+class GoneError(Exception):
+    """A file of the cache went away while it was used."""
 
 
 def default_folder() -> Path:
@@ -41,16 +44,14 @@ def default_folder() -> Path:
     return Path(platformdirs.user_cache_dir("geolip-theorems"))
 
 
-def cache_key(parts: Mapping[str, Any]) -> str:
-    """A short hash of everything a result depends on: 32 hex digits over the sorted JSON of ``parts``."""
-    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:32]
-
-
 class Source(Protocol):
     """What fills an entry: an extraction, see extract.py."""
 
     def layout(self) -> Layout:
         """The shape of the arrays."""
+
+    def fits(self, layout: Layout) -> bool:
+        """Whether a layout may be this source's, as far as that is known without computing anything."""
 
     def run(self, shards: Sequence[Shard]) -> Iterator[tuple[Shard, dict[str, np.ndarray]]]:
         """The rows of each shard, in any order."""
@@ -60,10 +61,16 @@ class Source(Protocol):
 
 
 class Reading(NamedTuple):
-    """Maps from the cache, arrays memory-mapped; the entry's folder; how many shards were computed now."""
+    """Maps from the cache, arrays memory-mapped.
+
+    Attributes:
+        entry: the folder they are in. digest: of its ledger.
+        shards, computed: how many there are, and how many were computed now.
+    """
 
     maps: Maps
     entry: Path
+    digest: str
     shards: int
     computed: int
 
@@ -102,31 +109,60 @@ class MapsCache:
             InputError: the folder cannot be written, or the disk is full.
         """
         entry = self.folder / CACHE_VERSION / cache_key(parts)
-        with self._locked(entry):
-            store = self._open(entry)
-            if store is None:
-                store = self._create(entry, parts, source, about or {})
-            todo = self._unfinished(store)
-            if todo:
-                self._fill(store, source, todo)
-            os.utime(entry / META)
-        if todo:
+        for last in (False, True):
+            try:
+                found = self._reading(entry, parts, source, about or {})
+                break
+            except GoneError as error:
+                if last:
+                    raise unwritable(self.folder, str(error)) from None
+                self.say(f"cache entry {entry.name} was removed meanwhile; extracting again")
+        if found.computed:
             self._make_room(entry)
-        return Reading(source.maps(store.arrays(), store.layout.absent), entry, len(store.shards), len(todo))
+        return found
 
-    def analysis(self, entry: Path, parts: Mapping[str, Any], compute: Callable[[], Found]) -> Found:
-        """What was computed from an entry's maps, kept beside them under a key of its own."""
-        path = entry / f"analysis-{cache_key(parts)}.json"
+    def analysis(self, of: Reading, parts: Mapping[str, Any], compute: Callable[[], Found]) -> Found:
+        """What was computed from maps of the cache, kept beside them under a key of its own."""
+        parts = {**parts, "maps": of.digest}
+        path = of.entry / f"analysis-{cache_key(parts)}.json"
+        if not os.path.lexists(of.entry / META):
+            return compute()  # the entry was removed; its maps are open, so they can be measured, not kept
         with self._locked(path):
-            if path.exists() and path.stat().st_mtime >= self.fresh_after:
-                found = _read_analysis(path)
+            if os.path.lexists(path):
+                found = read_analysis(path)
                 if found is not None:
                     return found
                 self.say(f"analysis {path.name} in the cache is damaged; doing it again")
+            found = compute()
             try:
-                return _write_analysis(path, compute())
-            except OSError as error:
-                raise unwritable(self.folder, error) from None
+                with self._using():
+                    return write_analysis(path, parts, found)
+            except GoneError:
+                return found
+
+    def _reading(
+        self, entry: Path, parts: Mapping[str, Any], source: Source, about: Mapping[str, str]
+    ) -> Reading:
+        """The maps, opened while the entry is locked, verified after the last shard was written."""
+        computed = 0
+        with self._locked(entry):
+            store = self._open(entry, source) or self._create(entry, parts, source, about)
+            for attempt in range(WRITINGS + 1):
+                todo = self._unfinished(store)
+                if not todo:
+                    break
+                if attempt == WRITINGS:
+                    raise InputError(
+                        f"cache folder {str(self.folder)!r} gives back other bytes than were written; the "
+                        "disk may be failing: give another --cache-dir, or use --no-cache"
+                    )
+                self._fill(store, source, todo)
+                computed = max(computed, len(todo))
+            with self._using():
+                os.utime(entry / META)
+                arrays, digest = store.arrays(), store.digest()
+        maps = source.maps(arrays, store.layout.absent)
+        return Reading(maps, entry, digest, len(store.shards), computed)
 
     def _unfinished(self, store: ShardStore) -> list[Shard]:
         done, damaged = store.finished(self.fresh_after)
@@ -138,15 +174,16 @@ class MapsCache:
         return [shard for shard in store.shards if shard.number not in done]
 
     def _fill(self, store: ShardStore, source: Source, todo: Sequence[Shard]) -> None:
-        try:
+        with self._using():
             store.allocate()
-        except OSError as error:
-            raise unwritable(self.folder, error) from None
+        for path in filter(is_analysis, store.folder.iterdir()):  # of the rows that are replaced
+            remove(path)
         count, left = len(store.shards), len(todo)
         try:
             with closing(source.run(todo)) as flow:
                 for shard, arrays in flow:
-                    self._write(store, shard, arrays)
+                    with self._using():
+                        store.write(shard, arrays)
                     left -= 1
         except KeyboardInterrupt:
             kept = f"{count - left} of {count} shards are kept: the same command goes on from there"
@@ -154,64 +191,54 @@ class MapsCache:
             self.say(f"interrupted; {nothing if self.temporary else kept}")
             raise
 
-    def _write(self, store: ShardStore, shard: Shard, arrays: Mapping[str, np.ndarray]) -> None:
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """Files of the cache are read or written: a missing one is GoneError, other trouble InputError."""
         try:
-            store.write(shard, arrays)
+            yield
+        except FileNotFoundError as error:
+            raise GoneError(error.strerror) from None
         except OSError as error:
-            raise unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error.strerror) from None
 
     @contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
         """Hold the lock of an entry or a file; the system releases it when the process dies."""
-        try:
+        with self._using():
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(f"{path}.lock")
+            place = path.with_name(f"{path.name}.lock")
+            make_way(place)
+            lock = FileLock(place)
             try:
                 lock.acquire(timeout=PATIENCE)
             except Timeout:
                 self.say("another process is computing the same; waiting for it")
                 lock.acquire()
-        except OSError as error:
-            raise unwritable(self.folder, error) from None
         try:
             yield
         finally:
             lock.release()
 
-    def _open(self, entry: Path) -> ShardStore | None:
+    def _open(self, entry: Path, source: Source) -> ShardStore | None:
         """The entry's files; None where it is absent or nobody can say any more what it holds."""
-        if not (entry / META).exists():
+        if not os.path.lexists(entry / META):
             return None
         store = open_store(entry)
-        if store is None:
+        if store is None or not source.fits(store.layout):
             self.say(f"cache entry {entry.name} is damaged ({META}); extracting again")
+            return None
         return store
 
     def _create(
         self, entry: Path, parts: Mapping[str, Any], source: Source, about: Mapping[str, str]
     ) -> ShardStore:
         layout = source.layout()
-        store = ShardStore(entry, layout, self.shard_images)
-        meta = {
-            "format": FORMAT,
-            "key": json.loads(_canonical(parts)),
-            "about": dict(about),
-            "created": time.time(),
-            "shard_images": self.shard_images,
-            "images": layout.images,
-            "per_image": layout.per_image,
-            "per_ablated": layout.per_ablated,
-            "ablated": layout.ablated.tolist(),
-            "absent": layout.absent,
-        }
         try:
-            shutil.rmtree(entry, ignore_errors=True)
-            store.allocate()
-            _write_signed(entry / META, meta)
-        except OSError as error:
-            shutil.rmtree(entry, ignore_errors=True)
-            raise unwritable(self.folder, error) from None
-        return store
+            with self._using():
+                return create_store(entry, parts, layout, self.shard_images, about)
+        except InputError:
+            remove(entry)
+            raise
 
     def _make_room(self, keep: Path) -> None:
         from .housekeeping import prune  # it needs this module
@@ -219,77 +246,9 @@ class MapsCache:
         prune(self, keep=keep)
 
 
-def open_store(entry: Path) -> ShardStore | None:
-    """The files of an entry's folder, or None where its ``meta.json`` is absent, old or damaged."""
-    meta = _read_signed(entry / META)
-    try:
-        if meta is None or meta["format"] != FORMAT:
-            return None
-        shapes = [{k: tuple(v) for k, v in meta[part].items()} for part in ("per_image", "per_ablated")]
-        # An entry without "absent" is of a version that knew only models with every signal.
-        ablated, absent = np.array(meta["ablated"], np.int64), dict(meta.get("absent", {}))
-        layout = Layout(meta["images"], shapes[0], ablated, shapes[1], absent)
-        return ShardStore(entry, layout, meta["shard_images"])
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def read_meta(entry: Path) -> dict[str, Any] | None:
-    """What an entry's ``meta.json`` says, or None where it cannot be read."""
-    return _read_signed(entry / META)
-
-
-def ledger_length(entry: Path) -> int:
-    """Shards an entry has on its ledger, unverified."""
-    return sum(1 for _ in (entry / LEDGER).glob("*.json"))
-
-
-def _write_analysis(path: Path, found: Found) -> Found:
-    """Keep a result as JSON and its arrays beside it; gives what a later reading gives."""
-    result, found_arrays = json.loads(json.dumps(found[0])), found[1]
-    kept = {ARRAY + name: array for name, array in found_arrays.items()}
-    described = files.write(path.with_suffix(".npz"), kept) if kept else None
-    _write_signed(path, {"result": result, "arrays": described})
-    return result, found_arrays
-
-
-def _read_analysis(path: Path) -> Found | None:
-    """The result and its arrays, or None where they are damaged."""
-    content = _read_signed(path)
-    try:
-        if content is None or content["arrays"] is None:
-            return None if content is None else (content["result"], {})
-        kept = files.read(path.with_suffix(".npz"))
-        if files.describe(path.with_suffix(".npz")) != content["arrays"]:
-            return None
-        return content["result"], {name.removeprefix(ARRAY): array for name, array in kept.items()}
-    except (InputError, KeyError, TypeError):
-        return None
-
-
-def _canonical(parts: Mapping[str, Any]) -> str:
-    return json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
-
-
-def _write_signed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON with a checksum of itself, atomically."""
-    signed = {"sha256": hashlib.sha256(_canonical(content).encode()).hexdigest(), **content}
-    write_atomically(path, lambda name: Path(name).write_text(json.dumps(signed, indent=1)))
-
-
-def _read_signed(path: Path) -> dict[str, Any] | None:
-    """The JSON, or None where it is absent, damaged or not ours."""
-    try:
-        content = json.loads(path.read_text())
-        digest = content.pop("sha256")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return content if digest == hashlib.sha256(_canonical(content).encode()).hexdigest() else None
-
-
-def unwritable(folder: Path, error: OSError) -> InputError:
+def unwritable(folder: Path, reason: str) -> InputError:
     """The one line for a cache that cannot be written."""
     return InputError(
-        f"cache folder {str(folder)!r} cannot be written ({error.strerror}); "
+        f"cache folder {str(folder)!r} cannot be written ({reason}); "
         "give another --cache-dir, make room, or use --no-cache"
     )

@@ -51,6 +51,10 @@ class Spread:
         """See :meth:`Extraction.layout`."""
         return self.extraction.layout()
 
+    def fits(self, layout: Layout) -> bool:
+        """See :meth:`Extraction.fits`."""
+        return self.extraction.fits(layout)
+
     def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
         """See :meth:`Extraction.maps`."""
         return self.extraction.maps(arrays, absent)

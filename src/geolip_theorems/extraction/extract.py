@@ -21,7 +21,7 @@ from ..data.imageset import ImageSet
 from ..io.errors import InputError
 from ..model.architectures import architecture_of
 from .fingerprint import fingerprint, probe_images
-from .maps import ABLATED, SIGNALS, Maps
+from .maps import ABLATED, ALWAYS, SIGNALS, Maps
 from .patch_maps import decodes
 from .shards import SHARD_IMAGES, Layout, Shard, cut
 from .signals import NO_DECODER, NO_SVD, NOT_ASKED, absent_signals, read_output
@@ -84,6 +84,19 @@ class Extraction:
             return Layout(len(self.images), rows, np.arange(0), {}, self.absent)
         per_ablated = dict.fromkeys(("error_only", "error_without"), rows["S"])
         return Layout(len(self.images), rows, self.ablated, per_ablated, self.absent)
+
+    def fits(self, layout: Layout) -> bool:
+        """Whether a layout may be this extraction's: images, ablated ones, names and grid, without a pass."""
+        height, width = self.images.image_size
+        grid = (height // self.model.patch_size, width // self.model.patch_size)
+        rows = {**layout.per_image, **layout.per_ablated}
+        return (
+            layout.images == len(self.images)
+            and {*rows, *layout.absent} - {"boundary"} == {*ALWAYS, *SIGNALS}
+            and set(layout.per_ablated) == {*ABLATED} & {*rows}
+            and all(row[:2] == grid for row in rows.values())
+            and (not layout.per_ablated or np.array_equal(layout.ablated, self.ablated))
+        )
 
     @cached_property
     def absent(self) -> dict[str, str]:

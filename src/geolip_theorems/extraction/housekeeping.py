@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .cache import CACHE_VERSION, MapsCache, ledger_length, open_store, read_meta
+from ..io.writing import remove
+from .cache import CACHE_VERSION, MapsCache
+from .entry import ledger_length, open_store, read_meta
 from .shards import META, folder_bytes
 
 
@@ -22,7 +24,7 @@ class Entry:
     Attributes:
         key: its name, 32 hexadecimal digits.
         folder: where it is.
-        format: ``v2``; an entry of another format is not read any more.
+        format: ``v3``; an entry of another format is not read any more.
         bytes: size of all its files.
         about: model and data set by name, where they were given.
         parts: what the key was made of: hashes of weights and images, versions, device.
@@ -65,8 +67,12 @@ def verify(entry: Entry) -> dict[int, str] | None:
         that another process is working on.
     """
     with ExitStack() as stack:
-        if not _claim(entry.folder, stack):
+        try:
+            _claim(entry.folder, stack)
+        except Timeout:
             return None
+        except OSError:
+            pass  # a cache that cannot be written has no writers to keep out
         store = open_store(entry.folder)
         if store is None:
             return {-1: f"{META} is missing, damaged or of another format"}
@@ -89,57 +95,60 @@ def prune(cache: MapsCache, keep: Path | None = None) -> list[Entry]:
         useless = not entry.current and keep is None
         if entry.folder == keep or not (useless or total > cache.limit_gb * 1e9):
             continue
-        with ExitStack() as stack:
-            if _claim(entry.folder, stack):
-                shutil.rmtree(entry.folder, ignore_errors=True)
+        with ExitStack() as stack, suppress(OSError):
+            _claim(entry.folder, stack)
+            remove(entry.folder)
+            if not entry.folder.exists():
                 total -= entry.bytes
                 removed.append(entry)
     return removed
 
 
 def _folders(cache: MapsCache) -> Iterator[Path]:
+    """The entries' folders; none behind a link, and none that goes away or cannot be read meanwhile."""
     for version in sorted(cache.folder.glob("v[0-9]*")):
-        yield from (path for path in sorted(version.iterdir()) if path.is_dir())
+        with suppress(OSError), os.scandir(version) as found:
+            yield from sorted(Path(item.path) for item in found if item.is_dir(follow_symlinks=False))
 
 
 def _entry(folder: Path) -> Entry:
-    meta = read_meta(folder) or {}
-    images, shard_images = meta.get("images", 0), meta.get("shard_images", 1)
+    meta = read_meta(folder)
     try:
         used = (folder / META).stat().st_mtime
     except OSError:
         used = 0.0
-    with ExitStack() as stack:
-        busy = not _claim(folder, stack)
+    busy = False
+    with ExitStack() as stack, suppress(OSError):
+        try:
+            _claim(folder, stack)
+        except Timeout:
+            busy = True
     return Entry(
         key=folder.name,
         folder=folder,
         format=folder.parent.name,
         bytes=folder_bytes(folder),
-        about=meta.get("about", {}),
-        parts=meta.get("key", {}),
-        images=images,
-        shards=-(-images // shard_images),
+        about=meta.about if meta else {},
+        parts=meta.key if meta else {},
+        images=meta.images if meta else 0,
+        shards=-(-meta.images // meta.shard_images) if meta else 0,
         finished=ledger_length(folder),
-        created=meta.get("created", 0.0),
+        created=meta.created if meta else 0.0,
         used=used,
         busy=busy,
     )
 
 
-def _claim(folder: Path, stack: ExitStack) -> bool:
-    """Take the locks of an entry and of its analyses, those that are there; False where one is taken.
+def _claim(folder: Path, stack: ExitStack) -> None:
+    """Take the locks of an entry and of its analyses, those that are there, until the stack closes.
 
-    The locks are held until the stack closes. Lock files stay: another process may be waiting at one.
+    Lock files stay: another process may be waiting at one.
+
+    Raises:
+        Timeout: another process holds one. OSError: one cannot be opened.
     """
     locks = [folder.with_name(f"{folder.name}.lock"), *folder.glob("*.lock")]
-    for path in locks:
-        if not path.exists():
-            continue
+    for path in filter(Path.is_file, locks):
         lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except (Timeout, OSError):
-            return False
+        lock.acquire(timeout=0)
         stack.callback(lock.release)
-    return True

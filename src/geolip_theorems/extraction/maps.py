@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 ABLATED = ("error_only", "error_without", "ablated")  # arrays with a row an ablated image
+ALWAYS = ("error", "pixel_var", "error_half", "input_mean", "input_var", "gradient")  # of every model
 SIGNALS = ("S", "friction", "settle", "error_only", "error_without")  # which a model may not have
 
 

@@ -13,25 +13,29 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import json
 import math
 import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
+import msgspec
 import numpy as np
 
-from ..io.writing import write_atomically
+from ..io.errors import InputError, printable
+from ..io.files import open_plain, read_json, read_small
+from ..io.writing import make_way, remove, write_atomically
 
-FORMAT = 2
+FORMAT = 3
 META, VERIFIED, LEDGER = "meta.json", "verified.json", "shards"
 SHARD_IMAGES = 256
 TRUSTED_BYTES = 4_000_000_000
 READ_AT_ONCE = 1 << 22
+LARGEST_LINE = 1 << 16  # bytes; a ledger line has some 2,000
 DTYPE = np.dtype("<f4")
 
 
@@ -80,8 +84,24 @@ def cut(images: int, shard_images: int) -> list[Shard]:
     return [Shard(k, start, min(start + shard_images, images)) for k, start in enumerate(starts)]
 
 
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A shard's line of the ledger.
+
+    Attributes:
+        entry: the name of the entry's folder: no line speaks for rows of another one.
+        start, stop: its images. written: when, in seconds since the epoch.
+        sha256: of each array's rows, by name.
+    """
+
+    entry: str
+    start: int
+    stop: int
+    written: float
+    sha256: dict[str, str]
+
+
 class ShardStore:
-    """The files of one entry.
+    """The files of one entry. Links in place of its arrays are neither read nor written through.
 
     Args:
         folder: the entry's.
@@ -109,14 +129,16 @@ class ShardStore:
         Raises:
             OSError: there is no room, or the folder cannot be written.
         """
-        (self.folder / LEDGER).mkdir(parents=True, exist_ok=True)
+        ledger = self.folder / LEDGER
+        if not ledger.is_dir():
+            remove(ledger)
+        ledger.mkdir(parents=True, exist_ok=True)
         for name, header in self._headers.items():
-            handle = os.open(self._path(name), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            with os.fdopen(handle, "r+b") as file:
+            make_way(self._path(name))
+            with self._open(name, os.O_RDWR | os.O_CREAT) as file:
                 if file.read(len(header)) != header:
                     file.seek(0)
                     file.write(header)
-                    file.flush()
                 _reserve(file.fileno(), self._size(name))
 
     def finished(self, fresh_after: float = 0.0, trust: bool = True) -> tuple[set[int], dict[int, str]]:
@@ -149,7 +171,9 @@ class ShardStore:
             OSError: there is no room, or the folder cannot be written.
             ValueError: an array has another shape than the layout says.
         """
-        self._line(shard.number).unlink(missing_ok=True)
+        place = self._line(shard.number)
+        make_way(place)
+        place.unlink(missing_ok=True)
         digests = {}
         for name, (first, last) in self.layout.rows(shard).items():
             shape = (last - first, *self._shapes[name][1:])
@@ -157,39 +181,57 @@ class ShardStore:
             if rows.shape != shape:
                 raise ValueError(f"{name} of shard {shard.number} has shape {rows.shape}")
             data = memoryview(rows).cast("B") if rows.size else memoryview(b"")
-            with open(self._path(name), "r+b", buffering=0) as file:
+            with self._open(name, os.O_RDWR) as file:
                 file.seek(self._offset(name, first))
                 while data:
                     data = data[file.write(data) :]
             digests[name] = hashlib.sha256(rows).hexdigest()
-        line = {"start": shard.start, "stop": shard.stop, "written": time.time(), "sha256": digests}
-        text = json.dumps(line, indent=1)
-        write_atomically(self._line(shard.number), lambda path: Path(path).write_text(text))
+        line = Line(self.folder.name, shard.start, shard.stop, time.time(), digests)
+        text = msgspec.json.format(msgspec.json.encode(line), indent=1)
+        write_atomically(place, lambda path: Path(path).write_bytes(text))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every array whole, memory-mapped for reading."""
-        return {name: np.load(self._path(name), mmap_mode="r", allow_pickle=False) for name in self._shapes}
+        """Every array whole, memory-mapped for reading.
 
-    def _ledger(self, fresh_after: float) -> tuple[dict[int, dict], dict[int, str]]:
-        recorded: dict[int, dict] = {}
+        Raises:
+            OSError: a file is gone, too short, or no regular file any more.
+        """
+        found = {}
+        for name, shape in self._shapes.items():
+            with self._open(name) as file:
+                if os.fstat(file.fileno()).st_size < self._size(name):
+                    raise FileNotFoundError(errno.ENOENT, "it is shorter than it was")
+                found[name] = np.memmap(file, DTYPE, "r", self._offset(name, 0), shape)
+        return found
+
+    def digest(self) -> str:
+        """SHA-256 of the whole ledger, times included: it tells these rows from all others."""
+        lines = (self._line(shard.number).read_bytes() for shard in self.shards)
+        return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+    def _ledger(self, fresh_after: float) -> tuple[dict[int, Line], dict[int, str]]:
+        recorded: dict[int, Line] = {}
         damaged: dict[int, str] = {}
+        now = time.time()
         for shard in self.shards:
             path = self._line(shard.number)
-            try:
-                line = json.loads(path.read_text())
-                if (line["start"], line["stop"]) != (shard.start, shard.stop):
-                    raise ValueError("is of other images")
-                if set(line["sha256"]) != set(self._shapes):
-                    raise ValueError("is of other arrays")
-                if line["written"] >= fresh_after:
-                    recorded[shard.number] = line
-            except FileNotFoundError:
+            if not os.path.lexists(path):
                 continue
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                damaged[shard.number] = f"{path.name} cannot be read ({error})"
+            try:
+                line = msgspec.json.decode(read_small(path, "ledger", LARGEST_LINE), type=Line)
+            except (InputError, msgspec.MsgspecError, RecursionError, ValueError) as error:
+                damaged[shard.number] = f"{path.name} cannot be read ({printable(error, 200)})"
+                continue
+            if (line.entry, line.start, line.stop) != (self.folder.name, shard.start, shard.stop):
+                damaged[shard.number] = f"{path.name} is of other images"
+            elif line.sha256.keys() != self._shapes.keys():
+                damaged[shard.number] = f"{path.name} is of other arrays"
+            # A shard that says it is of the future cannot be told from an old one.
+            elif not fresh_after or fresh_after <= line.written <= now:
+                recorded[shard.number] = line
         return recorded, damaged
 
-    def _check(self, line: Mapping[str, Any], number: int) -> str | None:
+    def _check(self, line: Line, number: int) -> str | None:
         """What is wrong with a shard's rows, or None."""
         for name, (first, last) in self.layout.rows(self.shards[number]).items():
             try:
@@ -198,14 +240,14 @@ class ShardStore:
                 return f"{name}.npy cannot be read ({error.strerror})"
             if digest is None:
                 return f"{name}.npy is too short or has another header"
-            if digest != line["sha256"][name]:
+            if digest != line.sha256[name]:
                 return f"{name}.npy has another checksum"
         return None
 
     def _digest(self, name: str, first: int, last: int) -> str | None:
         """SHA-256 of an array's rows; None where the file has not all of them or is of another shape."""
         digest = hashlib.sha256()
-        with open(self._path(name), "rb", buffering=0) as file:
+        with self._open(name) as file:
             if file.read(len(self._headers[name])) != self._headers[name]:
                 return None
             left = self._offset(name, last) - self._offset(name, first)
@@ -222,19 +264,23 @@ class ShardStore:
         if self.bytes <= TRUSTED_BYTES:
             return False
         try:
-            return json.loads((self.folder / VERIFIED).read_text()) == self._signature()
-        except (OSError, ValueError):
+            return read_json(self.folder / VERIFIED, "note", LARGEST_LINE) == self._signature()
+        except (OSError, InputError):
             return False
 
     def _remember_verified(self) -> None:
         if self.bytes > TRUSTED_BYTES:
-            text = json.dumps(self._signature())
-            write_atomically(self.folder / VERIFIED, lambda path: Path(path).write_text(text))
+            with suppress(OSError):  # a cache that is read only is verified each time
+                text = msgspec.json.encode(self._signature())
+                write_atomically(self.folder / VERIFIED, lambda path: Path(path).write_bytes(text))
 
     def _signature(self) -> dict[str, list[int]]:
         """What changes when a file is written: size, time of change, inode number."""
-        status = {name: self._path(name).stat() for name in self._shapes}
-        return {name: [s.st_size, s.st_mtime_ns, s.st_ino] for name, s in status.items()}
+        status = {name: self._path(name).lstat() for name in self._shapes}
+        return {name: [s.st_size, s.st_ctime_ns, s.st_ino] for name, s in status.items()}
+
+    def _open(self, name: str, flags: int = os.O_RDONLY) -> BinaryIO:
+        return open_plain(self._path(name), flags | os.O_NOFOLLOW)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
@@ -283,7 +329,7 @@ def folder_bytes(folder: Path) -> int:
     total = 0
     for path in folder.rglob("*"):
         try:
-            total += path.stat().st_size
+            total += path.lstat().st_size
         except OSError:
             continue
     return total

@@ -29,7 +29,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
         The record's entry: ``file``, the name, and ``sha256``.
 
     Raises:
-        InputError: the folder cannot be written.
+        OSError: the folder cannot be written.
         ValueError: a key is no path of two or more words, or an array holds objects.
     """
     for key, array in arrays.items():
@@ -40,13 +40,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
         with open(name, "wb") as file:
             np.savez_compressed(file, **arrays)
 
-    try:
-        write_atomically(path, save)
-    except OSError as error:
-        raise InputError(
-            f"report folder {str(path.parent)!r} cannot be written ({error.strerror}); "
-            "give another --report-dir"
-        ) from None
+    write_atomically(path, save)
     return describe(path)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
 import stat
@@ -12,6 +14,24 @@ from typing import Any, BinaryIO
 from .errors import InputError, printable, reason
 
 MOST_VALUES = 2_000_000  # of a JSON file; each may take 90 bytes of memory, and a subject's record has 5,000
+
+
+class IrregularError(OSError):
+    """What stands at a path is a folder, pipe or device."""
+
+
+def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
+    """A regular file and nothing else, unbuffered, for reading or, with ``os.O_RDWR``, also for writing.
+
+    Raises:
+        IrregularError: it is no regular file. OSError: what the system says.
+    """
+    # Opening a pipe waits for a writer unless told not to; what was opened is looked at, not the name.
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise IrregularError(errno.EINVAL, "it is a folder, pipe or device")
+    return os.fdopen(handle, "r+b" if flags & os.O_RDWR else "rb", buffering=0)
 
 
 def open_regular(path: Path, what: str, largest: int) -> BinaryIO:
@@ -27,20 +47,18 @@ def open_regular(path: Path, what: str, largest: int) -> BinaryIO:
     """
     name = f"{what} {printable(path.name, 200)!r}"
     try:
-        # Opening a pipe waits for a writer unless told not to; what was opened is looked at, not the name.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        file = os.fdopen(handle, "rb") if not stat.S_ISDIR(os.fstat(handle).st_mode) else os.close(handle)
+        file = io.BufferedReader(open_plain(path))
+    except IrregularError:
+        raise InputError(
+            f"{name} is not a file but a folder, pipe or device; give the path of a file"
+        ) from None
     except (OSError, ValueError) as error:
         detail = getattr(error, "strerror", None) or reason(error)
         raise InputError(f"{name} cannot be read: {detail}; give the path of a readable file") from None
-    status = os.fstat(file.fileno()) if file else None
-    if status is None or not stat.S_ISREG(status.st_mode):
-        if file:
-            file.close()
-        raise InputError(f"{name} is not a file but a folder, pipe or device; give the path of a file")
-    if status.st_size > largest:
+    size = os.fstat(file.fileno()).st_size
+    if size > largest:
         file.close()
-        raise InputError(f"{name} has {status.st_size:,} bytes; expected at most {largest:,}")
+        raise InputError(f"{name} has {size:,} bytes; expected at most {largest:,}")
     return file
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -26,3 +29,18 @@ def write_atomically(path: Path, write: Callable[[str], None]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove(path: Path) -> None:
+    """Remove whatever stands at a path, if anything can: a folder with all in it, a link without its aim."""
+    with suppress(OSError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def make_way(path: Path) -> None:
+    """Remove what stands where a regular file ought to be: a link, a pipe, a folder."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        remove(path)

@@ -165,7 +165,9 @@ def _read_safetensors(path: Path, file: BinaryIO) -> _Contents:
     if not configs:
         return _Contents(weights, None, BARE, {}, tuple(metadata))
     if any(config != configs[0] for config in configs):
-        raise InputError(f"model file {name} has {' and '.join(CONFIG_KEYS)} entries that differ; expected one")
+        raise InputError(
+            f"model file {name} has {' and '.join(CONFIG_KEYS)} entries that differ; expected one"
+        )
     return _Contents(weights, configs[0], "safetensors", {})
 
 

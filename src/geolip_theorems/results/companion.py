@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..io.arrays import describe, read, write
+from ..io import arrays as files
+from ..io.arrays import describe, read
 from ..io.errors import InputError
 from ..io.files import file_sha256
 
@@ -26,6 +27,21 @@ PER_IMAGE = "per_image/"  # what comparisons read; other names are the report's
 def file_name(subject_id: str) -> str:
     """The name of a subject's companion."""
     return subject_id + SUFFIX
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Write a companion whole or not at all, see :func:`geolip_theorems.io.arrays.write`.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    try:
+        return files.write(path, arrays)
+    except OSError as error:
+        raise InputError(
+            f"report folder {str(path.parent)!r} cannot be written ({error.strerror}); "
+            "give another --report-dir"
+        ) from None
 
 
 def of_subject(subject: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray] | None:

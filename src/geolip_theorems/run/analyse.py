@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..extraction.cache import MapsCache
+from ..extraction.cache import MapsCache, Reading
 from ..extraction.engines import spread
 from ..extraction.extract import Extraction
 from ..extraction.maps import Maps
@@ -88,16 +87,17 @@ def analyse(
     """
     asked = claims() if asked is None else asked
     work = _Work(subject, cache, watch)
-    maps, entry = work.maps(subject, subject.ablated())
+    read = work.maps(subject, subject.ablated())
+    maps = read.maps
     begun = time.monotonic()
     with watch("measuring", 2) as done:
-        script = work.script(maps, entry)
+        script = work.script(read)
         done(1)
-        found = work.measured(maps, entry)
+        found = work.measured(maps, read)
         done(2)
     work.timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
-    controls = work.controls(maps, entry, asked)
+    controls = work.controls(read, asked)
     work.timings["controls_s"] = round(time.monotonic() - begun, 3)
     attributions = {claim.name: controls.attribution(claim) if controls else None for claim in asked}
     record = SubjectRecord(
@@ -140,8 +140,8 @@ class _Work:
         self.subject, self.cache, self.watch = subject, cache, watch
         self.timings: dict[str, Any] = {}
 
-    def maps(self, subject: Subject, ablated: np.ndarray, timed: bool = True) -> tuple[Maps, Path]:
-        """A subject's maps and their entry in the cache."""
+    def maps(self, subject: Subject, ablated: np.ndarray, timed: bool = True) -> Reading:
+        """A subject's maps, from the cache."""
         begun, options = time.monotonic(), subject.options
         watch = self.watch if timed else unwatched
         extraction = Extraction(
@@ -164,11 +164,11 @@ class _Work:
                 shards_total=found.shards,
                 shards_computed=found.computed,
             )
-        return found.maps, found.entry
+        return found
 
-    def script(self, maps: Maps, entry: Path) -> dict[str, Any]:
+    def script(self, read: Reading) -> dict[str, Any]:
         """The script's protocol on a subject's maps."""
-        seed = self.subject.options.seed
+        seed, maps = self.subject.options.seed, read.maps
 
         def compute() -> tuple[dict[str, Any], dict]:
             figures: dict[str, Any] = {"script": script_protocol(maps, seed)}
@@ -177,10 +177,13 @@ class _Work:
             return figures, {}
 
         key = {"measures": MEASURES_VERSION, "seed": seed, "what": "script"}
-        return self.cache.analysis(entry, key, compute)[0]
+        return self.cache.analysis(read, key, compute)[0]
 
-    def measured(self, maps: Maps, entry: Path, **nulls: int) -> Measured:
-        """Every question's figures and values, each kept by itself; ``nulls``: see :class:`Study`."""
+    def measured(self, maps: Maps, read: Reading, **nulls: int) -> Measured:
+        """Every question's figures and values, each kept by itself; ``maps`` are of ``read``.
+
+        ``nulls``: see :class:`Study`.
+        """
         options = self.subject.options
         study = Study(maps, options.seed, probe=options.probe, device=options.device, **nulls)
         key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **nulls}
@@ -196,18 +199,18 @@ class _Work:
                 found = question.measure(study)
                 return found.figures, found.values
 
-            found = self.cache.analysis(entry, {**key, "question": question.id}, compute)
+            found = self.cache.analysis(read, {**key, "question": question.id}, compute)
             figures |= found[0]
             values |= found[1]
         return Measured(figures, values)
 
-    def controls(self, maps: Maps, entry: Path, asked: tuple[Claim, ...]) -> Controls | None:
+    def controls(self, read: Reading, asked: tuple[Claim, ...]) -> Controls | None:
         """The subject and its random-weight twins, measured on the same ``control_images`` images."""
         subject, options = self.subject, self.subject.options
         if not has_twins(subject):
             return None
         chosen, ablated = chosen_images(subject)
-        part = maps.take(chosen)
+        part = read.maps.take(chosen)
         if part.ablated is None:  # a model whose modes cannot be ablated has twins whose modes need not be
             ablated = np.arange(0)
         banked = banked_twins(subject, chosen, ablated, asked)
@@ -216,7 +219,7 @@ class _Work:
             drawn = drawn_seeds(subject.model.sha256, options.seed, options.controls)
         twins = []
         with self.watch("measuring random-weight twins", len(drawn) + 1) as done:
-            own = self.control(part, entry, asked)
+            own = self.control(part, read, asked)
             done(1)
             for seed in drawn:
                 twins.append(self.twin(seed, chosen, ablated, asked))
@@ -224,15 +227,15 @@ class _Work:
         source = "drawn" if drawn else "bank"
         return Controls(own, twins or banked, Study(part).units, source)
 
-    def control(self, maps: Maps, entry: Path, asked: tuple[Claim, ...]) -> Member:
+    def control(self, maps: Maps, read: Reading, asked: tuple[Claim, ...]) -> Member:
         """What the claims need of the controls' images; nulls play no part in it and are not drawn."""
-        return Member.of(self.measured(maps, entry, n_permutations=1, n_null=1), asked, len(maps))
+        return Member.of(self.measured(maps, read, n_permutations=1, n_null=1), asked, len(maps))
 
     def twin(self, seed: int, images: np.ndarray, ablated: np.ndarray, asked: tuple[Claim, ...]) -> Twin:
         """The subject's random-weight twin of a seed on some of the images, see :func:`chosen_images`."""
         twin = twin_of(self.subject, seed, images)
-        maps, entry = self.maps(twin, ablated, timed=False)
-        return Twin(**vars(self.control(maps, entry, asked)), seed=seed, sha256=twin.model.sha256)
+        read = self.maps(twin, ablated, timed=False)
+        return Twin(**vars(self.control(read.maps, read, asked)), seed=seed, sha256=twin.model.sha256)
 
 
 def measured_twins(
