@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -145,6 +145,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], cap
         and not any(isinstance(row[i].sort, str) for row in cells)
     }
     return Table(title, columns, cells, frozenset(numeric), caption)
+
+
+def figure_table(title: str, figures: Mapping[str, Any]) -> Table | None:
+    """The figures by name that have a value; None where none has."""
+    rows = [
+        [name, found["value"], ends(found.get("ci95")), p_text(found.get("p")), found["n"]]
+        for name, found in figures.items()
+        if isinstance(found, Mapping) and found.get("value") is not None
+    ]
+    return table(title, ("figure", "value", "95 % interval", "p", "images"), rows) if rows else None
 
 
 def _cell(value: Any) -> Cell:

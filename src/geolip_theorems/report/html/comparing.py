@@ -12,7 +12,7 @@ from ...drawing.blocks import ABSENT, Cell, Figure, Note, Table, attempt, table
 from ...drawing.charts import ROW, fold
 from ...drawing.style import ACCENT, GRID, MUTED, SOFT, WARM, drawing, svg
 from ..comparison import KINDS, p_value, span, value
-from .cards import minus
+from .shell import minus
 
 BAD = ("worse", "lost", "worse within chance", "slightly worse")
 FARTHEST = 8.0  # smallest changes a bar may reach; longer ones are cut
