@@ -220,6 +220,19 @@ def test_results_are_read_as_they_were_written(tmp_path):
     assert content["version"] == 3
 
 
+def test_names_that_are_no_text_are_written_so_that_they_can_be_read(tmp_path):
+    results = record()
+    results.subjects[0].dataset["classes"] = ["caf\udce9", "猫", "😀"]
+    results.subjects[0].measurements = {"calibrated": {"caf\udce9": None}}
+    write_results(results, tmp_path / "results.json")
+    (subject,) = read_results(tmp_path / "results.json")["subjects"]
+    assert subject["dataset"]["classes"] == ["caf�", "猫", "😀"]
+    assert subject["measurements"]["calibrated"] == {"caf�": None}
+    (tmp_path / "results.json").write_text(json.dumps(results.to_dict()).replace("caf", "\\udce9"))
+    with pytest.raises(InputError, match="is not JSON"):
+        read_results(tmp_path / "results.json")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [({"format": "other"}, "not a results file"), ({"version": 99}, "of version 99")],

@@ -6,9 +6,10 @@ from html import unescape
 
 import pytest
 
-from geolip_theorems.compare.judging import Side, change, compare, refused
+from geolip_theorems.compare.judging import change, compare, refused
+from geolip_theorems.compare.pairing import Side
 from geolip_theorems.report.comparison import span
-from geolip_theorems.report.html import page
+from geolip_theorems.report.html import write
 from geolip_theorems.report.html.compared import write_comparison
 from geolip_theorems.results import companion
 from geolip_theorems.results.record import finite
@@ -43,7 +44,7 @@ def test_a_page_of_its_own_names_what_got_worse(worse, tmp_path):
 
 
 def test_a_runs_report_has_its_comparisons(worse, labelled, tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "QUESTIONS", ())
+    monkeypatch.setattr(write, "questions", lambda: ())
 
     def change(record):
         subjects = (Side(subject) for subject in record["subjects"] * 2)

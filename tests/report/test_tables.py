@@ -4,7 +4,7 @@ from rich.console import Console
 
 from geolip_theorems.report.terminal import probe_table
 
-SEED = {"probes": {"release": {"train": 0.9, "test": 0.5}}}
+SCRIPT = {"probes": {"release": {"train": 0.9, "test": 0.5}}}
 
 
 def figure(value, ci95):
@@ -16,7 +16,7 @@ def lines(**fair):
     splits = {"release": {"mean": 0.45, "std": 0.02}}
     console = Console(width=140, no_color=True)
     with console.capture() as captured:
-        console.print(probe_table(SEED, {"calibrated": {"probes": fair}, "script_accuracies": splits}))
+        console.print(probe_table(SCRIPT, {"calibrated": {"probes": fair}, "script_accuracies": splits}))
     rows = [line.split() for line in captured.get().splitlines()[2:-1] if line.strip()]
     return captured.get().splitlines()[0].strip(), {row[0]: row[1:] for row in rows}
 

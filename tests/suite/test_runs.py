@@ -8,7 +8,7 @@ from .conftest import GOLDEN, SMALL
 
 MODEL = ("--model", str(GOLDEN), "--dataset", "scenes")
 CLASSES = {"disc", "ring", "square", "triangle", "star", "cross", "crescent", "heart", "arrow", "bowtie"}
-SEED_KEYS = {
+SCRIPT_KEYS = {
     "counts": {"images", "maps", "mode_images"},
     "spatial_cv": {"mean", "median", "min", "max"},
     "class_error": CLASSES,
@@ -56,8 +56,8 @@ def test_a_run_leaves_a_full_record(run_suite):
     assert set(subject["dataset"]) >= {"name", "source", "sha256", "n_images", "classes", "image_size"}
     assert subject["dataset"]["n_images"] == 60
     assert (subject["seed"], subject["device"]) == (0, "cpu")
-    seed = subject["measurements"]["script"]
-    assert {key: set(value) for key, value in seed.items()} == SEED_KEYS
+    script = subject["measurements"]["script"]
+    assert {key: set(value) for key, value in script.items()} == SCRIPT_KEYS
     assert [verdict["claim"] for verdict in subject["verdicts"]] == CLAIMS
     assert [verdict["question"] for verdict in subject["verdicts"]] == [
         "q1",
@@ -98,9 +98,8 @@ def test_two_models_parametrise_every_question(run_suite):
     assert sum(different) >= 5, "one model's figures under another's name"
     tests = run.junit
     assert len(tests) == 14
-    assert (
-        tests["test_error_varies_over_patches[random-svae_d4-scenes]"]["subject"] == "random-svae_d4-scenes"
-    )
+    name = "test_error_varies_over_patches[spatial_cv.corrected > 0.1-random-svae_d4-scenes]"
+    assert tests[name]["subject"] == "random-svae_d4-scenes"
 
 
 def test_workers_agree_with_one_process(run_suite):
@@ -132,6 +131,30 @@ def thresholds(tmp_path, **values):
     path = tmp_path / "thresholds.toml"
     path.write_text("[thresholds]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()))
     return path
+
+
+def test_ids_show_the_claim_with_the_runs_threshold(run_suite, tmp_path):
+    ids = set(run_suite(*MODEL, *SMALL, "--collect-only", "-q").text.splitlines())
+    own = {line.partition("[")[2] for line in ids if "test_q" in line}
+    assert own == {
+        "spatial_cv.corrected > 0.1-svae_d4-scenes]",
+        "class_cosine.min < 0.99-svae_d4-scenes]",
+        "modes.share > 0.05-svae_d4-scenes]",
+        "lifts.release-chance > 0-svae_d4-scenes]",
+        "lifts.release-friction > 0-svae_d4-scenes]",
+        "lifts.all-eigenvalues > 0-svae_d4-scenes]",
+        "boundaries.gradient > 0.1-svae_d4-scenes]",
+    }
+    file = thresholds(tmp_path, gradient=0.25)
+    other = run_suite(*MODEL, *SMALL, "--thresholds", file, "--collect-only", "-q", "-k", "q6").text
+    assert "[boundaries.gradient > 0.25-svae_d4-scenes]" in other
+
+
+def test_a_test_that_wants_a_verdict_and_claims_nothing_is_refused(run_suite, tmp_path):
+    (tmp_path / "test_bare.py").write_text("def test_bare(verdict):\n    verdict.check()\n")
+    run = run_suite(*MODEL, *SMALL, paths=(tmp_path / "test_bare.py",))
+    assert run.result.ret == pytest.ExitCode.INTERRUPTED
+    assert "asks for a verdict without @claim(metric > number)" in run.text
 
 
 def test_a_failing_claim_says_everything_and_how_to_repeat_it(run_suite, tmp_path):

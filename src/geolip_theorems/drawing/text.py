@@ -100,7 +100,7 @@ class VerdictRow:
 
     @property
     def attributed(self) -> str:
-        """Is the subject beyond its random-weight twins: yes, no or not shown; a dash without twins."""
+        """Is the subject beyond untrained weights: yes, no or not shown; a dash without twins."""
         if self.verdict["attribution"] is None:
             return "-"
         return {True: "yes", False: "no", None: "not shown"}[self.verdict["attributed"]]
@@ -248,5 +248,5 @@ def describe_verdict(verdict: Mapping[str, Any]) -> str:
         row.reason,
     ]
     if row.about_twins:
-        lines.append(f"the model's doing: {row.attributed} ({row.about_twins})")
+        lines.append(f"beyond untrained weights: {row.attributed} ({row.about_twins})")
     return "\n".join(lines)

@@ -172,7 +172,7 @@ def cross_validated(
     """Out-of-fold results of a probe a feature group, of combinations and of the best single group.
 
     Args:
-        features: see :func:`geolip_theorems.measures.features.feature_groups`.
+        features: see :func:`geolip_theorems.probes.features.feature_groups`.
         labels: (N,) int64 from 0 without gaps. groups: (N,) or None.
         combinations: groups each combination joins; each group in the variant chosen for it alone.
         best_of: groups of which the best, chosen inside the folds, is the probe ``"best_single"``.

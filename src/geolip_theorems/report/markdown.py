@@ -34,8 +34,9 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
         lines += ["", f"> {note[0].upper()}{note[1:]}"]
     if subject["error"]:
         return [*lines, f"**{subject['error']}**", ""]
-    lines += ["", "| question | claim | value | 95 % interval | threshold | verdict | model's doing |"]
-    lines += ["|---|---|---:|---|---:|---|---|"]
+    columns = ("question", "claim", "value", "95 % interval", "threshold", "verdict")
+    columns += ("beyond untrained weights",)
+    lines += ["", f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|"]
     lines += [*map(_row, verdict_rows(subject)), ""]
     return [*lines, *(f"> {line}\n" for line in described(subject.get("notes") or []))]
 

@@ -17,6 +17,7 @@ from ..questions import questions
 from ..results.notes import described
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
+UNTRAINED = "beyond\nuntrained\nweights"
 MOST_ROWS = 20  # of a table; more are counted, not listed
 WIDE = 110  # columns from which a verdict's row has room for everything
 GAP = 2
@@ -38,17 +39,17 @@ def render(subjects: Sequence[Mapping[str, Any]], console: Console, *, tables: b
             console.print(Text(line, style="yellow"))
         if tables:
             for part in subject_tables(Shown(number, subject)):
+                console.print()
                 for piece in table(part, console.width):
-                    console.print()
                     console.print(piece)
 
 
 def verdict_table(rows: Sequence[VerdictRow], width: int) -> RenderableType:
-    """One row per verdict, a long claim folded; on a narrow screen the least important columns are left out."""
+    """One row per verdict, a long claim folded; a narrow screen has fewer columns."""
     if not rows:
         return Text("no verdict was asked for")
     made = _table()
-    columns = ("verdict", "", "claim", "value", "95 % interval", "claimed", "model's")
+    columns = ("verdict", "", "claim", "value", "95 % interval", "claimed", UNTRAINED)
     for column in (*columns, *(("images", "script") if width >= WIDE else ())):
         left = column in ("verdict", "", "claim")
         made.add_column(column, justify="left" if left else "right", no_wrap=column != "claim")
@@ -66,8 +67,8 @@ def subject_tables(shown: Shown) -> Iterator[Block]:
             yield from (block for block in attempt(builder, shown) if isinstance(block, Block))
 
 
-def table(block: Block, width: int) -> Iterator[Table]:
-    """A table in as many pieces as the width asks for, the first column in each."""
+def table(block: Block, width: int) -> Iterator[RenderableType]:
+    """A table in as many pieces as the width asks for, the first column in each; then its caption."""
     rows = [[cell.text for cell in row] for row in block.rows[:MOST_ROWS]]
     widths = [max(map(len, column)) + GAP for column in zip(block.columns, *rows, strict=True)]
     pieces: list[list[int]] = []
@@ -84,14 +85,13 @@ def table(block: Block, width: int) -> Iterator[Table]:
             made.add_column(block.columns[column], justify="right" if right else "left", no_wrap=True)
         for row in rows:
             made.add_row(*(row[column] for column in (0, *columns)))
-        if piece == len(pieces) - 1:
-            made.caption = more + block.caption or None
         yield made
+    if more + block.caption:
+        yield Text(more + block.caption, style="italic")
 
 
 def _table(**options: Any) -> Table:
-    style = {"title_justify": "left", "title_style": "bold", "caption_justify": "left"}
-    return Table(box=None, pad_edge=False, **style, **options)
+    return Table(box=None, pad_edge=False, title_justify="left", title_style="bold", **options)
 
 
 def findings(subject: Mapping[str, Any]) -> list[str]:

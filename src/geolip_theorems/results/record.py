@@ -328,10 +328,19 @@ def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "version": VERSION}
 
 
+def _utf8(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def finite(value: Any) -> Any:
-    """Plain JSON values: tuples as lists, keys as text, numbers that are not finite as None."""
+    """Plain JSON values: tuples as lists, keys as text, numbers that are not finite as None.
+
+    Names of files may hold bytes that are no text; what UTF-8 cannot hold is replaced.
+    """
     if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
+        return {_utf8(str(key)): finite(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return _utf8(value)
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -15,9 +15,9 @@ def failure_numbers(shown: Shown) -> Table | None:
     regions, per_class = contrasts(found)
     named: dict[str, Any] = {"correlation: " + text: found.get(name) for name, text in NAMES.items()}
     named |= {f"region: {name}, over the image's mean": figure for name, figure in regions.items()}
-    for name, figures in per_class.items():
-        named |= {f"class {name}: {contrast}": figure for contrast, figure in (figures or {}).items()}
     named["hot patches of the mean map"] = found.get("hot_patches")
     truth = found.get("true_boundary") or {}
     named |= {f"true boundary: {name.replace('_', ' ')}": figure for name, figure in truth.items()}
+    for name, figures in per_class.items():
+        named |= {f"class {name}: {contrast}": figure for contrast, figure in (figures or {}).items()}
     return figure_table("Numbers of question 6", named)

@@ -93,7 +93,7 @@ def probe_accuracies(
     Raises:
         InputError: features that are not finite, an unknown probe.
 
-    Cost: see :func:`geolip_theorems.measures.nested.cross_validated`.
+    Cost: see :func:`geolip_theorems.probes.nested.cross_validated`.
     """
     if probe not in PROBES:
         raise unknown("probe", probe, PROBES)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ...drawing.blocks import Cell, Table, ends, p_text, points, table
 from ...drawing.shown import Shown
-from ...drawing.text import VerdictRow, number, verdict_rows
+from ...drawing.text import VerdictRow, verdict_rows
 from ...questions import metrics, questions
 
 WORST_FIRST = ("fails", "inconclusive", "not measured", "holds")
@@ -131,7 +131,7 @@ def _alt(row: VerdictRow) -> str:
     if row.script != "-":
         parts.append(f"script {row.script}")
     if row.twin_values:
-        parts.append("random-weight twins " + ", ".join(number(x, row.percent) for x in row.twin_values))
+        parts.append(f"random-weight twins {row.twins}")
     return "; ".join(parts)
 
 
@@ -151,7 +151,7 @@ def tally(shown: Shown) -> list[tuple[str, int, str]]:
 def verdict_table(shown: Shown) -> Table:
     """All numbers of the cards, to sort and copy."""
     columns = ("claim", "question", "verdict", "value", "95 % interval", "claimed", "p", "images")
-    columns += ("script", "twins' mean", "training's doing")
+    columns += ("script", "twins' mean", "beyond untrained weights")
     rows = []
     for made in cards(shown):
         row, v = made.row, made.row.verdict
