@@ -35,7 +35,8 @@ def render(subjects: Sequence[Mapping[str, Any]], console: Console, *, tables: b
             console.print(Text(subject["error"], style="bold red"))
             continue
         console.print(verdict_table(verdict_rows(subject), console.width))
-        for line in (*described(subject["notes"]), *findings(subject)):
+        known = [f"note, {line}" for line in described(subject["notes"])]
+        for line in (*known, *findings(subject)):
             console.print(Text(line, style="yellow"))
         if tables:
             for part in subject_tables(Shown(number, subject)):
@@ -49,13 +50,13 @@ def verdict_table(rows: Sequence[VerdictRow], width: int) -> RenderableType:
     if not rows:
         return Text("no verdict was asked for")
     made = _table()
-    columns = ("verdict", "", "claim", "value", "95 % interval", "claimed", UNTRAINED)
+    columns = ("", "verdict", "claim", "value", "95 % interval", "claimed", UNTRAINED)
     for column in (*columns, *(("images", "script") if width >= WIDE else ())):
-        left = column in ("verdict", "", "claim")
+        left = column in ("", "verdict", "claim")
         made.add_column(column, justify="left" if left else "right", no_wrap=column != "claim")
     for row in rows:
         word = Text(row.word, style=STYLES[row.word])
-        cells = [word, row.question, row.title, row.value, row.interval, row.claimed, row.attributed]
+        cells = [row.question, word, row.title, row.value, row.interval, row.claimed, row.attributed]
         made.add_row(*cells, *((row.images, row.script) if width >= WIDE else ()))
     return made
 
@@ -68,7 +69,7 @@ def subject_tables(shown: Shown) -> Iterator[Block]:
 
 
 def table(block: Block, width: int) -> Iterator[RenderableType]:
-    """A table in as many pieces as the width asks for, the first column in each; then its caption."""
+    """Title, table in as many pieces as the width asks for, the first column in each, and caption."""
     rows = [[cell.text for cell in row] for row in block.rows[:MOST_ROWS]]
     widths = [max(map(len, column)) + GAP for column in zip(block.columns, *rows, strict=True)]
     pieces: list[list[int]] = []
@@ -78,8 +79,9 @@ def table(block: Block, width: int) -> Iterator[RenderableType]:
         pieces[-1].append(column)
     rest = len(block.rows) - MOST_ROWS
     more = f"and {rest} more rows, see results.json. " if rest > 0 else ""
-    for piece, columns in enumerate(pieces):
-        made = _table(title=block.title if piece == 0 else None)
+    yield Text(block.title, style="bold")
+    for columns in pieces:
+        made = _table()
         for column in (0, *columns):
             right = column in block.numeric or column > 0
             made.add_column(block.columns[column], justify="right" if right else "left", no_wrap=True)
@@ -90,8 +92,8 @@ def table(block: Block, width: int) -> Iterator[RenderableType]:
         yield Text(more + block.caption, style="italic")
 
 
-def _table(**options: Any) -> Table:
-    return Table(box=None, pad_edge=False, title_justify="left", title_style="bold", **options)
+def _table() -> Table:
+    return Table(box=None, pad_edge=False)
 
 
 def findings(subject: Mapping[str, Any]) -> list[str]:
