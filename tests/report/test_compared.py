@@ -37,7 +37,7 @@ def test_a_page_of_its_own_names_what_got_worse(worse, tmp_path):
     assert "Cannot draw" not in text
     assert ATTACK not in text
     assert ATTACK in unescape(text)
-    drawing = re.search(r'aria-label="Changes of \d+ metrics; worse: ([^"]*)"', text)
+    drawing = re.search(r'aria-label="Changes of \d+ metrics; regressed: ([^"]*)"', text)
     assert "release error" in drawing.group(1)
     row = re.search(r"<tr>\s*<th[^>]*>release error</th>.*?</tr>", text, re.S).group(0)
     assert ">worse<" in row

@@ -123,7 +123,10 @@ ABSENT = Cell("–", float("-inf"))
 
 @dataclass(frozen=True)
 class Table:
-    """A sortable table: the first column are names, the ones in ``numeric`` are numbers."""
+    """A sortable table: the first column are names, the ones in ``numeric`` are numbers.
+
+    On a phone the cells of one that ``stacks`` stand one below the other, each with its column's name.
+    """
 
     title: str
     columns: Sequence[str]
@@ -131,6 +134,7 @@ class Table:
     numeric: frozenset[int]
     caption: str = ""
     opened: bool = False
+    stacks: bool = False
     wide: bool = True
     template: ClassVar[str] = "table"
 
