@@ -202,7 +202,7 @@ def test_junit_properties_leave_nothing_out():
 
 def test_a_description_has_all_of_it():
     text = describe_verdict(vars(verdict(ci95=[0.01, 0.02])))
-    for part in ("q1", "FAILS", "0.3", "[0.01, 0.02]", "> 0.1", "n = 50"):
+    for part in ("q1", "FAILS", "0.3", "[0.0100, 0.0200]", "> 0.1", "n = 50"):
         assert part in text
 
 

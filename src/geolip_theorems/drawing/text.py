@@ -26,10 +26,7 @@ def number(value: Any, percent: bool = False, decimals: int | None = None) -> st
         return "-"
     if percent:
         return f"{100 * value:+.2f} pp"
-    if decimals is None:
-        return f"{value:.4g}"
-    text = f"{value:.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if decimals else text
+    return f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
 
 
 def interval(ci95: Any, percent: bool = False, decimals: int | None = None) -> str:
@@ -207,7 +204,8 @@ class VerdictRow:
     @property
     def _apart(self) -> int | None:
         """Decimals of the subject, the twins and their difference: the same, so that they add up."""
-        return places(self._difference.get("ci95"))
+        known = places(self.verdict["ci95"]), places(self._difference.get("ci95"))
+        return max((found for found in known if found is not None), default=None)
 
     def _number(self, value: Any, decimals: int | None = None) -> str:
         return number(value, self.percent, places(self.verdict["ci95"]) if decimals is None else decimals)
