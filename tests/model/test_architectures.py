@@ -81,7 +81,7 @@ def test_a_config_with_every_key_of_the_public_trainer_is_read(name):
 def test_a_power_needs_a_readout_to_do_anything():
     assert read({**LATER, "linear_readout_power": 2.0}) == read(LATER)
     assert read({**SPHERE, "linear_readout_power": 1.0}) == read(SPHERE)
-    with pytest.raises(InputError, match="linear_readout_power=2.0; expected 1"):
+    with pytest.raises(InputError, match=r"linear_readout_power=2\.0; expected 1"):
         read({**SPHERE, "linear_readout_power": 2.0})
 
 

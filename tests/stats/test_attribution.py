@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from geolip_theorems.drawing.text import attributed
+from geolip_theorems.drawing.text import VerdictRow
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import Study, ask, metrics
 from geolip_theorems.stats.attribution import attribution
@@ -202,5 +202,5 @@ def test_only_what_probes_find_is_inflated():
 
 @pytest.mark.parametrize(("answer", "words"), [(True, "yes"), (False, "no"), (None, "not shown")])
 def test_the_answers_have_words(answer, words):
-    assert attributed({"attributed": answer, "attribution": {"reason": ""}}) == words
-    assert attributed({"attributed": None, "attribution": None}) == "-"
+    assert VerdictRow({"attributed": answer, "attribution": {"reason": ""}}).attributed == words
+    assert VerdictRow({"attributed": None, "attribution": None}).attributed == "-"
