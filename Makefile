@@ -10,7 +10,7 @@ theorems: $(STAMP)  ## the main job: the six questions on the embedded model and
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
 
 test: $(STAMP) lint  ## the suite's own tests
-	$(BIN)/pytest tests/ $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/ -n auto --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

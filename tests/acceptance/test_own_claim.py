@@ -37,7 +37,7 @@ def test_a_claim_of_ones_own_is_judged_and_said(run):
     assert properties["value"] == str(verdict["value"])
     assert f"own_claim.py::{TEST} FAILED" in run.text
     assert run.code == pytest.ExitCode.TESTS_FAILED
-    schema = json.loads((resources.files("geolip_theorems") / "results.schema.json").read_text())
+    schema = json.loads((resources.files("geolip_theorems.results") / "results.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(json.loads(run.results.read_text()))
 
 

@@ -97,7 +97,7 @@ def test_a_signal_is_probed_and_kept(run):
 def test_a_signal_is_in_the_terminal_and_in_the_reports_figures(run):
     value = run.subject["measurements"]["calibrated"]["probes"]["brightness"]["value"]
     (row,) = (line for line in run.text.splitlines() if line.strip().startswith("brightness"))
-    assert f"{value:.1%}" in row
+    assert f"{100 * value:.1f} %" in row
     html = (run.folder / "report" / "report.html").read_text(encoding="utf-8")
     section = re.search(r'<section id="q4".*?</section>', html, re.S).group(0)
     assert "brightness" in re.search(r"<h\d[^>]*>Accuracy of the probes.*?</figure>", section, re.S).group(0)

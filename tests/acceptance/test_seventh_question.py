@@ -93,7 +93,7 @@ def test_the_twins_are_measured_and_paired(run):
 
 
 def test_the_record_meets_the_schema(run):
-    schema = json.loads((resources.files("geolip_theorems") / "results.schema.json").read_text())
+    schema = json.loads((resources.files("geolip_theorems.results") / "results.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(json.loads(run.results.read_text()))
 
 

@@ -284,8 +284,8 @@ def unprintable(part: str) -> bytes:
     return json.dumps(found, ensure_ascii=False).encode()
 
 
-for part in ("id", "reason"):
-    results_case(f"a huge {part}", "memory bomb", "", partial(unprintable, part))
+for part, says in (("id", "matching regex"), ("reason", "")):
+    results_case(f"a huge {part}", "memory bomb", says, partial(unprintable, part))
 for found in (
     ("a key of forty thousand dots", "memory bomb", "over 64 dots", b"[thresholds]\n" + DOTS + b" = 1"),
     ("a table of forty thousand dots", "memory bomb", "over 64 dots", b"[" + DOTS + b"]\n"),

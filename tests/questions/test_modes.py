@@ -261,9 +261,9 @@ def test_few_groups_give_a_value_and_no_verdict():
 def test_no_order_of_the_modes_is_assumed():
     """Modes in another order give the same figures in that order: S may be column norms, in none."""
     subject, order = random_maps(D=5), np.array([3, 0, 4, 1, 2])
-    first = mode_structure(subject.S, subject.error, subject.error_only, subject.error_without)
+    first = mode_structure(subject.S, subject.error, subject.error_only, subject.error_without).figures
     S, only, without = (a[..., order] for a in (subject.S, subject.error_only, subject.error_without))
-    again = mode_structure(S, subject.error, only, without)
+    again = mode_structure(S, subject.error, only, without).figures
 
     def values(figures):
         return pytest.approx([figure["value"] for figure in figures])

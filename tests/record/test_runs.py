@@ -175,7 +175,7 @@ def test_compare_fails_on_a_worse_verdict(capsys, sides, old, tmp_path):
     path = write_run(tmp_path / "flip", replace(sides["slightly"], subject=subject))
     code, out, _ = run_compare(capsys, old, path)
     assert code == 1
-    assert "WORSE WITHIN CHANCE" in out
+    assert "AWAY FROM THE CLAIM WITHIN CHANCE" in out
     assert run_compare(capsys, old, path, "--fail-on", "flip")[0] == 1
 
 

@@ -221,7 +221,7 @@ def test_a_comparison_that_cannot_be_made_loses_no_results(run_suite, monkeypatc
 def test_tables_that_cannot_be_shown_hide_no_path(run_suite, monkeypatch):
     import fixtures.results
 
-    def broken(*_):
+    def broken(*_, **__):
         raise KeyError("measures")
 
     monkeypatch.setattr(fixtures.results, "render", broken)

@@ -34,9 +34,13 @@ def test_every_command_can_be_given(options):
             assert words[1] in targets
         elif program == "geolip-theorems":
             build_parser().parse_args(words[1:])
+        elif program == "pip":
+            groups = re.findall(r"^([a-z]+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+            assert words[-2] == "--group"
+            assert words[-1] in groups
         else:
             assert [w for w in words[1:] if w.startswith("--") and w not in options] == [], words
-    assert programs == {"make", "pytest", "geolip-theorems"}
+    assert programs == {"make", "pytest", "geolip-theorems", "pip"}
 
 
 def test_the_table_of_options_is_whole(options):

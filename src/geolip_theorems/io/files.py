@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import json
 import os
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import msgspec
 
 from .errors import InputError, printable, reason
 
@@ -89,15 +90,11 @@ def read_json(path: Path, what: str, largest: int) -> Any:
             f"{what} {printable(path.name, 200)!r} holds over {MOST_VALUES:,} values; expected fewer"
         )
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InputError(
             f"{what} {printable(path.name, 200)!r} is not JSON: {reason(error)}; write it again"
         ) from None
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")
 
 
 def file_sha256(path: Path) -> str:

@@ -19,7 +19,7 @@ from ..io.errors import InputError, printable, reason, shown
 from ..io.files import open_regular, sha256_of
 from .architectures import Config, PatchModel, architecture_named, model_type_of, whole
 from .inferring import infer_config
-from .pickled import ForbiddenError, StoredTensor, UnreadableError, read_pickled
+from .pickled import MOST_DIMENSIONS, ForbiddenError, StoredTensor, UnreadableError, read_pickled
 from .writing import CONFIG_KEY
 
 LARGEST_FILE = 8 << 30  # bytes; the largest published checkpoint is under 0.3 GB
@@ -157,6 +157,8 @@ def _read_safetensors(path: Path, file: BinaryIO) -> _Contents:
             keys = opened.keys()
             if len(keys) > MOST_TENSORS:
                 raise ValueError(f"it holds over {MOST_TENSORS:,} tensors")
+            if any(len(opened.get_slice(key).get_shape()) > MOST_DIMENSIONS for key in keys):
+                raise ValueError(f"a tensor has over {MOST_DIMENSIONS} dimensions")
             weights = {key: opened.get_tensor(key) for key in keys}
             metadata = opened.metadata() or {}
     except Exception as error:  # besides SafetensorError whatever torch says of a type it does not know
