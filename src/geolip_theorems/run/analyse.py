@@ -21,12 +21,12 @@ from ..extraction.maps import Maps
 from ..probes.signals import SIGNALS
 from ..questions import MEASURES_VERSION, Claim, Measured, Question, Study, claims, questions
 from ..results.companion import PER_IMAGE
-from ..results.gallery import gallery_arrays
-from ..results.notes import subject_notes
 from ..results.record import SubjectRecord
 from ..script import script_accuracies, script_protocol
 from .controls import Controls, attributed, chosen_images, twin_of, twin_seeds
 from .expectations import Expectation
+from .gallery import gallery_arrays
+from .notes import subject_notes
 from .subject import Subject
 from .verdicts import verdict_on
 
