@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint train bench calibrate against-script large torture fuzz clean
+.PHONY: theorems test lint train bench calibrate bank against-script large torture fuzz clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -28,8 +28,12 @@ bench: $(STAMP)  ## time the conduit, the model's steps and the probes beside th
 	    $(if $(SAVE),--benchmark-save=$(SAVE)) $(if $(COMPARE),--benchmark-compare=$(COMPARE)) \
 	    $(if $(FAIL),--benchmark-compare-fail=$(FAIL)) $(ARGS)
 
-calibrate: $(STAMP)  ## simulate subjects with known truth and tabulate what the verdicts say (hours)
+calibrate: $(STAMP)  ## untrained models, and simulated subjects with known truth: what the verdicts say (hours)
+	$(BIN)/python -m benchmarks.calibration.untrained --out reports/untrained.md
 	$(BIN)/python -m benchmarks.calibration.run --simulations 2000 --out reports/calibration.md $(ARGS)
+
+bank: $(STAMP)  ## measure the random-weight twins that come with the suite again (half an hour on two cores)
+	$(BIN)/python -m benchmarks.twin_bank $(ARGS)
 
 against-script: $(STAMP)  ## the script's protocol its own way and the suite's, side by side (10 minutes)
 	$(BIN)/python benchmarks/against_script.py --images 2000 $(ARGS)

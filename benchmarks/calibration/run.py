@@ -55,15 +55,15 @@ class Outcome:
         """What these counts make improbable, in words; empty where all is as claimed."""
         found = []
         n = self.simulations
-        if not self.cell.true and _p(self.holds, n, NOMINAL, "greater") < REFUSE:
+        if not self.cell.true and binomial_p(self.holds, n, NOMINAL, "greater") < REFUSE:
             found.append(
                 f"holds {self.holds / n:.1%} of the time where it is not true, nominal {NOMINAL:.1%}"
             )
-        if self.cell.covers and _p(self.covered, n, COVERAGE, "less") < REFUSE:
+        if self.cell.covers and binomial_p(self.covered, n, COVERAGE, "less") < REFUSE:
             found.append(
                 f"the interval holds the truth {self.covered / n:.1%} of the time, not {COVERAGE:.0%}"
             )
-        if self.cell.detectable and _p(self.holds, n, POWER, "less") < REFUSE:
+        if self.cell.detectable and binomial_p(self.holds, n, POWER, "less") < REFUSE:
             found.append(f"the planted effect is found {self.holds / n:.1%} of the time, not {POWER:.0%}")
         return found
 
@@ -164,7 +164,8 @@ def chosen(names: Sequence[str] | None) -> list[Cell]:
     return [cell for known, cell in CELLS.items() if known in names or (begins and known.startswith(begins))]
 
 
-def _p(count: int, n: int, rate: float, side: str) -> float:
+def binomial_p(count: int, n: int, rate: float, side: str) -> float:
+    """How probable so many of n are, or more (``"greater"``), or fewer (``"less"``), at a rate."""
     return float(stats.binomtest(count, n, rate, alternative=side).pvalue)
 
 

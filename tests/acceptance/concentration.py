@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from geolip_theorems import claim
-from geolip_theorems.drawing.blocks import Figure, ends, table
+from geolip_theorems.drawing.blocks import figure_table
 from geolip_theorems.drawing.charts import Dot, dot_plot
+from geolip_theorems.drawing.figures import figure
 from geolip_theorems.questions import Measured, Metric, Question, register
 from geolip_theorems.stats.estimators import Share
 
@@ -24,23 +25,21 @@ def measure(study):
     """The share of an image's error that its worst tenth of patches holds."""
     error = np.sort(np.asarray(study.maps.error, np.float64).reshape(len(study), -1), axis=1)
     share = error[:, -round(error.shape[1] / 10) :].sum(1) / error.sum(1)
-    figure = worst_tenth.estimator.figure(share, study.units, seed=study.seed)
-    return Measured({"concentration": {"worst_tenth": figure}}, {"worst_tenth": share})
+    found = worst_tenth.estimator.figure(share, study.units, seed=study.seed)
+    return Measured({"concentration": {"worst_tenth": found}}, {"worst_tenth": share})
 
 
-def shares(shown):
+@figure("Where the error gathers", "q7", needs={"found": "calibrated.concentration.worst_tenth"})
+def shares(shown, found):
     """The figure of the report."""
-    found, alt = shown.get("calibrated.concentration.worst_tenth"), "Share of the error in the worst patches"
-    rows = [Dot("worst tenth", found["value"], found["ci95"])]
-    picture = dot_plot(rows, key=shown.key("q7"), alt=alt, unit="share of the error", line=0.1)
-    return Figure("Where the error gathers", picture, alt, f"n = {shown.images} images.")
+    drawn = dot_plot([Dot("", found["value"], found["ci95"])], unit="share of the error", line=0.1)
+    return drawn, "Share of the error in the worst patches", f"n = {shown.images} images."
 
 
 def numbers(shown):
-    """The table of the report."""
+    """The table of the report and of the terminal."""
     found = shown.get("calibrated.concentration.worst_tenth")
-    row = ["worst tenth", found["value"], ends(found["ci95"]), found["n"]]
-    return table("Numbers of question 7", ("figure", "value", "95 % interval", "images"), [row])
+    return figure_table("Numbers of question 7", {"worst tenth": found})
 
 
 CONCENTRATION = register(
@@ -51,7 +50,8 @@ CONCENTRATION = register(
         measure=measure,
         metrics=(worst_tenth,),
         claims=((worst_tenth > 0.12).named("concentration", "the error gathers in few patches"),),
-        figures=lambda: (shares, numbers),
+        figures=lambda: (shares,),
+        tables=lambda: (numbers,),
     )
 )
 

@@ -10,6 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from geolip_theorems.conduit.backends import BACKENDS
+from geolip_theorems.data.sources import SOURCES
+from geolip_theorems.model.architectures import ARCHITECTURES
+from geolip_theorems.probes.signals import SIGNALS
 from geolip_theorems.questions import base
 from geolip_theorems.results.record import read_results
 
@@ -54,17 +58,17 @@ class Run:
 
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory):
-    """A function that runs pytest on files with arguments, 60 scenes, in a folder of its own."""
+    """A function that runs pytest on files with arguments, 60 images, in a folder of its own."""
     cache = tmp_path_factory.mktemp("cache")
 
-    def run(*arguments, folder: Path, model: Path = GOLDEN) -> Run:
+    def run(*arguments, folder: Path, model: Path = GOLDEN, dataset: str = "scenes") -> Run:
         words = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider"]
         words += ["-v", "--offline"]
-        words += ["--model", model, "--dataset", "scenes", "--max-images", 60, "--ablation-images", 20]
+        words += ["--model", model, "--dataset", dataset, "--max-images", 60, "--ablation-images", 20]
         words += ["--cache-dir", cache, "--report-dir", folder / "report"]
         words += ["--junitxml", folder / "junit.xml", *arguments]
         command = [sys.executable, "-m", "pytest", *map(str, words)]
-        paths = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"}
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
         return Run(folder, done.returncode, done.stdout + done.stderr)
@@ -74,5 +78,11 @@ def suite(tmp_path_factory):
 
 @pytest.fixture
 def own_registry(monkeypatch):
-    """Questions registered by a test are forgotten after it."""
+    """What a test registers is forgotten after it."""
     monkeypatch.setattr(base, "_ASKED", dict(base._ASKED))
+    registries = (SIGNALS, SOURCES, BACKENDS, ARCHITECTURES)
+    kept = [dict(registry) for registry in registries]
+    yield
+    for registry, entries in zip(registries, kept, strict=True):
+        registry.clear()
+        registry.update(entries)

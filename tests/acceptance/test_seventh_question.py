@@ -72,8 +72,17 @@ def test_the_terminal_has_its_row(run):
     rows = [line for line in run.text.splitlines() if line.startswith("q7")]
     assert len(rows) == 1
     value, (low, high) = run.verdict(CLAIM)["value"], run.verdict(CLAIM)["ci95"]
-    for part in (TITLE, f"{value:.4g}", f"[{low:.4g}, {high:.4g}]", "> 0.12", "60"):
+    shown = re.search(r"([\d.]+) +\[([\d.]+), ([\d.]+)\]", rows[0]).groups()
+    assert list(map(float, shown)) == pytest.approx([value, low, high], abs=(high - low) / 100)
+    for part in (TITLE, "> 0.12", "60"):
         assert part in rows[0]
+
+
+def test_the_terminal_has_its_table(run):
+    """In a run with ``-v``, which this one is."""
+    table = run.text.partition("Numbers of question 7")[2].splitlines()[1:3]
+    assert table[0].split()[:2] == ["figure", "value"]
+    assert table[1].startswith("worst tenth")
 
 
 def test_the_twins_are_measured_and_paired(run):

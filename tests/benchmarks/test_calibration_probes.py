@@ -46,7 +46,7 @@ def test_a_rule_that_ignores_the_twins_spread_is_caught(monkeypatch):
     monkeypatch.setattr(probe_cells, "attribution", ignoring_the_spread)
     for name, says in (
         ("attribution q6, one more twin", "not true"),
-        ("attribution q6, no where equal", "not true"),
+        ("attribution q6, no of one more twin", "not true"),
     ):
         assert any(says in text for text in run_cell(CELLS[name], 150).refusals())
 

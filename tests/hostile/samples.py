@@ -96,6 +96,9 @@ def good_batch(n: int = 20) -> dict:
     return {"data": data, "labels": [k % 10 for k in range(n)]}
 
 
+ASKED = {"probe": "ridge", "ablation_images": None}
+
+
 def results() -> dict:
     """A record with one subject and one verdict."""
     verdict = Verdict(
@@ -122,6 +125,7 @@ def results() -> dict:
         dataset={**images, "substitute_for": None, "classes": ["a", "b"], "image_size": [16, 16]},
         seed=0,
         device="cpu",
+        protocol={**dict.fromkeys(("extraction", "measures", "controls", "control_images"), 1), **ASKED},
         verdicts=[verdict],
     )
     return Results([subject], ["pytest"], environment(), now()).to_dict()

@@ -11,8 +11,8 @@ import numpy as np
 ERF = np.vectorize(math.erf, otypes=[float])
 SITES = ("enc_in", "enc_block_inner", "dec_in", "dec_block_inner", "boundary_smooth")
 WITHOUT_EFFECT = {"solver", "svd_method", "svd_compute_dtype", "linear_readout_power", "init_scheme"}
-WITHOUT_EFFECT |= {"dataset", "img_size", "lr", "target_cv", "tree_depth", "sp_tokenizer", "sp_corpus"}
-WITHOUT_EFFECT |= {"sp_n_bits", "readout", "codebook_init", "freeze_codebook", "address_chunk", "model_type"}
+WITHOUT_EFFECT |= {"dataset", "img_size", "lr", "target_cv", "tree_depth", "sp_tokenizer", "bt_corpus"}
+WITHOUT_EFFECT |= {"readout", "codebook_init", "freeze_codebook", "address_chunk", "model_type"}
 
 
 def sigmoid(x):

@@ -23,7 +23,7 @@ from geolip_theorems.model.architectures import (
     fast,
     fast_forward,
 )
-from geolip_theorems.model.architectures.configs import DESCRIPTIONS, SYNONYMS
+from geolip_theorems.model.architectures.configs import SYNONYMS, describes
 from geolip_theorems.model.architectures.layers import ACTIVATIONS, INIT_SCHEMES
 from geolip_theorems.model.reading import Checkpoint, build_model
 from geolip_theorems.model.sources import random_twin
@@ -44,6 +44,7 @@ LATER = {
         "tree_depth": 4,
     },
 }
+SPHERE = {**LATER, "linear_readout": True, "svd_mode": "none", "bt_corpus": "wikitext-103-raw-v1"}
 ALEPH = {
     **{"model_type": "aleph", "V": 8, "D": 4, "ps": 4, "hidden": 16, "depth": 1, "channels": 3},
     **{"address": "soft", "K": 6, "address_tau": 0.1, "address_chunk": None, "codebook_init": "random"},
@@ -51,7 +52,7 @@ ALEPH = {
     **{"dec_hidden": 16, "dec_depth": 1, "row_norm": "sphere", "n_cross": 0, "n_heads": 2, "smooth_mid": 8},
     **{"boundary_smooth": True, "activation": "gelu", "init_scheme": "orthogonal"},
 }
-TRAINERS = {"first": FIRST, "later": LATER, "aleph": ALEPH}
+TRAINERS = {"first": FIRST, "later": LATER, "sphere": SPHERE, "aleph": ALEPH}
 
 
 def read(config):
@@ -65,7 +66,7 @@ def test_a_config_with_every_key_of_the_public_trainer_is_read(name):
     assert read(found.as_dict()) == found  # and what it writes is read to the same
     assert hash(read(found.as_dict())) == hash(found)
     for key, value in config.items():
-        if key in DESCRIPTIONS:
+        if describes(key) or (key == "linear_readout_power" and not config["linear_readout"]):
             assert read({**config, key: "anything"}) == found, key
         elif key not in ("model_type", "freeze_codebook"):
             kept = getattr(found, SYNONYMS.get(key, key), value)
@@ -77,10 +78,16 @@ def test_a_config_with_every_key_of_the_public_trainer_is_read(name):
             assert "\n" not in str(error.value)
 
 
+def test_a_power_needs_a_readout_to_do_anything():
+    assert read({**LATER, "linear_readout_power": 2.0}) == read(LATER)
+    assert read({**SPHERE, "linear_readout_power": 1.0}) == read(SPHERE)
+    with pytest.raises(InputError, match=r"linear_readout_power=2\.0; expected 1"):
+        read({**SPHERE, "linear_readout_power": 2.0})
+
+
 @pytest.mark.parametrize(
     ("key", "value", "known"),
     [
-        ("linear_readout_power", 2.0, "expected 1"),
         ("readout_radial_power", 2.0, "not known"),
         ("svd_mode", "fp16", "'batch_shared'"),
         ("svd_mode", "none", "linear_readout=True"),
@@ -92,7 +99,7 @@ def test_a_config_with_every_key_of_the_public_trainer_is_read(name):
         ("init_scheme", "zeros", "'kaiming_normal'"),
         ("channels", 0, "1 to"),
         ("linear_readout", "yes", "True"),
-        ("sp_gain", 3, "not known"),
+        ("spectral_gain", 3, "not known"),
         ("n_cross", 2, "n_cross_layers=1"),
         ("model_type", "v2", "'v1' and 'aleph'"),
         ("model_type", ["v1"], "'v1' and 'aleph'"),

@@ -130,7 +130,6 @@ def test_defaults_are_no_reason_to_refuse(tmp_path, stand_in, config):
         ("activations", {"dec_in": "gelu", "enc_block_inner": "mish"}),
         ("activations", "relu"),
         ("row_norm", "layernorm"),
-        ("linear_readout_power", 2),
         ("svd_mode", "batch_shared"),
         ("linear_readout", True),
     ],
@@ -139,6 +138,15 @@ def test_a_key_that_the_original_leaves_out_is_refused_by_name(tmp_path, stand_i
     said = refused(version_1(tmp_path, **{key: value}))
     assert key in said
     assert repr(value) in said
+
+
+def test_an_aleph_that_becomes_another_model_is_refused(tmp_path, stand_in):
+    import geolip_svae
+
+    path = version_1(tmp_path, model_type="aleph", address="none", decode_mode="mlp")
+    assert "leaves out model_type='aleph'" in refused(path)
+    geolip_svae.Other.decode_mode = "mlp"
+    assert open_model(str(path), implementation="geolip").implementation == "geolip"
 
 
 def test_a_version_that_passes_a_key_on_is_trusted_with_it(tmp_path, stand_in):

@@ -54,7 +54,7 @@ def test_with_a_config_nothing_is_assumed(tmp_path, model):
     assert "assumed" not in load_model(str(tmp_path / "whole.pt"))[1]
 
 
-@pytest.mark.parametrize("key", ["row_norm", "V", "config"])
+@pytest.mark.parametrize("key", ["row_norm", "V"])
 def test_a_config_in_other_metadata_is_not_overlooked(tmp_path, model, key):
     path = bare(tmp_path, ".safetensors", model.state_dict(), {"format": "pt", key: "layernorm"})
     assert f"has '{key}' in its metadata but no geolip_config" in refusal(path)

@@ -88,6 +88,11 @@ def test_sizes_of_numpy_integers_are_taken(tmp_path, model):
     assert load_model(str(path))[1]["V"] == 8
 
 
+def test_text_of_numpys_is_text(tmp_path, model):
+    path = write(tmp_path / "text.pt", content_of(model, config={**CONFIG, "dataset": np.str_("größe")}))
+    assert read_checkpoint(path).config["dataset"] == "größe"
+
+
 def test_optimizer_states_do_no_harm(tmp_path, model):
     optimizer = torch.optim.Adam(PatchSVAE(SIZES).parameters())
     extra = {"optimizer_state_dict": optimizer.state_dict(), "scheduler_state_dict": {"last_epoch": 3}}
@@ -253,6 +258,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, model, monkeypatch):
         save_safetensors(path, model, CONFIG)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_safetensors_may_call_the_config_config(tmp_path, model):
+    path, text = tmp_path / "model.safetensors", json.dumps(CONFIG)
+    save_file(model.state_dict(), path, metadata={"format": "pt", "config": text})
+    assert read_checkpoint(path).config == CONFIG
+    save_file(model.state_dict(), path, metadata={CONFIG_KEY: text, "config": text})
+    assert read_checkpoint(path).config == CONFIG
+    other = json.dumps({**CONFIG, "row_norm": "none"})
+    save_file(model.state_dict(), path, metadata={CONFIG_KEY: text, "config": other})
+    assert "entries that differ" in refusal(path)
+    save_file(model.state_dict(), path, metadata={"config": "{"})
+    assert "damaged config entry" in refusal(path)
 
 
 def test_safetensors_files_need_no_pickle(tmp_path, model):

@@ -102,9 +102,9 @@ def test_names_have_no_path(tmp_path):
     [
         ("v12_imagenet128", {}, "imagenet"),
         ("v19_fresnel_tiny", {}, "0.4802,0.4481,0.3975/0.2770,0.2691,0.2821"),
-        ("v22_alexandria_small", {}, "0.5,0.5,0.5/0.5,0.5,0.5"),
-        (None, {"dataset": "wikipedia"}, "0.5,0.5,0.5/0.5,0.5,0.5"),
-        ("byte_trigram_proto_v1", {}, "0.5,0.5,0.5/0.5,0.5,0.5"),
+        ("v22_alexandria_small", {}, "0.5/0.5"),
+        (None, {"dataset": "wikipedia"}, "0.5/0.5"),
+        ("byte_trigram_proto_v1", {}, "0.5/0.5"),
         ("v40_freckles_noise", {"dataset": "omega_noise"}, "none"),
         ("v41_freckles_256", {"dataset": "omega_noise"}, "none"),
         (None, {"dataset": "imagenet_256"}, "imagenet"),

@@ -9,9 +9,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from geolip_theorems import load_model
+from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.extraction.extract import extract
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import architecture_named, fast_forward
 from geolip_theorems.model.reading import Checkpoint, build_model
+from geolip_theorems.model.sources import open_model
 
 from . import literal
 
@@ -50,6 +53,12 @@ def outputs(run, images):
         return {**found, "recon_without_mode0": without_first(run, out["svd"], images)}
 
 
+def patch_errors(model, recon, images):
+    """(N, gh, gw) mean squared error of each patch."""
+    sides = [part for side in images.shape[-2:] for part in (side // model.patch_size, model.patch_size)]
+    return ((recon - images) ** 2).unflatten(-1, sides[2:]).unflatten(2, sides[:2]).mean((1, 3, 5))
+
+
 def test_all_kinds_of_files_are_here():
     assert len(FILES) == 20
 
@@ -65,6 +74,25 @@ def test_a_public_file_computes_what_it_computed(path):
         for key, value in found.items():
             torch.testing.assert_close(value, io[key], rtol=0, atol=tolerance, msg=f"{name} {key}")
     assert model.spectrum == ("column norms" if path.stem[:2] in ("h2", "al") else "singular values")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_public_file_is_measured_as_it_computed(path):
+    """From the name after ``--model`` to the maps that every figure is made of."""
+    model = open_model(str(path), offline=True).model
+    with np.load(path.with_suffix(".npz")) as file:
+        io = {key: torch.from_numpy(file[key]) for key in file}
+    maps = extract(model, from_arrays(io["images"], channels=model.channels))
+    assert set(maps.absent) == ({"friction", "settle"} if path.stem == "v1_d24" else set())
+    wanted = {
+        "S": io["S"].unflatten(1, maps.grid),
+        "error": patch_errors(model, io["recon"], io["images"]),
+        "without": patch_errors(model, io["recon_without_mode0"], io["images"]),
+    }
+    found = {"S": maps.S, "error": maps.error, "without": maps.error_without[..., 0]}
+    for key, value in wanted.items():
+        tolerance = 1e-4 if path.stem == "v1_svd_fp32" else 1e-5 * max(1, value.max())
+        np.testing.assert_allclose(found[key], value, rtol=0, atol=tolerance, err_msg=key)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -203,7 +231,7 @@ VALUES = st.one_of(
     st.floats(allow_nan=True),
 )
 UNKNOWN = st.sampled_from(
-    ["readout_radial_power", "dropout", "sp_gain", "bt_scale", "Activation", "act", "norm"]
+    ["readout_radial_power", "dropout", "spectral_gain", "bts_scale", "Activation", "act", "norm"]
 )
 
 

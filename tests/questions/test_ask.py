@@ -121,3 +121,17 @@ def test_order_of_images_does_not_matter_to_what_is_not_drawn():
 def test_one_class_has_no_class_questions():
     subject = random_maps(20, 4, 4, 2, 1)
     assert calibrated(subject, **QUICK)["lifts"] is None
+
+
+def test_nulls_decide_no_value_and_no_interval():
+    """Controls are measured without them; what they are for, p, changes."""
+    maps = random_maps(60, 4, 4, 2, 3)
+    whole, short = (ask(Study(maps, **how)) for how in ({}, {"n_permutations": 1, "n_null": 1}))
+    differing = 0
+    for _, metric in metrics():
+        full, less = metric.of(whole.figures), metric.of(short.figures)
+        assert [less[key] for key in ("value", "ci95", "n")] == [full[key] for key in ("value", "ci95", "n")]
+        differing += less.get("p") != full.get("p")
+    assert differing >= 3
+    for name, values in whole.values.items():
+        np.testing.assert_array_equal(short.values[name], values)

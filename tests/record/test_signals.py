@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import asdict
 
 import jsonschema
 import numpy as np
@@ -21,7 +22,7 @@ from geolip_theorems.report.markdown import summary
 from geolip_theorems.report.terminal import render
 from geolip_theorems.results import companion
 from geolip_theorems.results.environment import environment
-from geolip_theorems.results.record import Results, now, write_results
+from geolip_theorems.results.record import Results, finite, now, write_results
 from geolip_theorems.run.analyse import analyse
 from geolip_theorems.run.notes import OF_FRICTION, UNREACHED
 from geolip_theorems.run.subject import RunOptions, live_subject
@@ -159,7 +160,7 @@ def test_notes_stand_beside_their_questions(runs, name, tmp_path):
     for note, (_, words) in zip(record.notes, NOTES[name], strict=True):
         assert words in note["text"]
     terminal = Console(file=io.StringIO(), width=4000)
-    render([record], terminal)
+    render([finite(asdict(record))], terminal)
     lines = {f"{', '.join(note['questions'])}: {note['text']}" for note in record.notes}
     for text in (terminal.file.getvalue(), summary(as_results(record))):
         assert all(line in text for line in lines)

@@ -9,8 +9,8 @@ import pytest
 from _pytest.outcomes import Failed, Skipped
 
 from fixtures import verdicts as plugin
-from fixtures.verdicts import ClaimDoesNotHoldError, junit_properties, settle
-from geolip_theorems.drawing.text import describe_verdict
+from fixtures.verdicts import ClaimDoesNotHoldError, settle
+from geolip_theorems.drawing.text import VerdictRow, describe_verdict
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import Study, claims
 from geolip_theorems.questions.base import look_up
@@ -170,7 +170,14 @@ def test_only_a_verdict_that_holds_passes():
     assert outcome(verdict(ci95=[0.01, 0.02]))[:2] == ("failed", "the message")
     assert outcome(verdict(ci95=[0.05, 0.4]))[0] == "skipped"
     assert outcome(verdict(ci95=[0.05, 0.4]), strict=True)[0] == "failed"
-    assert outcome(verdict(value=None, ci95=None), strict=True)[0] == "skipped"
+    absent = verdict(value=None, ci95=None)
+    assert outcome(absent)[0] == "skipped"
+    assert outcome(absent, strict=True)[:2] == ("failed", "the message")
+
+
+def test_a_skip_names_its_claim():
+    _, message, _ = outcome(verdict(ci95=[0.05, 0.4]))
+    assert message.startswith("q1: error varies over patches: inconclusive: the interval contains")
 
 
 def test_an_expected_verdict_is_an_expected_failure_and_nothing_else_is():
@@ -186,7 +193,7 @@ def test_an_expected_verdict_is_an_expected_failure_and_nothing_else_is():
 
 
 def test_junit_properties_leave_nothing_out():
-    properties = junit_properties(verdict(COSINE, ci95=[0.9, 0.95], value=0.92, p=0.001))
+    properties = VerdictRow(vars(verdict(COSINE, ci95=[0.9, 0.95], value=0.92, p=0.001))).properties()
     assert properties["ci95_low"] == 0.9
     assert properties["ci95_high"] == 0.95
     assert properties["verdict"] == "holds"
@@ -195,7 +202,7 @@ def test_junit_properties_leave_nothing_out():
 
 def test_a_description_has_all_of_it():
     text = describe_verdict(vars(verdict(ci95=[0.01, 0.02])))
-    for part in ("q1", "FAILS", "0.3", "[0.01, 0.02]", "> 0.1", "n = 50"):
+    for part in ("q1", "FAILS", "0.3", "[0.0100, 0.0200]", "> 0.1", "n = 50"):
         assert part in text
 
 

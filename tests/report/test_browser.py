@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from geolip_theorems.compare.judging import compare
+from geolip_theorems.compare.pairing import Side
+from geolip_theorems.report.html.compared import write_comparison
+from geolip_theorems.results import companion
+
 FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOW = (
     "a browser test of the report needs {}; on Debian or Ubuntu `apt-get install chromium`, and in the "
@@ -38,6 +43,16 @@ def browser():
         running = driver.chromium.launch(executable_path=FOUND, args=FLAGS)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def comparison(labelled, tmp_path_factory):
+    """The page of a run against itself with ten times the error."""
+    subject = labelled.record["subjects"][0]
+    arrays = companion.of_subject(subject, labelled.results.parent)
+    moved = {**arrays, "per_image/error": 10 * arrays["per_image/error"]}
+    place = tmp_path_factory.mktemp("compared") / "compare.html"
+    return write_comparison([compare(Side(subject, arrays), Side(subject, moved))], place)
 
 
 @pytest.fixture
@@ -126,6 +141,16 @@ def test_a_phone_needs_no_sideways_scrolling(opened, several):
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.evaluate(WIDE) == []
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_every_word_of_a_comparison_is_on_the_screen(opened, comparison, width):
+    page = opened(comparison, viewport={"width": width, "height": 900})
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.locator("table.stacks").count() == 2
+    off = f"e => e.filter(x => x.getBoundingClientRect().right > {width}).map(x => x.textContent)"
+    assert page.locator("table.stacks td").evaluate_all(off) == []
+    assert page.locator("td", has_text="certainly worse").first.is_visible()
 
 
 def test_a_page_that_is_too_wide_and_too_faint_is_noticed(opened, tmp_path):

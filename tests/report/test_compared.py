@@ -6,10 +6,12 @@ from html import unescape
 
 import pytest
 
-from geolip_theorems.compare.judging import change, compare, refused
+from geolip_theorems.compare.judging import change, compare, refused, said
 from geolip_theorems.compare.pairing import Side
+from geolip_theorems.questions.error import error
+from geolip_theorems.questions.spatial import corrected_cv
 from geolip_theorems.report.comparison import span
-from geolip_theorems.report.html import write
+from geolip_theorems.report.html import comparing, write
 from geolip_theorems.report.html.compared import write_comparison
 from geolip_theorems.results import companion
 from geolip_theorems.results.record import finite
@@ -37,7 +39,7 @@ def test_a_page_of_its_own_names_what_got_worse(worse, tmp_path):
     assert "Cannot draw" not in text
     assert ATTACK not in text
     assert ATTACK in unescape(text)
-    drawing = re.search(r'aria-label="Changes of \d+ metrics; worse: ([^"]*)"', text)
+    drawing = re.search(r'aria-label="Changes of \d+ metrics; regressed: ([^"]*)"', text)
     assert "release error" in drawing.group(1)
     row = re.search(r"<tr>\s*<th[^>]*>release error</th>.*?</tr>", text, re.S).group(0)
     assert ">worse<" in row
@@ -60,6 +62,36 @@ def test_a_runs_report_has_its_comparisons(worse, labelled, tmp_path, monkeypatc
 
 def test_without_comparisons_there_is_no_such_section(labelled):
     assert 'id="comparison"' not in labelled.html
+
+
+@pytest.mark.parametrize(("factor", "text"), [(5.8, "+480.00 %"), (0.1, "−90.00 %"), (1.02, None)])
+def test_a_change_beyond_the_axis_has_an_arrow_and_its_number(labelled, factor, text):
+    subject = labelled.record["subjects"][0]
+    arrays = companion.of_subject(subject, labelled.results.parent)
+    moved = {**arrays, "per_image/error": factor * arrays["per_image/error"]}
+    found = compare(Side(subject, arrays), Side(subject, moved))
+    drawn = comparing.forest(finite(found.to_dict()), 1)
+    assert ("beyond an arrow" in drawn.caption) == (text is not None)
+    numbers = re.findall(r">([^<>]* %)</text>", str(drawn.svg))
+    assert numbers == ([text] if text else [])
+
+
+def test_a_claims_figure_moves_toward_the_claim_and_only_errors_get_better():
+    assert said("slightly better", corrected_cv.name) == "slightly toward the claim"
+    assert said("worse", corrected_cv.name) == "away from the claim"
+    assert said("worse", error.name) == "worse"
+    assert said("same", corrected_cv.name) == "same"
+
+
+def test_outcome_and_why_stand_before_the_numbers(worse):
+    made = comparing.metric_table(finite(worse.to_dict()), 1)
+    assert list(made.columns[:3]) == ["metric", "outcome", "why"]
+    row = next(row for row in made.rows if row[0].text == "release error")
+    assert [cell.text for cell in row[1:3]] == [
+        "worse",
+        "certainly worse, by enough to matter; paired images",
+    ]
+    assert made.stacks
 
 
 @pytest.mark.parametrize(

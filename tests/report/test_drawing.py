@@ -152,7 +152,7 @@ def test_powers_make_numbers_easy_to_read(values, factor, text):
 def test_a_drawing_follows_the_page_and_names_nothing_twice():
     rows = [charts.Dot("a <b>&amp;</b> $x^2$", 0.5, (0.4, 0.6), 0.3, (0.2, 0.4)), charts.Dot("none", None)]
     made = [
-        str(charts.dot_plot(rows, key=key, alt='says "it" <all>', unit="x", line=0.1, line_text="here"))
+        str(style.svg(charts.dot_plot(rows, unit="x", line=0.1, line_text="here"), key, 'says "it" <all>'))
         for key in ("first", "second")
     ]
     for text in made:
@@ -171,7 +171,7 @@ def test_a_drawing_follows_the_page_and_names_nothing_twice():
 def test_ticks_close_together_are_plain_numbers():
     """Not -0.0002 to 0.0002 with a "+1" in a corner."""
     rows = [charts.Dot("", 1 + 1e-4 * i) for i in range(-2, 3)]
-    made = str(charts.dot_plot(rows, key="k", alt="a", unit="cosine"))
+    made = str(style.svg(charts.dot_plot(rows, unit="cosine"), "k", "a"))
     ticks = re.findall(r">([^<>]*\d)</text>", made)
     assert len(ticks) >= 3
     assert all(abs(float(tick) - 1) < 0.001 for tick in ticks), ticks

@@ -162,7 +162,7 @@ def test_attribution_has_three_answers(labelled, tmp_path, cards_only, value, wo
             verdict["attributed"] = value
 
     text = labelled.changed(tmp_path, change).partition("<aside")[0]
-    assert set(re.findall(r"training's doing</dt><dd><b>([^<]*)</b>", text)) == {word}
+    assert set(re.findall(r"beyond untrained weights</dt><dd><b>([^<]*)</b>", text)) == {word}
 
 
 def test_expected_findings_are_marked(labelled, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from geolip_theorems.drawing.text import attributed
+from geolip_theorems.drawing.text import VerdictRow
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import Study, ask, metrics
 from geolip_theorems.stats.attribution import attribution
@@ -53,7 +53,25 @@ def test_three_answers(value, half, comparison, expected):
 def test_the_answers_mirror():
     for value in np.linspace(0, 0.6, 13):
         over, under = (attribution(figure(value, 0.01), TWINS, c).attributed for c in "><")
-        assert (over, under) in {(True, False), (False, True), (None, None), (None, False), (False, None)}
+        assert (over, under) in {(True, False), (False, True), (None, None)}
+
+
+def test_no_is_said_of_what_one_more_twin_would_not_be():
+    """Far enough from the expected twin to be surely behind it, near enough to be one more of them."""
+    found = attribution(figure(0.27, 0.001), [figure(t["value"], 0.001) for t in TWINS], ">")
+    assert found.difference["ci95"][1] < 0
+    assert found.twin["range"][0] < 0.27
+    assert found.attributed is None
+
+
+def test_nobody_is_beyond_twins_that_are_further():
+    """One twin far from forty near ones: Student's range ends before it, yet it is one of them."""
+    near = [figure(0.3 + 0.0001 * i, 0.0001) for i in range(40)]
+    alone, beside = (attribution(figure(0.48, 0.0001), twins, ">") for twins in (near, [*near, figure(0.5)]))
+    student = beside.twin["value"] + stats.t.ppf(0.975, 40) * beside.twin["std"] * np.sqrt(1 + 1 / 41)
+    assert student < 0.48
+    assert (alone.attributed, beside.attributed) == (True, None)
+    assert beside.twin["range"][1] == 0.5
 
 
 @pytest.mark.parametrize("twins", [[], TWINS[:1], TWINS[:2], [{"value": None, "ci95": None}] * 3])
@@ -184,5 +202,5 @@ def test_only_what_probes_find_is_inflated():
 
 @pytest.mark.parametrize(("answer", "words"), [(True, "yes"), (False, "no"), (None, "not shown")])
 def test_the_answers_have_words(answer, words):
-    assert attributed({"attributed": answer, "attribution": {"reason": ""}}) == words
-    assert attributed({"attributed": None, "attribution": None}) == "-"
+    assert VerdictRow({"attributed": answer, "attribution": {"reason": ""}}).attributed == words
+    assert VerdictRow({"attributed": None, "attribution": None}).attributed == "-"

@@ -54,6 +54,9 @@ def test_a_run_that_decides_nothing_says_so(run_suite, npz):
     assert strict.result.ret == pytest.ExitCode.TESTS_FAILED
     some = run_suite(*unlabelled, "-k", "q1 or q2", "--strict-verdicts")
     assert some.verdicts()["spatial_cv"]["verdict"] in ("holds", "fails")
+    assert some.result.ret == pytest.ExitCode.TESTS_FAILED, "labels were lost, and strict is strict"
+    lenient = run_suite(*unlabelled, "-k", "q1 or q2")
+    assert lenient.result.ret == pytest.ExitCode.OK
     assert "no verdict was reached" not in some.text
 
 

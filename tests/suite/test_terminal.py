@@ -41,24 +41,30 @@ def test_progress_shows_on_a_terminal_through_capture(tmp_path):
     assert "\x1b[" in text
 
 
-def test_a_pipe_gets_plain_tables(tmp_path):
-    done = subprocess.run(command(tmp_path), capture_output=True, text=True, cwd=ROOT, check=False)
-    text = done.stdout + done.stderr
-    assert done.returncode == pytest.ExitCode.OK, text
-    assert "\x1b[" not in text
-    assert "extracting" not in text
-    for part in (
-        "spatial CV per image",
-        "cosine between classes",
-        "edge/center",
-        "energy of the modes",
-        "release+eigenvalues+friction",
-        "top patches",
-        "verdicts",
-        "results: ",
-    ):
-        assert part in text
-    assert sum(line.startswith("q") for line in text.splitlines()) == 7
+TABLES = (
+    "spatial CV per image",
+    "cosine between classes",
+    "edge / center",
+    "energy of the modes",
+    "release+eigenvalues+friction",
+    "top patches",
+)
+
+
+def test_a_pipe_gets_plain_verdicts_and_tables_where_asked_for(tmp_path):
+    plain, asked = (
+        subprocess.run([*command(tmp_path), *more], capture_output=True, text=True, cwd=ROOT, check=False)
+        for more in ((), ("-v",))
+    )
+    for done in (plain, asked):
+        text = done.stdout + done.stderr
+        assert done.returncode == pytest.ExitCode.OK, text
+        assert "\x1b[" not in text
+        assert "extracting" not in text
+        assert "results: " in text
+        assert sum(line.startswith("q") for line in text.splitlines()) == 7
+    assert all(part in asked.stdout for part in TABLES)
+    assert not any(part in plain.stdout for part in TABLES)
 
 
 def test_news_of_xdists_workers_reaches_standard_error_once(tmp_path, run_suite):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from ..questions import Metric, Question, metrics
+from ..questions import Metric, Question, claims, metrics
 from ..results.comparison import Comparison, Difference, Flip
 from ..stats.intervals import holm
 from .conditions import check_comparable
@@ -190,11 +190,12 @@ def _outcome(metric: Metric, part: _Part, joint: list[float] | None) -> tuple[st
         if not metric.better:
             return "differs", moved
         word = "better" if low > 0 else "worse"
+        certainly = f"certainly {said(word, metric.name)}"
         if min(abs(low), abs(high)) > metric.smallest:
-            return word, f"certainly {word}, by enough to matter: {moved}"
+            return word, f"{certainly}, by enough to matter: {moved}"
         if max(abs(low), abs(high)) <= metric.smallest:
-            return f"slightly {word}", f"certainly {word}, and by too little to matter: {moved}"
-        return f"slightly {word}", f"certainly {word}, not certainly by enough to matter: {moved}"
+            return f"slightly {word}", f"{certainly}, and by too little to matter: {moved}"
+        return f"slightly {word}", f"{certainly}, not certainly by enough to matter: {moved}"
     if max(abs(low), abs(high)) <= metric.smallest:
         return "same", f"any difference is too small to matter: {moved}"
     return "open", f"no difference is shown: {moved}"
@@ -264,6 +265,16 @@ def _timings(
 
     a, b = measured(reference), measured(candidate)
     return {key: {"reference": a.get(key), "candidate": b.get(key)} for key in dict.fromkeys([*a, *b])}
+
+
+def said(outcome: str, metric: str) -> str:
+    """An outcome in words: a figure that a claim is about moves toward the claim, which is not better."""
+    return toward(outcome) if any(claim.metric.name == metric for claim in claims()) else outcome
+
+
+def toward(outcome: str) -> str:
+    """The outcome of a claim, or of a figure that one is about, in words."""
+    return outcome.replace("better", "toward the claim").replace("worse", "away from the claim")
 
 
 def change(value: float, unit: str) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..io.errors import unknown
 from ..io.registry import Registry
+from . import torch_backend
 from .packet import ConduitPacket
 
 AUTO = "auto"
@@ -56,13 +57,14 @@ def _built_in(
         except ImportError:
             return False
 
-    def solve(A: Tensor) -> tuple[ConduitPacket, Tensor | None]:
-        return module().solve(A)
-
-    def telemetry(Vt: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
-        return module().telemetry_from_svd(Vt, S)
-
-    return Backend(name, devices, usable, solve, telemetry, needs)
+    return Backend(
+        name,
+        devices,
+        usable,
+        solve=lambda A: module().solve(A),
+        telemetry=lambda Vt, S: module().telemetry_from_svd(Vt, S),
+        needs=needs,
+    )
 
 
 def _launches(device: torch.device) -> bool:
@@ -71,9 +73,8 @@ def _launches(device: torch.device) -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1" or (device.type == "cuda" and compiler)
 
 
-TORCH = _built_in("torch", (), lambda device: True)
+TORCH = Backend("torch", (), lambda device: True, torch_backend.solve, torch_backend.telemetry_from_svd)
 BACKENDS: Registry[Backend] = Registry(
-    "conduit backend",
     TORCH,
     _built_in("numba", ("cpu",), lambda device: device.type == "cpu"),
     _built_in("triton", ("cuda",), _launches, "Triton and a C compiler: gcc, clang or CC"),
@@ -83,7 +84,7 @@ BACKENDS: Registry[Backend] = Registry(
 def check_name(name: str) -> None:
     """Raise ``InputError`` for the name of no backend."""
     if name != AUTO and name not in BACKENDS:
-        raise unknown(BACKENDS.kind, name, (AUTO, *BACKENDS))
+        raise unknown("conduit backend", name, (AUTO, *BACKENDS))
 
 
 def choose(name: str, device: torch.device) -> Backend:

@@ -75,11 +75,6 @@ class ImageSet:
         """True boundary masks of images start..stop-1, (B, H, W) bool, or None where nobody knows them."""
         return self.store.masks(self.order[start:stop])
 
-    @property
-    def boundary(self) -> np.ndarray | None:
-        """All true boundary masks at once, (N, H, W) bool, or None; use ``masks`` for large sets."""
-        return self.masks()
-
     @cached_property
     def sha256(self) -> str:
         """Hash of the images' content, size, order, labels, classes and groups; hexadecimal.
@@ -101,11 +96,8 @@ class ImageSet:
         Raises:
             InputError: n is not a whole number above 0.
         """
-        if n is None:
-            return self
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise InputError(f"the number of images is {n!r}; expected a whole number above 0")
-        return self if n >= len(self) else self._take(np.arange(n))
+        check_count(n)
+        return self if n is None or n >= len(self) else self.take(np.arange(n))
 
     def spread_order(self) -> np.ndarray:
         """(N,) int64, an order of the images whose every prefix is spread evenly over groups and classes.
@@ -119,7 +111,13 @@ class ImageSet:
 
     def take(self, images: np.ndarray) -> ImageSet:
         """Some of the images, (M,) indices, in the order given."""
-        return self._take(np.asarray(images, np.int64))
+        positions = np.asarray(images, np.int64)
+        return replace(
+            self,
+            order=self.order[positions],
+            labels=None if self.labels is None else self.labels[positions],
+            groups=None if self.groups is None else self.groups[positions],
+        )
 
     def interleaved(self) -> ImageSet:
         """The same images, one of each class in turn, if they come sorted by class; else unchanged.
@@ -128,15 +126,13 @@ class ImageSet:
         """
         if self.labels is None or not _sorted_by_class(self.labels):
             return self
-        return self._take(interleave(self.labels))
+        return self.take(interleave(self.labels))
 
-    def _take(self, positions: np.ndarray) -> ImageSet:
-        return replace(
-            self,
-            order=self.order[positions],
-            labels=None if self.labels is None else self.labels[positions],
-            groups=None if self.groups is None else self.groups[positions],
-        )
+
+def check_count(n: int | None) -> None:
+    """Raise ``InputError`` for a number of images that is not a whole number above 0, or None for all."""
+    if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
+        raise InputError(f"the number of images is {n!r}; expected a whole number above 0")
 
 
 def interleave(labels: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -123,7 +123,10 @@ ABSENT = Cell("–", float("-inf"))
 
 @dataclass(frozen=True)
 class Table:
-    """A sortable table: the first column are names, the ones in ``numeric`` are numbers."""
+    """A sortable table: the first column are names, the ones in ``numeric`` are numbers.
+
+    On a phone the cells of one that ``stacks`` stand one below the other, each with its column's name.
+    """
 
     title: str
     columns: Sequence[str]
@@ -131,6 +134,7 @@ class Table:
     numeric: frozenset[int]
     caption: str = ""
     opened: bool = False
+    stacks: bool = False
     wide: bool = True
     template: ClassVar[str] = "table"
 
@@ -145,6 +149,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], cap
         and not any(isinstance(row[i].sort, str) for row in cells)
     }
     return Table(title, columns, cells, frozenset(numeric), caption)
+
+
+def figure_table(title: str, figures: Mapping[str, Any]) -> Table | None:
+    """The figures by name that have a value; None where none has."""
+    rows = [
+        [name, found["value"], ends(found.get("ci95")), p_text(found.get("p")), found["n"]]
+        for name, found in figures.items()
+        if isinstance(found, Mapping) and found.get("value") is not None
+    ]
+    return table(title, ("figure", "value", "95 % interval", "p", "images"), rows) if rows else None
 
 
 def _cell(value: Any) -> Cell:

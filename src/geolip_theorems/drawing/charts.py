@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from .style import ACCENT, MUTED, PAPER, SEQUENTIAL, WARM, WIDTH, drawing, ink_on, power, short, svg
+from .style import ACCENT, MUTED, PAPER, SEQUENTIAL, WARM, WIDTH, drawing, ink_on, power, short
 
 ROW = 0.21  # inches a row of a chart with a name a row
 MOST_ROWS = 20  # classes in a figure; more are counted, not drawn
@@ -32,13 +32,11 @@ class Dot:
 def dot_plot(
     rows: Sequence[Dot],
     *,
-    key: str,
-    alt: str,
     unit: str,
     line: float | None = None,
     line_text: str = "",
     scale: float = 1.0,
-) -> Markup:
+) -> Canvas:
     """Values with intervals, a row each from the top; ``line`` is a reference value."""
     rows = [row for row in rows if row.value is not None or row.other is not None]
     names = [fold(row.name) for row in rows]
@@ -58,28 +56,23 @@ def dot_plot(
         if line is not None:
             axes.axvline(line * scale, color=WARM, lw=1.1, ls=(0, (4, 2)))
             _above(axes, line * scale, line_text)
-        axes.set_yticks(range(len(rows)), names)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
+        named_rows(axes, names, 0.6)
         axes.grid(axis="y")
         figure.supxlabel(unit)
         axes.margins(x=0.06)
         axes.locator_params(axis="x", nbins=5)
-        return svg(figure, key, alt)
+        return figure
 
 
 def heat_map(
     values: np.ndarray,
     *,
-    key: str,
-    alt: str,
     unit: str,
     limits: tuple[float, float],
     cmap: str = SEQUENTIAL,
     boxes: np.ndarray | None = None,
     axis_names: tuple[str, str] = ("patch column", "patch row"),
-) -> Markup:
+) -> Canvas:
     """A map (gh, gw) with axes and a colour bar; ``boxes`` (gh, gw) bool are outlined.
 
     ``unit`` may have a place ``{power}`` for a power of ten, which values are then divided by.
@@ -98,7 +91,7 @@ def heat_map(
         axes.set_ylabel(axis_names[1])
         axes.spines[:].set_visible(False)
         axes.locator_params(nbins=6, integer=True)
-        return svg(figure, key, alt)
+        return figure
 
 
 def matrix(
@@ -106,14 +99,12 @@ def matrix(
     rows: Sequence[str],
     columns: Sequence[str],
     *,
-    key: str,
-    alt: str,
     unit: str,
     limits: tuple[float, float],
     text: Any,
     axis_names: tuple[str, str] = ("", ""),
     cmap: str = SEQUENTIAL,
-) -> Markup:
+) -> Canvas:
     """A matrix with a name a row and a column, its entries written in where there are few."""
     n, m = values.shape
     side = WIDTH if m <= 12 else 1.4 * WIDTH
@@ -145,7 +136,7 @@ def matrix(
         if axis_names[0]:
             figure.supxlabel(axis_names[0])
         axes.set_ylabel(axis_names[1])
-        return svg(figure, key, alt)
+        return figure
 
 
 def _bar(figure: Any, image: Any, axes: Axes, unit: str, flat: bool = False) -> None:
@@ -157,6 +148,14 @@ def _bar(figure: Any, image: Any, axes: Axes, unit: str, flat: bool = False) -> 
     bar.outline.set_visible(False)
     bar.set_label(unit)
     bar.ax.tick_params(length=2)
+
+
+def named_rows(axes: Axes, names: Sequence[str], room: float = 0.5) -> None:
+    """A name per row at the left, the first on top, without a spine; with room above and below."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 1 + room, -room)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
 
 
 def fold(name: str, length: int = 22) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,13 @@ class Shown:
         found = self.arrays.get(name)
         return found if found is not None and found.ndim == ndim and found.size else None
 
+    def find(self, need: str | tuple[str, int] | Callable[[Shown], Any]) -> Any:
+        """An entry by its path, an array by name and number of axes, or a function's value; None if empty."""
+        if callable(need):
+            return need(self)
+        found = self.get(need) if isinstance(need, str) else self.array(*need)
+        return None if isinstance(found, (Mapping, list)) and not found else found
+
     def threshold(self, metric: str) -> float | None:
         """The threshold of the claim on a metric, or None where none was judged."""
         found = [v["threshold"] for v in self.record["verdicts"] if v["metric"] == metric]
@@ -59,14 +66,13 @@ class Shown:
     def classes(self) -> list[str]:
         return [str(name) for name in self.record["dataset"].get("classes") or []]
 
+    def class_name(self, index: int) -> str:
+        """A class's name, or its number where it has none."""
+        return self.classes[index] if 0 <= index < len(self.classes) else str(index)
+
     @property
     def images(self) -> int:
         return int(self.record["dataset"]["n_images"])
-
-    @property
-    def grouped(self) -> bool:
-        """Whether intervals are over groups of images."""
-        return "groups of images" in str((self.get("calibrated.spatial_cv.corrected") or {}).get("method"))
 
 
 def clean(value: Any) -> Any:

@@ -2,73 +2,227 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+DIGITS_OF_WIDTH = 3  # of an interval: its figure has as many decimals
+MOST_PLACES = 6  # numbers with more decimals read better with a power of ten
 
 
-def number(value: Any, percent: bool = False) -> str:
-    """A figure with four significant digits, or in percentage points; a dash where there is none."""
+def places(ci95: Any) -> int | None:
+    """Decimals that show an interval's width with three digits; None where it does not say how many."""
+    width = ci95[1] - ci95[0] if ci95 else 0.0
+    if not (math.isfinite(width) and width > 0):
+        return None
+    found = DIGITS_OF_WIDTH - 1 - math.floor(math.log10(width))
+    return found if 0 <= found <= MOST_PLACES else None
+
+
+def number(value: Any, percent: bool = False, decimals: int | None = None) -> str:
+    """A figure with so many decimals, else four significant digits, or in percentage points; or a dash."""
     if value is None:
         return "-"
-    return f"{100 * value:+.2f} pp" if percent else f"{value:.4g}"
+    if percent:
+        return f"{100 * value:+.2f} pp"
+    return f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
 
 
-def interval(ci95: Any, percent: bool = False) -> str:
+def interval(ci95: Any, percent: bool = False, decimals: int | None = None) -> str:
     """``[low, high]``, or a dash."""
     if ci95 is None:
         return "-"
-    low, high = (f"{100 * end:+.2f}" if percent else f"{end:.4g}" for end in ci95)
+    low, high = (f"{100 * end:+.2f}" if percent else number(end, decimals=decimals) for end in ci95)
     return f"[{low}, {high}]"
 
 
-class VerdictRow(NamedTuple):
-    """A verdict as every reader shows it, in texts; ``mark`` is what was expected of it, or empty."""
+@dataclass(frozen=True)
+class VerdictRow:
+    """A verdict as every reader shows it, in texts; ``-`` or empty where there is nothing to say.
 
-    question: str
-    title: str
-    value: str
-    interval: str
-    claimed: str
-    images: str
-    verdict: str
-    attributed: str
-    script: str
-    mark: str
+    Attributes:
+        verdict: as it stands in a record.
+        controls: the record's figures of the subject and its twins on the same images, or None.
+    """
+
+    verdict: Mapping[str, Any]
+    controls: Mapping[str, Any] | None = None
+
+    @property
+    def percent(self) -> bool:
+        """Whether the figure is shown in percentage points."""
+        return self.verdict.get("unit") == "pp"
+
+    @property
+    def question(self) -> str:
+        return self.verdict["question"]
+
+    @property
+    def title(self) -> str:
+        return self.verdict["title"]
+
+    @property
+    def word(self) -> str:
+        """The verdict itself."""
+        return self.verdict["verdict"]
+
+    @property
+    def value(self) -> str:
+        return self._number(self.verdict["value"])
+
+    @property
+    def interval(self) -> str:
+        ci95 = self.verdict["ci95"]
+        return interval(ci95, self.percent, places(ci95))
+
+    @property
+    def claimed(self) -> str:
+        """What the claim says of the figure: ``> 0.1``."""
+        scale, unit = (100, " pp") if self.percent else (1, "")
+        return f"{self.verdict['comparison']} {self.verdict['threshold'] * scale:g}{unit}"
+
+    @property
+    def images(self) -> str:
+        return f"{self.verdict['n']:,}"
+
+    @property
+    def script(self) -> str:
+        return self._number(self.verdict.get("script_value"))
+
+    @property
+    def p(self) -> str:
+        p = self.verdict["p"]
+        return "-" if p is None else f"{p:.3g}"
+
+    @property
+    def attributed(self) -> str:
+        """Is the subject beyond untrained weights: yes, no or not shown; a dash without twins."""
+        if self.verdict["attribution"] is None:
+            return "-"
+        return {True: "yes", False: "no", None: "not shown"}[self.verdict["attributed"]]
+
+    @property
+    def mark(self) -> str:
+        """``expected`` where the verdict is one that was."""
+        return "expected" if self.verdict["expected"] == self.word else ""
+
+    @property
+    def expected(self) -> str:
+        """What was expected, and whether it was found."""
+        expected, reason = self.verdict.get("expected"), self.verdict.get("expected_reason") or ""
+        if not expected:
+            return ""
+        return (
+            f"Expected: {reason}" if self.mark else f"Not as expected: this should be “{expected}” ({reason})"
+        )
+
+    @property
+    def reason(self) -> str:
+        """Why, without the numbers that stand beside it."""
+        v, found = self.verdict, self.verdict["reason"]
+        if not found.startswith("the interval ") or v["ci95"] is None:
+            return found
+        low, high = v["ci95"]
+        if self.word == "fails":
+            why = "the interval is wholly on the other side of the threshold"
+        elif low <= v["threshold"] <= high:
+            why = "the interval contains the threshold"
+        else:
+            why = "the interval is wholly on the claim's side of the threshold"
+            if self.word == "inconclusive":
+                why += ", but " + (
+                    "the null was not tested" if v["p"] is None else f"p = {self.p} is too large"
+                )
+        tail = found.partition("; ")[2]
+        return why + (f"; {tail}" if tail else "")
+
+    @property
+    def twin_values(self) -> list[float]:
+        """The figures of the random-weight twins, raw."""
+        found = [(twin.get(self.verdict["claim"]) or {}).get("value") for twin in self._controls("twins")]
+        return [float(value) for value in found if value is not None]
+
+    @property
+    def twin_mean(self) -> float | None:
+        found = self.twin_values
+        return sum(found) / len(found) if found else None
+
+    @property
+    def twins(self) -> str:
+        """Mean and range of the twins."""
+        found = self.twin_values
+        if not found:
+            return "not measured"
+        spread = interval([min(found), max(found)], self.percent, self._apart) if len(found) > 1 else ""
+        return self._number(self.twin_mean, self._apart) + (f" ({span(spread)})" if spread else "")
+
+    @property
+    def twin_count(self) -> str:
+        """``5 twins, 512 images``, or empty without any."""
+        n, images = len(self.twin_values), int((self.controls or {}).get("images") or 0)
+        return f"{n} twin{'s' if n > 1 else ''}, {images:,} images" if n and images else ""
+
+    @property
+    def beside_twins(self) -> str:
+        """The subject's own figure on the twins' images."""
+        found = ((self.controls or {}).get("subject") or {}).get(self.verdict["claim"]) or {}
+        return self._number(found.get("value"), self._apart)
+
+    @property
+    def difference(self) -> str:
+        """The subject less the mean of its twins on their images, with its interval."""
+        found = self._difference
+        if found.get("value") is None:
+            return ""
+        sign = "" if self.percent or found["value"] < 0 else "+"
+        ci95 = found.get("ci95")
+        ends = f" ({span(interval(ci95, self.percent, self._apart))})" if ci95 else ""
+        return sign + self._number(found["value"], self._apart) + ends
+
+    @property
+    def about_twins(self) -> str:
+        """A clause on what the twins say: the difference, or why there is none."""
+        found = self.verdict["attribution"]
+        if found is None:
+            return ""
+        return f"{self.difference} from the mean of its twins" if self.difference else found["reason"]
+
+    def properties(self) -> dict[str, Any]:
+        """The verdict's raw values by name, those that are known, as JUnit has them."""
+        v = self.verdict
+        low, high = v["ci95"] or (None, None)
+        names = ("theorem", "question", "claim", "metric", "value", "threshold", "comparison", "n", "p")
+        names += ("verdict", "attributed", "probe", "script_value")
+        found = {name: v.get(name) for name in names} | {"ci95_low": low, "ci95_high": high}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def _difference(self) -> Mapping[str, Any]:
+        return (self.verdict.get("attribution") or {}).get("difference") or {}
+
+    @property
+    def _apart(self) -> int | None:
+        """Decimals of the subject, the twins and their difference: the same, so that they add up."""
+        known = places(self.verdict["ci95"]), places(self._difference.get("ci95"))
+        return max((found for found in known if found is not None), default=None)
+
+    def _number(self, value: Any, decimals: int | None = None) -> str:
+        return number(value, self.percent, places(self.verdict["ci95"]) if decimals is None else decimals)
+
+    def _controls(self, name: str) -> Sequence[Mapping[str, Any]]:
+        return (self.controls or {}).get(name) or []
 
 
-def verdict_row(verdict: Mapping[str, Any]) -> VerdictRow:
-    """A verdict of a record in texts."""
-    percent = is_percent(verdict)
-    return VerdictRow(
-        question=verdict["question"],
-        title=verdict["title"],
-        value=number(verdict["value"], percent),
-        interval=interval(verdict["ci95"], percent),
-        claimed=condition(verdict),
-        images=f"{verdict['n']:,}",
-        verdict=verdict["verdict"],
-        attributed=attributed(verdict),
-        script=number(verdict.get("script_value"), percent),
-        mark="expected" if verdict["expected"] == verdict["verdict"] else "",
-    )
+def verdict_rows(subject: Mapping[str, Any]) -> list[VerdictRow]:
+    """The rows of a record's subject."""
+    controls = (subject.get("measurements") or {}).get("controls")
+    return [VerdictRow(verdict, controls) for verdict in subject["verdicts"]]
 
 
-def is_percent(verdict: Mapping[str, Any]) -> bool:
-    """Whether the figure is shown in percentage points."""
-    return verdict.get("unit") == "pp"
-
-
-def condition(verdict: Mapping[str, Any]) -> str:
-    """What the claim says of the figure: ``> 0.1``."""
-    unit = " pp" if is_percent(verdict) else ""
-    return f"{verdict['comparison']} {verdict['threshold'] * (100 if unit else 1):g}{unit}"
-
-
-def attributed(verdict: Mapping[str, Any]) -> str:
-    """Is the subject beyond its random-weight twins: yes, no or not shown; a dash without twins."""
-    if verdict["attribution"] is None:
-        return "-"
-    return {True: "yes", False: "no", None: "not shown"}[verdict["attributed"]]
+def span(text: str) -> str:
+    """``[low, high]`` as ``low to high``."""
+    return text.strip("[]").replace(", ", " to ")
 
 
 def assumed(model: Mapping[str, Any]) -> str | None:
@@ -82,15 +236,15 @@ def assumed(model: Mapping[str, Any]) -> str | None:
 
 def describe_verdict(verdict: Mapping[str, Any]) -> str:
     """A few lines for people: the claim, the figure with its interval, the threshold, the verdict and why."""
-    row = verdict_row(verdict)
-    p = "" if verdict["p"] is None else f", p = {verdict['p']:.3g}"
+    row = VerdictRow(verdict)
+    p = "" if verdict["p"] is None else f", p = {row.p}"
     probe = f" ({verdict['probe']} probe)" if verdict.get("probe") else ""
     lines = [
-        f"{row.question}: {row.title}{probe}: {row.verdict.upper()}",
+        f"{row.question}: {row.title}{probe}: {row.word.upper()}",
         f"{verdict['metric']} = {row.value}, 95 % interval {row.interval}{p}, n = {verdict['n']}; "
         f"the claim is {row.claimed}",
-        verdict["reason"],
+        row.reason,
     ]
-    if verdict["attribution"] is not None:
-        lines.append(f"the model's doing: {row.attributed} ({verdict['attribution']['reason']})")
+    if row.about_twins:
+        lines.append(f"beyond untrained weights: {row.attributed} ({row.about_twins})")
     return "\n".join(lines)

@@ -205,7 +205,7 @@ class ShardStore:
         return found
 
     def digest(self) -> str:
-        """SHA-256 of the whole ledger, times included: it tells these rows from all others, and from these again."""
+        """SHA-256 of the whole ledger, times included: it tells these rows from all others."""
         lines = (self._line(shard.number).read_bytes() for shard in self.shards)
         return hashlib.sha256(b"\n".join(lines)).hexdigest()
 

@@ -10,14 +10,14 @@ from torch import nn
 
 from ..io.errors import InputError, printable
 from ..io.files import file_sha256
-from .architectures import ARCHITECTURES
+from .architectures import ARCHITECTURES, model_type_of
 from .hub import installed
 from .reading import STATES, Checkpoint, read_config
 
 INSTALL = "pip install --no-deps --group geolip (pip 25.1 or later) in a checkout of this suite"
 # Keys of a PatchSVAE's config that change its function and that no version of the original's loader passes
 # on to the model it builds, with the values it has instead.
-LEFT_OUT = {"channels": 3, "activation": "gelu", "row_norm": "sphere", "linear_readout_power": 1}
+LEFT_OUT = {"channels": 3, "activation": "gelu", "row_norm": "sphere"}
 SITES = "activations"  # likewise: a dictionary of activations, with gelu where it says nothing
 # Keys that only later versions pass on, to attributes of these names.
 PASSED_LATER = {"linear_readout": False, "svd_mode": "default"}
@@ -50,6 +50,9 @@ def load_with_geolip(path: Path, checkpoint: Checkpoint) -> nn.Module:
         raise InputError(
             f"geolip-svae's model for {path.name!r} has no patch_size; only patch models can be measured"
         )
+    kind = model_type_of(checkpoint.config)
+    if kind == "aleph" and not hasattr(model, "decode_mode"):  # an AlephModel's names can be a PatchSVAE's
+        raise _misread(path, "model_type", kind)
     for key, default in PASSED_LATER.items():
         value = checkpoint.config.get(key)
         if value is not None and getattr(model, key, default) != value:
@@ -60,7 +63,7 @@ def load_with_geolip(path: Path, checkpoint: Checkpoint) -> nn.Module:
 def _check(path: Path, checkpoint: Checkpoint) -> None:
     """Refuse what the original would misread, before it is asked."""
     config = checkpoint.config
-    kind = config.get("model_type", "v1")
+    kind = model_type_of(config)
     if kind in ARCHITECTURES:
         read_config(config)
     if checkpoint.layout != STATES[0]:

@@ -303,7 +303,7 @@ def _unpickle(stream: io.BytesIO) -> _Unpickler:
 
 
 class _NumpyDtype:
-    """Stands for a pickled ``numpy.dtype`` of a plain number: a type code and a byte order."""
+    """Stands for a pickled ``numpy.dtype`` of a plain number or text: a type code and a byte order."""
 
     __slots__ = ("code", "order")
 
@@ -315,6 +315,8 @@ class _NumpyDtype:
             self.order = state[1]
 
 
-def _numpy_scalar(dtype: Any, data: Any) -> float | int | bool:
+def _numpy_scalar(dtype: Any, data: Any) -> float | int | bool | str:
     raw = data.encode("latin1") if isinstance(data, str) else data
+    if re.fullmatch(r"U\d+", dtype.code):
+        return raw.decode("utf-32-le" if dtype.order == "<" else "utf-32-be")
     return struct.unpack(dtype.order + _STRUCT_CODES[dtype.code], raw)[0]

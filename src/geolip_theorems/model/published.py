@@ -26,7 +26,7 @@ PUBLISHED: dict[str, str] = {
     "aleph_void": "AlephModel with hard addresses, 64x64, text as bytes",
 }
 
-_SIGNED = "0.5,0.5,0.5/0.5,0.5,0.5"  # bytes, or bits, on [-1, 1]
+_SIGNED = "0.5/0.5"  # bytes, or bits, on [-1, 1]
 _TINY_IMAGENET = "0.4802,0.4481,0.3975/0.2770,0.2691,0.2821"
 _NORMALIZE = {
     "v12_imagenet128": "imagenet",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..io.errors import InputError, printable, reason, shown
 from ..io.files import open_regular, sha256_of
-from .architectures import Config, PatchModel, architecture_named, whole
+from .architectures import Config, PatchModel, architecture_named, model_type_of, whole
 from .inferring import infer_config
 from .pickled import ForbiddenError, StoredTensor, UnreadableError, read_pickled
 from .writing import CONFIG_KEY
@@ -31,6 +31,7 @@ LARGEST_IMAGE = 4096  # pixels a side
 DEEPEST_CONFIG, LARGEST_CONFIG, LONGEST_TEXT = 8, 10_000, 4_000
 CHARACTERS = 100  # of text that count as one entry of LARGEST_CONFIG
 BARE = "bare state dict"
+CONFIG_KEYS = (CONFIG_KEY, "config")  # of safetensors metadata
 STATES = ("model_state_dict", "model_state")  # the names of the weights' entry
 FOREIGN = "expected a PatchSVAE checkpoint: a dictionary with config and model_state_dict or model_state"
 
@@ -95,7 +96,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         read = _read_safetensors(path, file) if path.suffix == ".safetensors" else _read_pickle(name, file)
     weights = _checked_weights(name, read.weights)
     config, assumed = (read.config, ()) if read.config is not None else infer_config(name, weights)
-    if stray := {"config", *config, *assumed}.intersection(read.beside):
+    if stray := {*config, *assumed}.intersection(read.beside):
         raise InputError(
             f"model file {name} has {min(stray)!r} in its metadata but no {CONFIG_KEY}; expected the config "
             f"as JSON under {CONFIG_KEY}"
@@ -110,7 +111,7 @@ def read_config(mapping: Mapping[str, Any]) -> Config:
     Raises:
         InputError: it is not one of a model that is built in, or a value is out of range.
     """
-    return architecture_named(mapping.get("model_type", "v1")).read_config(mapping)
+    return architecture_named(model_type_of(mapping)).read_config(mapping)
 
 
 def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:
@@ -122,7 +123,7 @@ def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:
     """
     config = read_config(checkpoint.config)
     with torch.device("meta"):
-        model = architecture_named(checkpoint.config.get("model_type", "v1")).build(config)
+        model = architecture_named(model_type_of(checkpoint.config)).build(config)
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in checkpoint.weights.items()}
     for key in [*wanted, *found]:
@@ -160,15 +161,25 @@ def _read_safetensors(path: Path, file: BinaryIO) -> _Contents:
             metadata = opened.metadata() or {}
     except Exception as error:  # besides SafetensorError whatever torch says of a type it does not know
         raise InputError(f"model file {name} is not a readable safetensors file: {reason(error)}") from None
-    if CONFIG_KEY not in metadata:
+    configs = [_config_entry(name, key, metadata[key]) for key in CONFIG_KEYS if key in metadata]
+    if not configs:
         return _Contents(weights, None, BARE, {}, tuple(metadata))
+    if any(config != configs[0] for config in configs):
+        raise InputError(
+            f"model file {name} has {' and '.join(CONFIG_KEYS)} entries that differ; expected one"
+        )
+    return _Contents(weights, configs[0], "safetensors", {})
+
+
+def _config_entry(name: str, key: str, text: str) -> dict:
+    """A safetensors file's config from an entry of its metadata."""
     try:
-        config = json.loads(metadata[CONFIG_KEY])
+        config = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"model file {name} has a damaged {CONFIG_KEY} entry: {reason(error)}") from None
+        raise InputError(f"model file {name} has a damaged {key} entry: {reason(error)}") from None
     if not isinstance(config, dict):
-        raise InputError(f"model file {name} has a {CONFIG_KEY} entry that is not a dictionary")
-    return _Contents(weights, config, "safetensors", {})
+        raise InputError(f"model file {name} has a {key} entry that is not a dictionary")
+    return config
 
 
 def _read_pickle(name: str, file: BinaryIO) -> _Contents:

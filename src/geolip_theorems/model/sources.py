@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..io.errors import InputError, printable, unknown
 from . import codecs, hub
-from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named
+from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
 from .foreign import load_with_geolip
 from .known import CODECS, EMBEDDED, PREFIX, names
 from .published import PUBLISHED, place, trained_normalization
@@ -202,7 +202,7 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
 def _choose(implementation: str, checkpoint: Checkpoint) -> str:
     if implementation != "auto":
         return implementation
-    foreign = checkpoint.config.get("model_type", "v1") not in ARCHITECTURES
+    foreign = model_type_of(checkpoint.config) not in ARCHITECTURES
     return "geolip" if foreign and hub.installed("geolip_svae") else "builtin"
 
 

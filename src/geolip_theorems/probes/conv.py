@@ -54,26 +54,19 @@ def conv_cross_validated(
     return {name: Predictions(g, g == labels, nothing, used) for name, g in guesses.items()}
 
 
-class Readout(nn.Module):
-    """(B, channels, gh, gw) -> class scores (B, n_classes)."""
-
-    def __init__(self, channels: int, grid: tuple[int, int], n_classes: int) -> None:
-        super().__init__()
-        pooled = tuple(min(4, side) for side in grid)
-        self.net = nn.Sequential(
-            nn.Conv2d(channels, WIDTH, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(WIDTH, WIDTH, 3, padding=1),
-            nn.GELU(),
-            nn.AdaptiveAvgPool2d(pooled),
-            nn.Flatten(),
-            nn.Dropout(0.2),
-            nn.Linear(WIDTH * pooled[0] * pooled[1], n_classes),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
-        return self.net(x)
+def readout(channels: int, grid: tuple[int, int], n_classes: int) -> nn.Sequential:
+    """(B, channels, gh, gw) -> class scores (B, n_classes), fresh weights."""
+    pooled = tuple(min(4, side) for side in grid)
+    return nn.Sequential(
+        nn.Conv2d(channels, WIDTH, 3, padding=1),
+        nn.GELU(),
+        nn.Conv2d(WIDTH, WIDTH, 3, padding=1),
+        nn.GELU(),
+        nn.AdaptiveAvgPool2d(pooled),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(WIDTH * pooled[0] * pooled[1], n_classes),
+    )
 
 
 def _fit_predict(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: int, device: str) -> np.ndarray:
@@ -83,7 +76,7 @@ def _fit_predict(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: int, de
     devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        model = Readout(x.shape[1], x.shape[2:], int(y.max()) + 1).to(device)
+        model = readout(x.shape[1], x.shape[2:], int(y.max()) + 1).to(device)
         optimiser = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         steps = EPOCHS * -(-len(y) // BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..io.errors import InputError
-from .signals import SIGNALS
+from .signals import SIGNALS, Signal
 
 LEAST_STD = 1e-8  # of a column, relative to the largest of its group: below, it is constant
 
@@ -28,31 +29,32 @@ def feature_groups(maps: Any) -> dict[str, Group]:
         InputError: a value is not finite.
     """
     groups: dict[str, Group] = {}
-    for name, array in feature_maps(maps).items():
-        x = np.asarray(array, np.float64).reshape(len(array), -1)
+    for signal, array in _features(maps):
+        x = array.reshape(len(array), -1)
         if not np.isfinite(x).all():
-            raise InputError(f"{name} features hold values that are not finite; probes need finite numbers")
-        groups[name] = {"raw": standardised(x)}
-        if (logarithm := SIGNALS[name].logarithm) is not None:
-            groups[name]["log"] = standardised(logarithm(x))
+            raise InputError(
+                f"{signal.name} features hold values that are not finite; probes need finite numbers"
+            )
+        groups[signal.name] = {"raw": standardised(x)}
+        if signal.logarithm is not None:
+            groups[signal.name]["log"] = standardised(signal.logarithm(x))
     return groups
-
-
-def feature_maps(maps: Any) -> dict[str, np.ndarray]:
-    """The maps that the feature groups are made of, (N, gh, gw, ...) each, those there are."""
-    found = {name: signal.of(maps) for name, signal in SIGNALS.items()}
-    return {name: array for name, array in found.items() if array is not None}
 
 
 def feature_grids(maps: Any) -> dict[str, np.ndarray]:
     """The feature groups as images, (N, channels, gh, gw) float32, in logarithms where they have any."""
     grids = {}
-    for name, array in feature_maps(maps).items():
-        logarithm = SIGNALS[name].logarithm
-        grid = array if logarithm is None else logarithm(np.asarray(array, np.float64))
-        grid = grid[..., None] if grid.ndim == 3 else grid
-        grids[name] = np.ascontiguousarray(np.moveaxis(np.asarray(grid, np.float32), -1, 1))
+    for signal, array in _features(maps):
+        grid = array if signal.logarithm is None else signal.logarithm(array)
+        grid = grid.reshape(*grid.shape[:3], -1)
+        grids[signal.name] = np.ascontiguousarray(np.moveaxis(grid.astype(np.float32), -1, 1))
     return grids
+
+
+def _features(maps: Any) -> Iterator[tuple[Signal, np.ndarray]]:
+    """The signals the maps hold, (N, gh, gw, ...) float64."""
+    found = ((signal, signal.of(maps)) for signal in SIGNALS.values())
+    return ((signal, np.asarray(array, np.float64)) for signal, array in found if array is not None)
 
 
 def standardised(x: np.ndarray) -> np.ndarray:

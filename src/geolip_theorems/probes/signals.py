@@ -53,7 +53,6 @@ class Signal:
 
 
 SIGNALS: Registry[Signal] = Registry(
-    "probe signal",
     Signal("release", ("error",), label="R"),
     Signal("eigenvalues", ("S",), label="E"),
     Signal("friction", ("friction",), label="F"),

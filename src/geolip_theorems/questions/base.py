@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,6 +145,11 @@ class Claim:
         raise TypeError(f"{self} is a claim, neither true nor false before it is measured")
 
 
+def later(module: str, *names: str) -> Callable[[], list[Callable[[Any], Any]]]:
+    """Gives functions of a module by their names; the module is imported when they are asked for."""
+    return lambda: [getattr(import_module(module), name) for name in names]
+
+
 @dataclass(frozen=True)
 class Measured:
     """What a question found.
@@ -169,7 +175,8 @@ class Question:
         measure: from the images under study to figures; None where another question's measure has them.
         metrics: what is compared between versions.
         claims: what is judged.
-        figures: gives the builders of the report's figures and tables; called when a report is made.
+        figures: gives the builders of the report's figures; called when a report is made.
+        tables: gives the builders of its tables, which the terminal shows too; they load no drawing library.
     """
 
     id: str
@@ -179,6 +186,7 @@ class Question:
     metrics: tuple[Metric, ...] = ()
     claims: tuple[Claim, ...] = ()
     figures: Callable[[], Sequence[Callable[[Any], Any]]] = tuple
+    tables: Callable[[], Sequence[Callable[[Any], Any]]] = tuple
 
     @property
     def label(self) -> str:

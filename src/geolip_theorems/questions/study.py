@@ -11,7 +11,7 @@ import numpy as np
 from ..io.errors import InputError
 from ..stats.units import Units
 
-N_PERMUTATIONS = 9999
+N_PERMUTATIONS, N_NULL = 9999, 999
 PROBES = ("ridge", "conv")  # what questions that train a readout may train
 MEASURES_VERSION = 4  # raised whenever a figure changes: cached analyses of another version are not used
 
@@ -23,13 +23,14 @@ class Study:
     Attributes:
         maps: see :class:`geolip_theorems.extraction.Maps`; parts that are None were not measured.
         seed: of every random choice.
-        n_permutations: shuffles of the labels.
+        n_permutations: shuffles of the labels. n_null: of the pixels. Only p and nulls depend on the two.
         probe: the readout of the questions that train one. device: of its linear algebra.
     """
 
     maps: Any
     seed: int = 0
     n_permutations: int = N_PERMUTATIONS
+    n_null: int = N_NULL
     probe: str = "ridge"
     device: str = "cpu"
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..compare.judging import change, changes, size
+from ..compare.judging import change, changes, said, size, toward
+from ..drawing.text import number, places
 from ..results.comparison import Comparison, Difference, Flip
 
 STYLES = {
@@ -29,19 +30,22 @@ COLUMNS = ("", "metric", *NUMBERS, "outcome")
 
 def describe_flip(flip: Flip) -> str:
     """A line about one claim's verdict."""
-    return f"{flip.question}: {flip.title}: {flip.outcome.upper()}: {flip.reason}"
+    return f"{flip.question}: {flip.title}: {toward(flip.outcome).upper()}: {flip.reason}"
 
 
 def describe_difference(found: Difference) -> str:
     """A line about one metric."""
-    return f"{found.question}: {found.title} ({found.metric}): {found.outcome.upper()}: {found.reason}"
+    outcome = said(found.outcome, found.metric).upper()
+    return f"{found.question}: {found.title} ({found.metric}): {outcome}: {found.reason}"
 
 
 def value(figure: dict[str, Any] | None, unit: str) -> str:
     """A figure's value as its unit has it; a relative metric's own value has none."""
     if figure is None or figure["value"] is None:
         return "-"
-    return f"{100 * figure['value']:.2f}" if unit == "pp" else f"{figure['value']:.4g}"
+    if unit == "pp":
+        return f"{100 * figure['value']:.2f}"
+    return number(figure["value"], decimals=places(figure.get("ci95")))
 
 
 def span(ends: Sequence[float] | None, unit: str) -> str:
@@ -122,7 +126,7 @@ def texts(found: Difference) -> list[str]:
         span(found.joint, unit),
         p_value(found.p_holm),
         size(found.smallest, unit),
-        found.outcome + ("" if found.paired or not known else " (unpaired)"),
+        said(found.outcome, found.metric) + ("" if found.paired or not known else " (unpaired)"),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..drawing.text import assumed, verdict_row
+from ..drawing.text import VerdictRow, assumed, verdict_rows
 from ..results.notes import described
 
 MARKS = {
@@ -34,14 +34,14 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
         lines += ["", f"> {note[0].upper()}{note[1:]}"]
     if subject["error"]:
         return [*lines, f"**{subject['error']}**", ""]
-    lines += ["", "| question | claim | value | 95 % interval | threshold | verdict | model's doing |"]
-    lines += ["|---|---|---:|---|---:|---|---|"]
-    lines += [*map(_row, subject["verdicts"]), ""]
+    columns = ("question", "claim", "value", "95 % interval", "threshold", "verdict")
+    columns += ("beyond untrained weights",)
+    lines += ["", f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|"]
+    lines += [*map(_row, verdict_rows(subject)), ""]
     return [*lines, *(f"> {line}\n" for line in described(subject.get("notes") or []))]
 
 
-def _row(verdict: Mapping[str, Any]) -> str:
-    row = verdict_row(verdict)
-    mark = MARKS[row.verdict] + (f" ({row.mark})" if row.mark else "")
+def _row(row: VerdictRow) -> str:
+    mark = MARKS[row.word] + (f" ({row.mark})" if row.mark else "")
     cells = [row.question, row.title, row.value, row.interval, row.claimed, mark, row.attributed]
     return "| " + " | ".join(cells) + " |"

@@ -74,6 +74,7 @@ class Controls(TypedDict):
     """The claims' figures of the subject and of its random-weight twins, on the same images."""
 
     images: Count
+    source: Literal["bank", "drawn"]
     subject: Claimed
     twins: list[dict[str, Figure | int | None]]
 
@@ -163,7 +164,7 @@ class Verdict:
         p: of the claim's null, where it has one.
         reason: why, in a sentence; for ``inconclusive`` what would decide it.
         n_to_decide: images that would probably decide an inconclusive verdict.
-        attributed: whether the subject is beyond its random-weight twins; None where that is not known.
+        attributed: whether the subject is beyond untrained weights; False, behind them; None, not shown.
         attribution: why, and the twins' range.
         expected, expected_reason: from the expectations file, where it has an entry.
         script_value: the script's own value of the question, where it has one.

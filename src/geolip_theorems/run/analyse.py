@@ -6,7 +6,7 @@ Each stage is cached under everything it depends on, so an unchanged run only re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +23,8 @@ from ..questions import MEASURES_VERSION, Claim, Measured, Question, Study, clai
 from ..results.companion import PER_IMAGE
 from ..results.record import SubjectRecord
 from ..script import script_accuracies, script_protocol
-from .controls import Controls, attributed, chosen_images, twin_of, twin_seeds
+from .bank import banked_twins
+from .controls import Controls, Member, Twin, chosen_images, drawn_seeds, has_twins, twin_of
 from .expectations import Expectation
 from .gallery import gallery_arrays
 from .notes import subject_notes
@@ -96,9 +97,9 @@ def analyse(
         done(2)
     work.timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
-    controls = work.controls(read)
+    controls = work.controls(read, asked)
     work.timings["controls_s"] = round(time.monotonic() - begun, 3)
-    attributions = {claim.name: attributed(claim, controls) for claim in asked}
+    attributions = {claim.name: controls.attribution(claim) if controls else None for claim in asked}
     record = SubjectRecord(
         id=subject.id,
         model=subject.describe_model(),
@@ -178,12 +179,16 @@ class _Work:
         key = {"measures": MEASURES_VERSION, "seed": seed, "what": "script"}
         return self.cache.analysis(read, key, compute)[0]
 
-    def measured(self, maps: Maps, read: Reading, **more: Any) -> Measured:
-        """Every question's figures and values, each question kept by itself; ``maps`` are of ``read``."""
+    def measured(self, maps: Maps, read: Reading, **nulls: int) -> Measured:
+        """Every question's figures and values, each kept by itself; ``maps`` are of ``read``.
+
+        ``nulls``: see :class:`Study`.
+        """
         options = self.subject.options
-        study = Study(maps, options.seed, probe=options.probe, device=options.device)
-        key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **more}
-        key["signals"] = list(SIGNALS)  # of which there may be more than in the last run
+        study = Study(maps, options.seed, probe=options.probe, device=options.device, **nulls)
+        key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **nulls}
+        # Of signals there may be more than in the last run.
+        key |= {"images": len(maps), "signals": list(SIGNALS)}
         figures: dict[str, Any] = {}
         values: dict[str, np.ndarray] = {}
         for question in questions():
@@ -199,24 +204,48 @@ class _Work:
             values |= found[1]
         return Measured(figures, values)
 
-    def controls(self, read: Reading) -> Controls | None:
+    def controls(self, read: Reading, asked: tuple[Claim, ...]) -> Controls | None:
         """The subject and its random-weight twins, measured on the same ``control_images`` images."""
-        seeds = twin_seeds(self.subject)
-        if not seeds:
+        subject, options = self.subject, self.subject.options
+        if not has_twins(subject):
             return None
-        chosen = chosen_images(self.subject)
+        chosen, ablated = chosen_images(subject)
         part = read.maps.take(chosen)
-        # A model whose modes cannot be ablated has twins whose modes need not be.
-        ablated = np.arange(0) if part.ablated is None else part.ablated
-        short = {"images": len(chosen)}
-        with self.watch("measuring random-weight twins", len(seeds) + 1) as done:
-            measured = [self.measured(part, read, **short)]
+        if part.ablated is None:  # a model whose modes cannot be ablated has twins whose modes need not be
+            ablated = np.arange(0)
+        banked = banked_twins(subject, chosen, ablated, asked)
+        drawn = []
+        if len(banked) < options.controls:
+            drawn = drawn_seeds(subject.model.sha256, options.seed, options.controls)
+        twins = []
+        with self.watch("measuring random-weight twins", len(drawn) + 1) as done:
+            own = self.control(part, read, asked)
             done(1)
-            for seed in seeds:
-                twin = self.maps(twin_of(self.subject, seed, chosen), ablated, timed=False)
-                measured.append(self.measured(twin.maps, twin, **short))
-                done(len(measured))
-        return Controls(measured[0], measured[1:], Study(part).units, len(chosen), seeds)
+            for seed in drawn:
+                twins.append(self.twin(seed, chosen, ablated, asked))
+                done(1 + len(twins))
+        source = "drawn" if drawn else "bank"
+        return Controls(own, twins or banked, Study(part).units, source)
+
+    def control(self, maps: Maps, read: Reading, asked: tuple[Claim, ...]) -> Member:
+        """What the claims need of the controls' images; nulls play no part in it and are not drawn."""
+        return Member.of(self.measured(maps, read, n_permutations=1, n_null=1), asked, len(maps))
+
+    def twin(self, seed: int, images: np.ndarray, ablated: np.ndarray, asked: tuple[Claim, ...]) -> Twin:
+        """The subject's random-weight twin of a seed on some of the images, see :func:`chosen_images`."""
+        twin = twin_of(self.subject, seed, images)
+        read = self.maps(twin, ablated, timed=False)
+        return Twin(**vars(self.control(read.maps, read, asked)), seed=seed, sha256=twin.model.sha256)
+
+
+def measured_twins(
+    subject: Subject, seeds: Iterable[int], cache: MapsCache, asked: tuple[Claim, ...] | None = None
+) -> Iterator[Twin]:
+    """A subject's random-weight twins of some seeds on its controls' images, one after the other."""
+    work = _Work(subject, cache, unwatched)
+    images, ablated = chosen_images(subject)
+    for seed in seeds:
+        yield work.twin(seed, images, ablated, claims() if asked is None else asked)
 
 
 def _with_twins(
@@ -229,5 +258,5 @@ def _with_twins(
     for claim in asked:
         figure, found = claim.metric.of(figures), attributions[claim.name]
         if controls and figure and found and found.twin:
-            figure["twin"] = {**found.twin, "images": controls.images}
+            figure["twin"] = {**found.twin, "images": len(controls.units)}
     return figures

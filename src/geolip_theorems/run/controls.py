@@ -1,8 +1,13 @@
-"""The random-weight twins beside a subject, and what they say of a claim."""
+"""Whom a subject is compared with: models of its shape with random weights, measured on the same images.
+
+Twins come from the bank (:mod:`geolip_theorems.run.bank`) where it has them for just these images, else they
+are drawn for this subject and this run: no two subjects share a draw, so none is favoured by a lucky one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +17,43 @@ from ..model.architectures import architecture_of
 from ..model.sources import random_twin, weights_sha256
 from ..questions import Claim, Measured
 from ..stats.attribution import Attribution, attribution
+from ..stats.figure import Figure
 from ..stats.units import Units
 from .subject import Subject
 
-FIRST_TWIN_SEED = 1001  # away from the seeds people choose for `random:`
+KEPT = ("value", "ci95", "n", "method")  # of a figure; no nulls are drawn for controls
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model on the controls' images.
+
+    Attributes:
+        figures: a metric's figure by its name, without nulls, or None.
+        parts: (R, N) what single images add to a metric, by its name, see :meth:`Metric.influence`.
+    """
+
+    figures: Mapping[str, Figure | None]
+    parts: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, found: Measured, asked: Iterable[Claim], images: int) -> Member:
+        """What the claims need of what the questions found on so many images."""
+        figures, parts = {}, {}
+        for metric in (claim.metric for claim in asked):
+            figure, part = metric.of(found.figures), metric.influence(found.values, images)
+            figures[metric.name] = figure and {name: figure[name] for name in KEPT}
+            if part is not None:
+                parts[metric.name] = part
+        return cls(figures, parts)
+
+
+@dataclass(frozen=True)
+class Twin(Member):
+    """A model with random weights: ``seed`` of :func:`random_twin`, ``sha256`` of its weights."""
+
+    seed: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -23,37 +61,71 @@ class Controls:
     """The subject and its twins on the same images.
 
     Attributes:
-        subject, twins: what every question found. units: of these images.
+        units: of these images.
+        source: ``bank``, or ``drawn`` for this subject and run.
     """
 
-    subject: Measured
-    twins: list[Measured]
+    subject: Member
+    twins: list[Twin]
     units: Units
-    images: int
-    seeds: list[int]
+    source: str
 
     def summary(self, asked: Iterable[Claim]) -> dict[str, Any]:
         """Each claim's figure of the subject and of every twin, as it stands in a record."""
         asked = tuple(asked)
 
-        def figures(found: Measured) -> dict[str, Any]:
-            return {claim.name: claim.metric.of(found.figures) for claim in asked}
+        def figures(found: Member) -> dict[str, Any]:
+            return {claim.name: found.figures.get(claim.metric.name) for claim in asked}
 
-        twins = [{"seed": seed, **figures(twin)} for seed, twin in zip(self.seeds, self.twins, strict=True)]
-        return {"images": self.images, "subject": figures(self.subject), "twins": twins}
+        return {
+            "images": len(self.units),
+            "source": self.source,
+            "subject": figures(self.subject),
+            "twins": [{"seed": twin.seed, **figures(twin)} for twin in self.twins],
+        }
+
+    def attribution(self, claim: Claim) -> Attribution:
+        """What the twins say of a claim."""
+        return compared(claim, self.subject, self.twins, self.units)
 
 
-def twin_seeds(subject: Subject) -> list[int]:
-    """The seeds of a subject's twins; none where none are asked for, or its shape cannot be made anew."""
-    count = subject.options.controls
-    if not count or architecture_of(subject.model.model) is None:
-        return []
-    return list(range(FIRST_TWIN_SEED, FIRST_TWIN_SEED + count))
+def compared(claim: Claim, subject: Member, twins: Sequence[Member], units: Units) -> Attribution:
+    """:func:`attribution` of a claim on one model, among others measured on the same images."""
+    name = claim.metric.name
+    return attribution(
+        subject.figures.get(name) or {},
+        [twin.figures.get(name) or {} for twin in twins],
+        claim.comparison,
+        own=subject.parts.get(name),
+        others=[twin.parts[name] for twin in twins if name in twin.parts],
+        groups=units,
+        inflation=claim.metric.estimator.inflation,
+    )
 
 
-def chosen_images(subject: Subject) -> np.ndarray:
-    """(M,) ascending, the images that subject and twins are compared on."""
-    return np.sort(subject.images.spread_order()[: subject.options.control_images])
+def has_twins(subject: Subject) -> bool:
+    """Whether twins are asked for, and the subject's shape can be made anew."""
+    return bool(subject.options.controls) and architecture_of(subject.model.model) is not None
+
+
+def drawn_seeds(sha256: str, seed: int, count: int) -> list[int]:
+    """Distinct seeds of twins, 32 bits each, that the hash of a subject's weights and a run's seed decide."""
+    found: dict[int, None] = {}
+    number = 0
+    while len(found) < count:
+        digest = hashlib.sha256(f"twin {number} of {sha256} seed {seed}".encode()).digest()
+        found[int.from_bytes(digest[:4], "big")] = None
+        number += 1
+    return list(found)
+
+
+def chosen_images(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) ascending, the images that subject and twins are compared on, and (A,) which of these are ablated.
+
+    The second are positions among the first, ascending.
+    """
+    chosen = np.sort(subject.images.spread_order()[: subject.options.control_images])
+    return chosen, np.flatnonzero(np.isin(chosen, subject.ablated()))
 
 
 def twin_of(subject: Subject, seed: int, images: np.ndarray) -> Subject:
@@ -61,20 +133,3 @@ def twin_of(subject: Subject, seed: int, images: np.ndarray) -> Subject:
     model = random_twin(subject.model.model.config, seed).to(subject.options.device)
     loaded = replace(subject.model, model=model, name=f"twin-{seed}", sha256=weights_sha256(model))
     return replace(subject, model=loaded, images=subject.images.take(images))
-
-
-def attributed(claim: Claim, controls: Controls | None) -> Attribution | None:
-    """What the twins say of a claim; None without twins."""
-    if controls is None:
-        return None
-    metric, n = claim.metric, len(controls.units)
-    parts = [metric.influence(found.values, n) for found in (controls.subject, *controls.twins)]
-    return attribution(
-        metric.of(controls.subject.figures) or {},
-        [metric.of(twin.figures) or {} for twin in controls.twins],
-        claim.comparison,
-        own=parts[0],
-        others=[part for part in parts[1:] if part is not None],
-        groups=controls.units,
-        inflation=metric.estimator.inflation,
-    )

@@ -55,7 +55,8 @@ def measure(
         claims: to judge, such as ``[metrics.error < 1e-4]``; by default the questions' own.
         ablation_images: images whose modes are ablated; None for all, 0 for none.
         probe: the readout of questions 4 and 5, ``ridge`` or ``conv``.
-        controls: random-weight twins to compare with; each costs a pass over up to 512 images.
+        controls: random-weight twins to compare with, at least; each that the bank does not have costs a
+            pass over up to 512 images.
         cache_dir: keep the maps there; by default nothing is kept.
         watch: shows progress, see :mod:`geolip_theorems.run.analyse`.
 

@@ -10,7 +10,7 @@ from ..io.errors import InputError
 
 ENGINES = ("local", "ray")
 DEFAULT_ABLATION_IMAGES = 256
-DEFAULT_CONTROLS = 3
+DEFAULT_CONTROLS = 10
 LARGEST_SEED = 2**32 - 1  # what every generator takes, with room for the seeds derived from it
 
 
@@ -29,7 +29,8 @@ class RunOptions:
         data_root: folder of CIFAR-10; None for the default.
         ablation_images: images whose modes are ablated; None for all.
         probe: the readout of questions 4 and 5, ``ridge`` or ``conv``.
-        controls: random-weight twins beside the subject; 0 for none.
+        controls: random-weight twins beside the subject, at least: all of the bank's, where it has so many
+            for these images; 0 for none.
         control_images: images the twins are measured on, an even spread over groups and classes.
         batch_size: images in the works at once; None for what threads and memory allow.
         workers, engine, ray_address: who computes, see :func:`geolip_theorems.extraction.engines.spread`.

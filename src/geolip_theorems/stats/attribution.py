@@ -1,6 +1,7 @@
-"""When a claim is the trained model's doing: the subject against twins of its shape with random weights.
+"""Is a subject beyond untrained weights? The subject against twins of its shape with random weights.
 
-Subject and twins are measured on the same images, so what the images have in common cancels in their
+It says nothing of how the weights came to be: a few fitted weights may do what a whole training does. Subject
+and twins are measured on the same images, so what the images have in common cancels in their
 difference. Its interval joins two kinds of chance: other images, and other random weights.
 """
 
@@ -19,16 +20,18 @@ from .figure import LEVEL
 from .units import LEAST_UNITS, Groups, Units
 
 LEAST_TWINS = 3  # fewer say next to nothing of their spread
+SAYS = {True: "beyond", False: "on the other side of", None: "not shown, within"}
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """Whether a claim is the trained model's doing.
+    """Whether a subject is beyond untrained weights in a claim's direction.
 
     Attributes:
-        attributed: True, beyond one more twin; False, shown not to be beyond the twins; None, neither.
+        attributed: True, beyond one more twin; False, behind one more twin; None, not shown either way.
         reason: why, in a sentence.
-        twin: the twins' ``value`` (mean), ``std``, ``n`` and the ``range`` a subject must leave.
+        twin: the twins' ``value`` (mean), ``std``, ``n`` and the ``range`` a subject must leave: one more
+            twin's, and at least from the least twin to the greatest.
         difference: subject less the mean of twins: ``value``, ``ci95`` and ``method``.
     """
 
@@ -51,14 +54,12 @@ def attribution(
     """Is the subject beyond its random twins in the claim's direction?
 
     With d the subject's figure less the mean of k twins', e the half-width of d's 95 % interval over images
-    and s the twins' standard deviation, the subject is
-
-    * beyond (True) where d > sqrt(e^2 + (t s)^2 (1 + 1/k)), t Student's 97.5 % point with k - 1 degrees of
-      freedom: it exceeds both the sampling interval and the 95 % prediction range of one more twin. A subject
-      drawn as one more twin passes at most 2.5 % of the time;
-    * not beyond (False) where d < -sqrt(e^2 + (t s)^2 / k): the interval of its difference from the mean of
-      all such twins is wholly on the other side of 0, twins do at least as well;
-    * else None, not shown.
+    and s the twins' standard deviation, r = sqrt(e^2 + (t s)^2 (1 + 1/k)), t Student's 97.5 % point with
+    k - 1 degrees of freedom, joins the sampling interval and the 95 % prediction range of one more twin. The
+    subject is beyond the twins (True) where d > r and its figure is beyond every twin's, behind them (False)
+    where both are so the other way, else nothing is shown (None). A subject drawn as one more twin is called
+    either at most 2.5 % of the time where twins are near normal, and at most one time in k + 1 whatever
+    their distribution.
 
     Half-widths are joined as roots of sums of squares (Zou and Donner 2008). e is that of paired differences
     where images' contributions are given. Else the intervals of subject and twins are joined as if
@@ -95,25 +96,22 @@ def attribution(
     if not math.isfinite(sampling):
         return Attribution(None, f"no interval of the difference from fewer than {LEAST_UNITS} units")
     spread = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, k - 1)) * std
-    one_more, all_twins = (
-        math.hypot(sampling, spread * math.sqrt(1 + 1 / k)),
-        math.hypot(sampling, spread / math.sqrt(k)),
-    )
+    one_more = math.hypot(sampling, spread * math.sqrt(1 + 1 / k))
+    all_twins = math.hypot(sampling, spread / math.sqrt(k))
     d = subject["value"] - mean
-    ends = [d - all_twins, d + all_twins]
-    twin = {"value": mean, "std": std, "n": k, "range": [mean - one_more, mean + one_more]}
-    difference = {"value": d, "ci95": ends, "method": f"{method}; Student t over {k} twins"}
-    beyond = d if comparison == ">" else -d
-    text = f"{subject['value']:.4g} against {mean:.4g} of {k} twins"
-    if beyond > one_more:
-        return Attribution(
-            True, f"{text}: beyond the range of one more twin, {_span(twin['range'])}", twin, difference
-        )
-    if beyond < -all_twins:
-        text = f"{text}: the difference's interval {_span(ends)} shows twins to do at least as well"
-        return Attribution(False, text, twin, difference)
-    text = f"{text}: not shown, within the range of one more twin, {_span(twin['range'])}"
-    return Attribution(None, text, twin, difference)
+    ends = [min(mean - one_more, float(values.min())), max(mean + one_more, float(values.max()))]
+    twin = {"value": mean, "std": std, "n": k, "range": ends}
+    difference = {"value": d, "ci95": [d - all_twins, d + all_twins]}
+    difference["method"] = f"{method}; Student t over {k} twins"
+    inside = ends[0] <= subject["value"] <= ends[1]
+    answer = None if inside else (d > 0) == (comparison == ">")
+    return Attribution(
+        answer,
+        f"{subject['value']:.4g} against {mean:.4g} of {k} twins: {SAYS[answer]} the range of one more twin, "
+        f"{_span(ends)}",
+        twin,
+        difference,
+    )
 
 
 def _paired_half(own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, inflation: float) -> float:

@@ -8,49 +8,30 @@ from typing import TYPE_CHECKING
 
 from ...io.errors import InputError, printable, unknown
 from ...io.registry import Registry
-from .base import Asked, ImageSource, lazily
+from .base import Asked, ImageSource, built_in
 
 if TYPE_CHECKING:
     from ..imageset import ImageSet
     from ..transforms import Normalize
 
 SOURCES: Registry[ImageSource] = Registry(
-    "dataset",
-    ImageSource(
-        "auto", "cifar10 if it is cached or fetched within a few seconds, else digits", lazily("auto")
+    built_in("auto", "cifar10 if it is cached or fetched within a few seconds, else digits"),
+    built_in("cifar10", "the 10,000 CIFAR-10 test images, 10 classes; cached or downloaded"),
+    built_in("digits", "1,797 handwritten digits of scikit-learn, 10 classes; always there"),
+    built_in(
+        "photos", "1,200 32x32 crops of 10 photographs: colour texture without class layout; always there"
     ),
-    ImageSource(
-        "cifar10", "the 10,000 CIFAR-10 test images, 10 classes; cached or downloaded", lazily("cifar10")
+    built_in(
+        "scenes", "2,000 generated images (or --max-images) of 10 shapes with true boundaries, from the seed"
     ),
-    ImageSource(
-        "digits", "1,797 handwritten digits of scikit-learn, 10 classes; always there", lazily("digits")
+    built_in(
+        "noise", "800 generated images (or --max-images) of 16 noise families, from the seed", channels=None
     ),
-    ImageSource(
-        "photos",
-        "1,200 32x32 crops of 10 photographs: colour texture without class layout; always there",
-        lazily("photos"),
-    ),
-    ImageSource(
-        "scenes",
-        "2,000 generated images (or --max-images) of 10 shapes with true boundaries, from the seed",
-        lazily("scenes"),
-    ),
-    ImageSource(
-        "noise",
-        "800 generated images (or --max-images) of 16 noise families, from the seed, unscaled",
-        lazily("noise"),
-        channels=None,
-    ),
-    ImageSource(
-        "FOLDER",
-        "images in one folder per class, or in one folder without classes",
-        lazily("folder"),
-        takes=os.path.isdir,
-    ),
-    ImageSource(
+    built_in("FOLDER", "images in one folder per class, or without classes", "folder", takes=os.path.isdir),
+    built_in(
         "FILE.npz",
         "images uint8 (N, H, W, C), optional labels, classes, groups",
-        lazily("npz"),
+        "npz",
         channels=None,
         takes=lambda path: path.lower().endswith(".npz") and os.path.isfile(path),
     ),
@@ -92,24 +73,17 @@ def load_images(
         InputError: whatever is wrong with the name, the options or the files, in one line.
     """
     from ..channels import check_channels  # with torch, which listing the sources does without
+    from ..imageset import check_count
     from ..transforms import Transform, check_image_size, parse_normalize
 
     norm = parse_normalize(normalize, channels)
     transform = Transform(check_image_size(image_size), normalize=norm, channels=channels)
-    count = _check_count(max_images)
+    check_count(max_images)
     place = os.path.expanduser(spec)
     source = SOURCES[spec] if spec in names() else _of_path(spec, place)
     if source.channels is not None:  # before anything is downloaded
         check_channels(source.channels, channels, f"dataset {printable(spec)[-80:]}")
-    return source.open(Asked(transform, Path(place), count, seed, data_root, offline)).prefix(count)
-
-
-def _check_count(max_images: int | None) -> int | None:
-    if max_images is not None and (
-        isinstance(max_images, bool) or int(max_images) != max_images or max_images < 1
-    ):
-        raise InputError(f"--max-images is {max_images!r}; expected a whole number above 0")
-    return max_images
+    return source.open(Asked(transform, Path(place), max_images, seed, data_root, offline)).prefix(max_images)
 
 
 def _of_path(spec: str, place: str) -> ImageSource:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...io.errors import InputError
 
@@ -68,10 +68,10 @@ class ImageSource:
     takes: Callable[[str], bool] | None = None
 
 
-def lazily(module: str) -> Callable[[Asked], ImageSet]:
-    """``open_images`` of a module of this package, imported when it is called."""
+def built_in(name: str, about: str, module: str = "", **more: Any) -> ImageSource:
+    """A source that is ``open_images`` of a module here, of its own name by default; imported when opened."""
 
     def open_images(asked: Asked) -> ImageSet:
-        return import_module(f".{module}", __package__).open_images(asked)
+        return import_module(f".{module or name}", __package__).open_images(asked)
 
-    return open_images
+    return ImageSource(name, about, open_images, **more)

@@ -35,6 +35,7 @@ __all__ = [
     "gram_svd",
     "grid_shape",
     "kernels",
+    "model_type_of",
     "stitch_patches",
     "whole",
 ]
@@ -78,8 +79,14 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+def model_type_of(config: Mapping[str, Any]) -> Any:
+    """A checkpoint's ``model_type``, which is 'v1' where its config has none."""
+    given = config.get("model_type")
+    return SVAEConfig.model_type if given is None else given
+
+
 def architecture_named(model_type: Any) -> Architecture:
-    """The entry of a config's ``model_type``, which is 'v1' where a config has none.
+    """The entry of a ``model_type``.
 
     Raises:
         InputError: there is no such entry.

@@ -21,20 +21,22 @@ LARGEST_MODEL = 1 << 28  # weights, 1 GiB; the largest published checkpoint has 
 # Other names of the same keys, in files of either architecture.
 SYNONYMS = {"ps": "patch_size", "n_cross": "n_cross_layers", "matrix_v": "V", "n_axes": "K"}
 
-# What the trainers write, or let their users set, about data, schedule, loss, files and uploads.
+# What the trainers write, or let their users set, about data, schedule, loss, files and uploads; whatever
+# begins with one of the prefixes is about how a data set of tokens or of bytes was made.
 DESCRIPTIONS = frozenset(
     key
     for group in (
         "dataset img_size image_size batch_size lr epochs epoch step steps max_steps seed num_workers",
         "target_cv cv_weight boost sigma cv_band_lo cv_band_hi loss_mode div_weight grad_clip",
         "pretrained curriculum tier_schedule allowed_types ds_size val_size noise_types noise_names",
-        "tree_depth sp_tokenizer sp_corpus sp_n_bits bt_corpus bt_max_corpus_bytes",
+        "tree_depth",
         "subgroup variant battery_id name description source normalize test_mse val_mse test_cos",
         "hf_version hf_repo save_dir save_every tb_dir report_every val_every upload",
         "build_codebook build_topology _epoch _test_mse _path _model_type",
     )
     for key in group.split()
 )
+DESCRIBING_PREFIXES = ("sp_", "bt_")
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Config:
         for key, value in given.items():
             if key in cls.inert and value is not None and not cls.inert[key].accepts(value):
                 raise refused(key, value, cls.inert[key])
-            if key not in (*known, *cls.inert, "model_type") and key not in DESCRIPTIONS:
+            if key not in (*known, *cls.inert, "model_type") and not describes(key):
                 raise InputError(
                     f"model config has {printable(key, 60)}={printable(repr(value), 60)}, and what it does "
                     f"to the model's function is not known; {nearest(str(key), [*known, *cls.inert])}"
@@ -176,6 +178,11 @@ class Config:
         """Raises InputError: one value per row has no standard deviation."""
         if self.row_norm == "layernorm" and self.D == 1:
             raise InputError("model config has row_norm='layernorm' and D=1; expected D of 2 or more")
+
+
+def describes(key: Any) -> bool:
+    """Whether a key is known not to change the function."""
+    return key in DESCRIPTIONS or str(key).startswith(DESCRIBING_PREFIXES)
 
 
 def check_activations(named: Any, sites: Iterable[str]) -> dict[str, str]:

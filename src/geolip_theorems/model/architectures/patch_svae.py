@@ -92,6 +92,12 @@ class SVAEConfig(Config):
         if self.V < self.D and not self.linear_readout:
             raise InputError(f"model config has V={self.V} rows for D={self.D} modes; expected V >= D")
 
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> SVAEConfig:
+        """See :meth:`.configs.Config.from_mapping`; without a readout its power describes nothing."""
+        unread = set() if config.get("linear_readout") else {"linear_readout_power"}
+        return super().from_mapping({key: value for key, value in config.items() if key not in unread})
+
     @property
     def parameters(self) -> int:
         """Weights of the linear layers, biases and norms apart."""

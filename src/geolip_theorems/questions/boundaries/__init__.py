@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...stats.estimators import Mean
-from ..base import Metric, Question
+from ..base import Metric, Question, later
 from .measure import measure
 
 gradient_correlation = Metric(
@@ -32,20 +30,6 @@ gradient_given_brightness = Metric(
 )
 
 
-def drawn() -> Sequence:
-    """The report's figures and tables."""
-    from . import figures
-
-    return (
-        figures.region_bars,
-        figures.correlations,
-        figures.error_by_gradient,
-        figures.gallery,
-        figures.solver_maps,
-        figures.failure_numbers,
-    )
-
-
 BOUNDARIES = Question(
     id="q6",
     title="Where does it fail?",
@@ -54,5 +38,14 @@ BOUNDARIES = Question(
     measure=measure,
     metrics=(gradient_correlation, contrast_correlation, gradient_given_brightness),
     claims=((gradient_correlation > 0.1).named("gradient", "the model fails at boundaries"),),
-    figures=drawn,
+    figures=later(
+        f"{__name__}.figures",
+        "region_bars",
+        "comparisons",
+        "error_by_gradient",
+        "gallery",
+        "friction_maps",
+        "settle_maps",
+    ),
+    tables=later(f"{__name__}.tables", "failure_numbers"),
 )

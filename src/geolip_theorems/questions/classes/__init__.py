@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..base import Metric, Question, look_up
+from ..base import Metric, Question, later, look_up
 from .estimator import HeldOutCosine
 from .measure import measure
 
@@ -21,13 +19,6 @@ class_cosine = Metric(
 )
 
 
-def drawn() -> Sequence:
-    """The report's figures and tables."""
-    from . import figures
-
-    return (figures.class_maps, figures.cosine_matrix, figures.class_errors, figures.class_figures)
-
-
 CLASSES = Question(
     id="q2",
     title="Do classes fail in different places?",
@@ -36,5 +27,6 @@ CLASSES = Question(
     measure=measure,
     metrics=(class_cosine,),
     claims=((class_cosine < 0.99).named("class_cosine", "classes fail in different places"),),
-    figures=drawn,
+    figures=later(f"{__name__}.figures", "class_maps", "cosine_matrix", "class_errors", "class_cosines"),
+    tables=later(f"{__name__}.tables", "class_numbers"),
 )

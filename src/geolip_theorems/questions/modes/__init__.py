@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...stats.estimators import Share
-from ..base import Metric, Question
+from ..base import Metric, Question, later
 from .measure import measure
 
 other_mode_share = Metric(
@@ -20,19 +18,6 @@ other_mode_share = Metric(
 )
 
 
-def drawn() -> Sequence:
-    """The report's figures and tables."""
-    from . import figures
-
-    return (
-        figures.energy_stacks,
-        figures.ablation_curves,
-        figures.dominant_map,
-        figures.cost_maps,
-        figures.mode_numbers,
-    )
-
-
 MODES = Question(
     id="q3",
     title="Which modes matter where?",
@@ -43,5 +28,6 @@ MODES = Question(
     claims=(
         (other_mode_share > 0.05).named("mode_share", "which mode matters varies over patches and classes"),
     ),
-    figures=drawn,
+    figures=later(f"{__name__}.figures", "energy_stacks", "ablation_curves", "dominant_map", "cost_maps"),
+    tables=later(f"{__name__}.tables", "mode_numbers", "class_energies"),
 )

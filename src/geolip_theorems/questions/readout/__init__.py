@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...probes.signals import ALL
 from ...stats.estimators import Accuracy
-from ..base import Measured, Metric, Question, look_up
+from ..base import Measured, Metric, Question, later, look_up
 from ..study import Study
 
 
@@ -61,20 +61,6 @@ all_over_eigenvalues = _metric(
 )
 
 
-def drawn_accuracies() -> Sequence:
-    """The report's figures and tables of question 4."""
-    from . import figures
-
-    return (figures.accuracies, figures.by_class, figures.confusions, figures.probe_numbers)
-
-
-def drawn_lifts() -> Sequence:
-    """The report's figures and tables of question 5."""
-    from . import figures
-
-    return (figures.lifts, figures.lift_numbers)
-
-
 RELEASE = Question(
     id="q4",
     title="What do the maps tell about the class?",
@@ -85,7 +71,8 @@ RELEASE = Question(
         (release_over_chance > 0).named("release_chance", "release maps tell classes apart"),
         (release_over_friction > 0).named("release_friction", "release classifies better than friction"),
     ),
-    figures=drawn_accuracies,
+    figures=later(f"{__name__}.figures", "accuracies", "by_class", "confusions"),
+    tables=later(f"{__name__}.tables", "probe_numbers"),
 )
 CONDUIT = Question(
     id="q5",
@@ -94,5 +81,6 @@ CONDUIT = Question(
     "accuracies of two probes of question 4.",
     metrics=(all_accuracy, all_over_eigenvalues),
     claims=((all_over_eigenvalues > 0).named("all_eigenvalues", "release and friction add to eigenvalues"),),
-    figures=drawn_lifts,
+    figures=later(f"{__name__}.figures", "lifts"),
+    tables=later(f"{__name__}.tables", "lift_numbers"),
 )

@@ -91,9 +91,8 @@ def probe_accuracies(
         return probes | unknown_probes, dict.fromkeys((*LIFTS, OVER_CHANCE), none) | unknown_lifts, {}
     classes, counts = np.unique(labels, return_counts=True)
     chance = float(counts.max() / len(labels))
-    results = predictions(
-        maps, labels, groups=groups, seed=seed, probe=probe, n_folds=n_folds, repeats=repeats, device=device
-    )
+    how = {"seed": seed, "n_folds": n_folds, "repeats": repeats, "device": device}
+    results = _predictions(maps, labels, units, probe, **how)
     folds = results["release"].n_folds
     method = f"{repeats} x {folds}-fold {'group ' if units.grouped else ''}cross-validation, {probe} probe"
     probes: dict[str, Any] = {"probe": probe, "chance": chance, "n_classes": len(classes)}
@@ -136,28 +135,17 @@ def confusion(results: Mapping[str, Predictions], labels: np.ndarray) -> dict[st
     return found
 
 
-def predictions(
-    maps: Any,
-    labels: np.ndarray,
-    *,
-    groups: Groups = None,
-    probe: str = "ridge",
-    **how: Any,
+def _predictions(
+    maps: Any, labels: np.ndarray, units: Units, probe: str, **how: Any
 ) -> dict[str, Predictions]:
-    """Out-of-fold results of every feature group, combination and ``best_single``.
-
-    Arguments as :func:`probe_accuracies`.
-
-    Raises:
-        InputError: features that are not finite, too few images.
-    """
-    y, groups = np.unique(labels, return_inverse=True)[1], Units.of(groups, len(labels)).groups
+    """Out-of-fold results of every feature group, combination and the best part."""
+    y = np.unique(labels, return_inverse=True)[1]
     missing = missing_probes(maps)
-    joined = {name: parts for name, parts in COMBINATIONS.items() if name not in missing}
+    how["combinations"] = {name: parts for name, parts in COMBINATIONS.items() if name not in missing}
     if probe == "conv":
-        return conv_cross_validated(maps, y, groups, combinations=joined, **how)
+        return conv_cross_validated(maps, y, units.groups, **how)
     best_of = () if BEST in missing else PARTS
-    return cross_validated(feature_groups(maps), y, groups, combinations=joined, best_of=best_of, **how)
+    return cross_validated(feature_groups(maps), y, units.groups, best_of=best_of, **how)
 
 
 def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int = N_FOLDS) -> dict[str, Any]:

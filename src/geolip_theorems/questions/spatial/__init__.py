@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...stats.estimators import Mean, RootMeanSquare
-from ..base import Metric, Question, look_up
+from ..base import Metric, Question, later, look_up
 from .measure import measure
 
 corrected_cv = Metric(
@@ -21,13 +19,6 @@ corrected_cv = Metric(
 raw_cv = Metric("spatial_cv.raw", "spatial CV, uncorrected", Mean(), reads=("raw_cv",), smallest=0.02)
 
 
-def drawn() -> Sequence:
-    """The report's figures and tables."""
-    from . import figures
-
-    return (figures.cv_histogram, figures.overall_map, figures.spatial_numbers)
-
-
 SPATIAL = Question(
     id="q1",
     title="Does the error vary over patches?",
@@ -36,5 +27,6 @@ SPATIAL = Question(
     measure=measure,
     metrics=(corrected_cv, raw_cv),
     claims=((corrected_cv > 0.1).named("spatial_cv", "error varies over patches"),),
-    figures=drawn,
+    figures=later(f"{__name__}.figures", "cv_histogram", "overall_map", "hot_map"),
+    tables=later(f"{__name__}.tables", "spatial_numbers", "script_numbers"),
 )

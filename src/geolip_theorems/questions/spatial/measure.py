@@ -10,10 +10,9 @@ from ...stats.grids import raw_mean
 from ...stats.intervals import mean_figure, permutation_p
 from ...stats.units import Groups
 from ..base import Measured
-from ..study import Study
+from ..study import N_NULL, Study
 
 TINY = 1e-10
-N_NULL = 999
 MOST_IN_NULL = 200  # images; an even sample of more
 ROOT = RootMeanSquare()
 ONE_PATCH = "a grid of one patch has nothing to vary over"
@@ -65,6 +64,7 @@ def measure(study: Study) -> Measured:
         error_half=maps.error_half,
         groups=study.units,
         seed=study.seed,
+        n_null=study.n_null,
     )
     return Measured({"spatial_cv": found.figures}, found.values)
 

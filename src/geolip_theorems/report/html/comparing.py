@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...compare.judging import change, size
+from matplotlib.axes import Axes
+
+from ...compare.judging import change, said, size, toward
 from ...drawing.blocks import ABSENT, Cell, Figure, Note, Table, attempt, table
-from ...drawing.charts import ROW, fold
+from ...drawing.charts import ROW, fold, named_rows
 from ...drawing.style import ACCENT, GRID, MUTED, SOFT, WARM, drawing, svg
 from ..comparison import KINDS, p_value, span, value
-from .cards import minus
+from .shell import minus
 
 BAD = ("worse", "lost", "worse within chance", "slightly worse")
+FOREST = 4.2  # inches wide: on a phone its type is legible, on a desk it has a line of its own
 FARTHEST = 8.0  # smallest changes a bar may reach; longer ones are cut
 
 
@@ -41,50 +43,67 @@ def flips(comparison: Mapping[str, Any], number: int) -> Any:
     words = f"{regressed} regressed" if regressed else "nothing regressed"
     text = f"{len(changed)} of {len(found)} verdicts flipped; {words}."
     rows = [
-        [f["title"], f["question"], f["reference"], f["candidate"], Cell(f["outcome"]), f["reason"]]
+        [f["title"], Cell(toward(f["outcome"])), f["reference"], f["candidate"], f["reason"], f["question"]]
         for f in sorted(found, key=lambda f: (f["outcome"] == "same", f["outcome"] not in BAD, f["question"]))
     ]
-    columns = ("claim", "question", "before", "now", "outcome", "why")
-    verdicts = replace(table("Verdicts before and now", columns, rows), opened=bool(changed))
+    columns = ("claim", "outcome", "before", "now", "why", "question")
+    verdicts = replace(table("Verdicts before and now", columns, rows), opened=bool(changed), stacks=True)
     return [Note(text[0].upper() + text[1:]), verdicts]
 
 
 def forest(comparison: Mapping[str, Any], number: int) -> Any:
-    """Differences in units of the smallest change of interest, better to the right."""
+    """Differences in units of the smallest change of interest, better or toward the claim to the right."""
     rows = [d for d in comparison["metrics"] if d["difference"] is not None and d["better"] and d["smallest"]]
     if not rows:
         return None
     cut = False
-    with drawing(0.9 + 1.3 * ROW * max(len(rows), 2), width=5.6) as (figure, axes):
+    with drawing(1.1 + 1.7 * ROW * max(len(rows), 2), width=FOREST) as (figure, axes):
         axes.axvspan(-1, 1, color=SOFT, lw=0)
         axes.axvline(0, color=MUTED, lw=1)
         for place, row in enumerate(rows):
-            scale = row["better"] / row["smallest"]
-            colour = WARM if row["outcome"] in BAD else ACCENT
-            if row["joint"]:
-                ends = sorted(end * scale for end in row["joint"])
-                cut = cut or ends[0] < -FARTHEST or ends[1] > FARTHEST
-                shown = [min(max(end, -FARTHEST), FARTHEST) for end in ends]
-                axes.plot(shown, [place] * 2, color=colour, lw=2.4, solid_capstyle="butt")
-            at = row["difference"] * scale
-            if math.isfinite(at) and abs(at) <= FARTHEST:
-                axes.plot(at, place, "o", ms=4.5, color=colour)
-        axes.set_yticks(range(len(rows)), [fold(row["title"], 30) for row in rows])
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        reach = max((abs(x) for x in axes.get_xlim()), default=1.5)
-        axes.set_xlim(-max(reach, 1.5), max(reach, 1.5))
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
+            cut = _bar(axes, place, row) or cut
+        named_rows(axes, [fold(row["title"]) for row in rows], 0.6)
+        reach = 1.04 * FARTHEST if cut else max(1.5, *map(abs, axes.get_xlim()))
+        axes.set_xlim(-reach, reach)
         axes.grid(axis="y", color=GRID)
-        figure.supxlabel("change, in smallest changes of interest: worse to the left, better to the right")
-        worse = [row["title"] for row in rows if row["outcome"] == "worse"]
-        alt = f"Changes of {len(rows)} metrics; worse: {', '.join(worse) or 'none'}"
-        picture = svg(figure, f"c{number}-forest", alt)
+        figure.supxlabel(
+            "change, in smallest changes of interest\n← worse, away from the claim  ·  better, toward it →"
+        )
+    worse = [f"{d['title']} {change(d['difference'], d['unit'])}" for d in rows if d["outcome"] == "worse"]
+    alt = f"Changes of {len(rows)} metrics; regressed: {', '.join(worse) or 'none'}"
     caption = (
         "Bars: intervals that hold all at once with 95 %. Within the shaded band a change is too small to "
-        "matter. A bar wholly left of the band is a regression." + (" Longer bars are cut." if cut else "")
+        "matter. A bar wholly left of the band is a regression."
     )
-    return Figure("What changed", picture, alt, caption, wide=True)
+    caption += " Where a bar goes on beyond an arrow, the number is the change." if cut else ""
+    return Figure("What changed", svg(figure, f"c{number}-forest", alt), alt, caption, wide=True)
+
+
+def _bar(axes: Axes, place: int, row: Mapping[str, Any]) -> bool:
+    """A metric's interval and difference; whether they go on beyond the axis, as arrow and number say."""
+    scale = row["better"] / row["smallest"]
+    colour = WARM if row["outcome"] in BAD else ACCENT
+    at = row["difference"] * scale
+    ends = sorted(end * scale for end in row["joint"] or (row["difference"],) * 2)
+    low, high = (min(max(end, -FARTHEST), FARTHEST) for end in ends)
+    axes.plot([low, high], [place] * 2, color=colour, lw=2.4, solid_capstyle="butt")
+    if abs(at) <= FARTHEST:
+        axes.plot(at, place, "o", ms=4.5, color=colour)
+    beyond = [side for side, end in ((-1, ends[0]), (1, ends[1])) if side * end > FARTHEST]
+    for side in beyond:
+        axes.plot(side * FARTHEST, place, "<" if side < 0 else ">", ms=6.5, color=colour, clip_on=False)
+    if beyond:
+        side = 1 if at > 0 else -1
+        axes.annotate(
+            minus(change(row["difference"], row["unit"])),
+            (side * FARTHEST, place),
+            xytext=(-3 * side, 4),
+            textcoords="offset points",
+            ha="right" if side > 0 else "left",
+            fontsize=8,
+            color=colour,
+        )
+    return bool(beyond)
 
 
 def metric_table(comparison: Mapping[str, Any], number: int) -> Table:
@@ -95,22 +114,31 @@ def metric_table(comparison: Mapping[str, Any], number: int) -> Table:
         rows.append(
             [
                 d["title"] + ("" if d["better"] else " *"),
-                d["question"],
+                said(d["outcome"], d["metric"]),
+                _why(d),
                 _sorted(value(d["reference"], unit), (d["reference"] or {}).get("value")),
                 _sorted(value(d["candidate"], unit), (d["candidate"] or {}).get("value")),
                 _sorted(change(d["difference"], unit), d["difference"]) if known else ABSENT,
                 _sorted(span(d["joint"], unit), d["joint"][0]) if d["joint"] else ABSENT,
                 ABSENT if d["p_holm"] is None else _sorted(p_value(d["p_holm"]), d["p_holm"]),
                 size(d["smallest"], unit),
-                ("paired" if d["paired"] else "unpaired") if known else "–",
-                d["outcome"],
-                d["reason"],
             ]
         )
-    columns = ("metric", "question", "before", "now", "difference", "joint 95 % interval", "p (Holm)")
-    columns += ("matters from", "images", "outcome", "why")
+    columns = ("metric", "outcome", "why", "before", "now", "difference", "joint 95 % interval", "p (Holm)")
+    columns += ("matters from",)
     caption = "* describes the model; neither way is better."
-    return replace(table("Every metric before and now", columns, rows, caption), opened=True)
+    made = table("Every metric before and now", columns, rows, caption)
+    return replace(made, opened=True, stacks=True)
+
+
+def _why(found: Mapping[str, Any]) -> str:
+    """The reason without the numbers that stand beside it."""
+    if found["joint"] is None:
+        return found["reason"]
+    words, colon, _ = found["reason"].partition(": ")
+    if not colon and found["outcome"] != "same":
+        words = "beyond chance"
+    return f"{words}; {'paired' if found['paired'] else 'unpaired'} images"
 
 
 def _sorted(text: str, key: Any) -> Cell:

@@ -19,7 +19,8 @@ def blocks(question: Question, shown: Shown) -> list[Any]:
     if not shown.record.get("measurements"):
         return [Note("Nothing was measured.")]
     made = [Note(text) for text in notes_on(shown.record, question.id)]
-    made += [block for builder in question.figures() for block in attempt(builder, shown)]
+    builders = (*question.figures(), *question.tables())
+    made += [block for builder in builders for block in attempt(builder, shown)]
     if not shown.classes and any(metric.needs_labels for metric in question.metrics):
         return [Note("The images have no labels, and this question compares classes."), *made]
     return made or [Note("This question was not measured.")]

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from ...drawing.text import span
 from ...io.errors import InputError
 from ...io.writing import write_atomically
 
@@ -23,11 +24,17 @@ def render_page(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"minus": minus, "span": span}
     source = environment.loader.get_source
     style, script = (Markup(source(environment, name)[0]) for name in ("style.css", "script.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = environment.get_template(template)
     return page.render(style=style, script=script, script_hash=digest, **content)
+
+
+def minus(text: str) -> str:
+    """A number's text with a true minus sign."""
+    return text.replace("-", "−") if text != "-" else "–"
 
 
 def write_page(text: str, out: Path, what: str) -> Path:

@@ -45,7 +45,7 @@ def render(results: dict[str, Any], folder: Path) -> str:
     sections = [
         (question, [(shown, page.blocks(question, shown)) for shown in subjects])
         for question in questions()
-        if question.figures()
+        if question.figures() or question.tables()
     ]
     return render_page(
         "page.html.j2",

@@ -1,0 +1,88 @@
+"""What every figure of a question has in common: fetch what it needs, draw, name, or say what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from .blocks import Figure, Note, Tile, Tiles
+from .shown import Shown
+from .style import SEQUENTIAL, colour_bar, map_png, svg
+
+Need = str | tuple[str, int] | Callable[[Shown], Any]
+Drawn = tuple[Canvas, str, str]
+
+
+def figure(
+    title: str = "",
+    key: str = "",
+    *,
+    needs: dict[str, Need] | None = None,
+    takes: dict[str, Need] | None = None,
+    missing: str | Callable[[Shown], str | None] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[[Shown], Any]]:
+    """Make a function that draws into a builder of a report's block.
+
+    Args:
+        title: above the figure. key: its id in the page. Neither is needed by what makes whole blocks.
+        needs: by argument of the function what it is given: the path of an entry of the measurements, the
+            name and the number of axes of a kept array, or a function of the subject. Where one is not there,
+            nothing is drawn.
+        takes: the same, given as None where it is not there.
+        missing: said where something needed is not there, a text or from the subject; else nothing is.
+
+    The function is called with the subject and what it needs and takes. It gives the drawing, what is seen on
+    it, and its caption; or any block, or None, which are passed on.
+    """
+
+    def decorate(draw: Callable[..., Any]) -> Callable[[Shown], Any]:
+        @wraps(draw)
+        def build(shown: Shown) -> Any:
+            needed = {name: shown.find(need) for name, need in (needs or {}).items()}
+            if any(value is None for value in needed.values()):
+                text = missing(shown) if callable(missing) else missing
+                return Note(text) if text else None
+            taken = {name: shown.find(need) for name, need in (takes or {}).items()}
+            made = draw(shown, **needed, **taken)
+            return panel(shown, title, key, made) if isinstance(made, tuple) else made
+
+        return build
+
+    return decorate
+
+
+def panel(shown: Shown, title: str, key: str, drawn: Drawn) -> Figure:
+    """A drawing in its place in the page."""
+    canvas, alt, caption = drawn
+    return Figure(title, svg(canvas, shown.key(key), alt), alt, caption)
+
+
+def map_tiles(
+    title: str,
+    maps: Sequence[np.ndarray],
+    names: Sequence[str],
+    *,
+    say: Callable[[np.ndarray, str], str],
+    caption: str,
+    unit: str,
+    limits: tuple[float, float],
+    note: Callable[[np.ndarray], str] | None = None,
+    cmap: str = SEQUENTIAL,
+    rest: str = "",
+) -> Tiles:
+    """Maps (gh, gw) side by side on one scale, symmetric about 0 where a unit is a difference's.
+
+    Args:
+        say: what is seen on a map of a name. note: what stands below the name.
+    """
+    low, high = limits
+    tiles = [
+        Tile(map_png(m, low, high, cmap), name, say(m, name), note(m) if note else "")
+        for m, name in zip(maps, names, strict=False)
+    ]
+    signed = low == -high
+    return Tiles(title, tiles, caption, colour_bar(low, high, unit, cmap, signed=signed), rest=rest)

@@ -1,0 +1,47 @@
+"""The tables of questions 4 and 5."""
+
+from __future__ import annotations
+
+from ...drawing.blocks import Table, ends, p_text, points, share, table
+from ...drawing.shown import Shown
+from .naming import accuracy_figures
+
+
+def probe_numbers(shown: Shown) -> Table | None:
+    """Accuracies: calibrated, by the script, and by the script over split seeds."""
+    figures, script = accuracy_figures(shown), shown.get("script.probes") or {}
+    splits = shown.get("script_accuracies") or {}
+    if figures is None:
+        return None
+    rows = []
+    for name in {**figures, **script}:
+        f, old, spread = (part.get(name) or {} for part in (figures, script, splits))
+        row = [name, share(f.get("value")), ends(f.get("ci95"), "share"), share(old.get("train"))]
+        rows.append([*row, share(old.get("test")), share(spread.get("mean")), share(spread.get("std"))])
+    columns = ("features", "accuracy", "95 % interval", "script train", "script test")
+    columns += ("over split seeds", "std")
+    chance = shown.get("calibrated.probes.chance")
+    caption = "patch_means, input_variance: what the images tell without any model."
+    caption += f" Chance {100 * chance:.1f} %." if chance else ""
+    return table("Numbers of the probes", columns, rows, caption)
+
+
+def lift_numbers(shown: Shown) -> Table | None:
+    """What one set of features adds to another, paired, with intervals that hold all at once."""
+    found = shown.find("calibrated.lifts")
+    if accuracy_figures(shown) is None or found is None:
+        return None
+    body = [
+        [
+            name,
+            points(f["value"]),
+            ends(f["ci95"], "points"),
+            ends(f.get("ci95_alone"), "points"),
+            p_text(f.get("p")),
+            points(f.get("smallest_detectable")),
+        ]
+        for name, f in found.items()
+    ]
+    columns = ("lift", "value", "95 %, all at once", "95 %, alone", "p, Bonferroni", "detectable from")
+    caption = "Detectable from: the lift whose interval would be above 0 four times in five."
+    return table("Numbers of the lifts", columns, body, caption)

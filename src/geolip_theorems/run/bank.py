@@ -1,0 +1,134 @@
+"""The bank: figures of random-weight twins of the embedded shape, measured once and kept with the suite.
+
+A file an image set in ``assets``. It holds figures and what single images add to them, no weights, and
+everything they depend on as its key: it answers only for exactly these images, sizes, versions, seed and
+probe. What it does not depend on is the machine: figures of another one differ by rounding, as do the
+twins' own weights. ``make bank`` writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..extraction.extract import EXTRACTION_VERSION
+from ..io import arrays as npz
+from ..io.errors import InputError
+from ..model.sources import assets
+from ..questions import MEASURES_VERSION, Claim, question_of
+from ..questions.boundaries import BOUNDARIES
+from ..questions.classes import CLASSES
+from ..questions.modes import MODES
+from ..questions.readout import CONDUIT, RELEASE
+from ..questions.spatial import SPATIAL
+from .controls import Twin
+from .subject import Subject
+
+BANKED = ("digits", "photos", "scenes")  # image sets that come with the suite
+ABOUT, PARTS = "bank/about", "parts/"
+OWN = (SPATIAL, CLASSES, MODES, RELEASE, CONDUIT, BOUNDARIES)
+
+
+def bank_file(dataset: str) -> Path:
+    """Where the twins of an image set are kept."""
+    return assets() / f"twins-{dataset}.npz"
+
+
+def bank_key(subject: Subject, images: np.ndarray, ablated: np.ndarray) -> dict[str, Any]:
+    """Everything the figures of a subject's twins depend on.
+
+    Args:
+        images: (M,) which of the subject's the twins are measured on.
+        ablated: (A,) positions in these of the images whose modes are ablated.
+    """
+    part, config = subject.images.take(images), subject.model.model.config
+    return {
+        "model_type": config.model_type,
+        "config": config.as_dict(),
+        "images": part.sha256,
+        "preprocessing": part.preprocessing,
+        "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
+        "extraction": EXTRACTION_VERSION,
+        "measures": MEASURES_VERSION,
+        "seed": subject.options.seed,
+        "probe": subject.options.probe,
+    }
+
+
+def banked_twins(
+    subject: Subject, images: np.ndarray, ablated: np.ndarray, asked: Iterable[Claim]
+) -> list[Twin]:
+    """The bank's twins for these images, the subject itself left out.
+
+    Empty where it has none for them, or where a claim is on a metric that the bank does not know: it has
+    those of the suite's own claims, and none that somebody else registered.
+
+    Args:
+        images, ablated: see :func:`bank_key`. asked: the claims.
+
+    Raises:
+        InputError: the bank's file is damaged.
+    """
+    path = bank_file(subject.images.name)
+    if subject.images.name not in BANKED or not path.exists():
+        return []
+    key, twins = read_bank(path)
+    if key != bank_key(subject, images, ablated):
+        return []
+    if not all(_ours(claim) and claim.metric.name in twins[0].figures for claim in asked):
+        return []
+    return [twin for twin in twins if twin.sha256 != subject.model.sha256]
+
+
+def write_bank(path: Path, key: dict[str, Any], twins: Sequence[Twin]) -> None:
+    """Write twins' figures and contributions: float32, and int8 where nothing is lost by it.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    about = {
+        "key": key,
+        "twins": [{"seed": t.seed, "sha256": t.sha256, "figures": dict(t.figures)} for t in twins],
+    }
+    arrays = {ABOUT: np.array(json.dumps(about, sort_keys=True))}
+    for metric in twins[0].parts:
+        arrays[PARTS + metric.replace(".", "/")] = _small(np.stack([t.parts[metric] for t in twins]))
+    npz.write(path, arrays)
+
+
+def read_bank(path: Path) -> tuple[dict[str, Any], list[Twin]]:
+    """A bank's key and its twins.
+
+    Raises:
+        InputError: missing, damaged, or not of this suite.
+    """
+    try:
+        arrays = npz.read(path)
+        about = json.loads(str(arrays.pop(ABOUT)))
+        parts = {name.removeprefix(PARTS).replace("/", "."): array for name, array in arrays.items()}
+        twins = [
+            Twin(one["figures"], {name: rows[i] for name, rows in parts.items()}, one["seed"], one["sha256"])
+            for i, one in enumerate(about["twins"])
+        ]
+        return about["key"], twins
+    except (InputError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the bank of random-weight twins {path.name!r} cannot be read ({error}); "
+            "install the suite again, or write it with: make bank"
+        ) from None
+
+
+def _ours(claim: Claim) -> bool:
+    """Whether a claim is on a metric of the suite's own questions, none of them replaced."""
+    return any(question is question_of(claim.metric) and claim.metric in question.metrics for question in OWN)
+
+
+def _small(values: np.ndarray) -> np.ndarray:
+    """The same values in fewer bytes; float32 where they are not all small whole numbers."""
+    whole = values.astype(np.int8) if np.isfinite(values).all() and np.abs(values).max() < 128 else None
+    return whole if whole is not None and (whole == values).all() else values.astype(np.float32)
