@@ -17,7 +17,7 @@ from geolip_theorems.questions.readout.measure import (
     accuracy_figure,
     lift_figures,
 )
-from geolip_theorems.run.subject import DEFAULT_CONTROLS
+from geolip_theorems.run.options import DEFAULT_CONTROLS
 from geolip_theorems.stats.attribution import attribution
 from geolip_theorems.stats.estimators import Accuracy
 from geolip_theorems.stats.ranks import rank_correlation

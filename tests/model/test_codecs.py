@@ -28,7 +28,7 @@ from geolip_theorems.model.codecs import (
     reference_images,
 )
 from geolip_theorems.model.sources import open_model
-from geolip_theorems.run.subject import LARGEST_SEED
+from geolip_theorems.run.options import LARGEST_SEED
 
 SIZE = (24, 40)
 

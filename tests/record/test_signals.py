@@ -22,9 +22,9 @@ from geolip_theorems.report.markdown import summary
 from geolip_theorems.report.terminal import render
 from geolip_theorems.results import companion
 from geolip_theorems.results.environment import environment
-from geolip_theorems.results.notes import OF_FRICTION, UNREACHED
 from geolip_theorems.results.record import Results, finite, now, write_results
 from geolip_theorems.run.analyse import analyse
+from geolip_theorems.run.notes import OF_FRICTION, UNREACHED
 from geolip_theorems.run.subject import RunOptions, live_subject
 from tests.record.test_schema import SCHEMA
 from tests.signals import ConvAutoencoder, MatrixOfPixels

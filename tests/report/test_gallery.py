@@ -15,8 +15,8 @@ from geolip_theorems.drawing.shown import Shown
 from geolip_theorems.extraction.extract import extract
 from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.questions.boundaries import figures as failures
-from geolip_theorems.results import gallery
-from geolip_theorems.results.gallery import chosen_images, gallery_arrays, normalisation, picture_arrays
+from geolip_theorems.run import gallery
+from geolip_theorems.run.gallery import chosen_images, gallery_arrays, normalisation, picture_arrays
 from geolip_theorems.run.subject import RunOptions, live_subject
 
 GOLDEN = Path(__file__).parents[1] / "data" / "svae_d4.pt"

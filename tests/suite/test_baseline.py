@@ -184,12 +184,11 @@ def test_the_companion_is_beside_the_record_and_stale_ones_go(run_suite):
 
 @pytest.mark.parametrize("error", [RuntimeError("no fonts\nat all"), KeyboardInterrupt()])
 def test_a_report_that_cannot_be_made_loses_no_results(run_suite, monkeypatch, error):
-    import fixtures.results
 
     def broken(*_):
         raise error
 
-    monkeypatch.setattr(fixtures.results, "write_report", broken)
+    monkeypatch.setattr(write, "write_report", broken)
     run = run_suite(*MODEL, *SMALL, "-k", "q1", report=True)
     assert run.verdicts()["spatial_cv"]["verdict"]
     assert run.result.ret == pytest.ExitCode.OK

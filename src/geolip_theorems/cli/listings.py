@@ -35,14 +35,13 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def model_rows() -> list[dict[str, str]]:
     """``name``, ``kind`` (auto, embedded, published, codec, form), ``about`` of everything --model takes."""
-    from ..model import codecs
+    from ..model.known import EMBEDDED, codec_names
     from ..model.published import PUBLISHED
-    from ..model.sources import EMBEDDED
 
     rows = [("auto", "auto", "v40_freckles_noise where the hub or its cache has it, else freckles_embedded")]
     rows += [(name, "embedded", f"comes with the suite, {file}") for name, file in EMBEDDED.items()]
     rows += [(name, "published", about) for name, about in PUBLISHED.items()]
-    rows += [(name, "codec", about) for name, about in codecs.names().items()]
+    rows += [(name, "codec", about) for name, about in codec_names().items()]
     rows += [
         ("random:NAME", "form", "fresh weights in the shape of any of these"),
         ("NAME@REVISION", "form", "a published one at a revision of its repository"),

@@ -78,7 +78,7 @@ def make_trainer(options: argparse.Namespace):
     """
     from ..data.noise import ALL_FAMILIES
     from ..model.architectures import SVAEConfig
-    from ..run.subject import check_seed, resolve_device
+    from ..run.options import check_seed, resolve_device
     from ..training.train import TrainConfig, Trainer
 
     families = ALL_FAMILIES if options.families == "all" else tuple(options.families.split(","))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ..questions import Metric, Question, claims, metrics
 from ..results.comparison import Comparison, Difference, Flip
@@ -114,13 +114,13 @@ class _Part:
             return None
         if self.error == 0:
             return 1.0 if self.difference == 0 else 0.0
-        return float(2 * stats.t.sf(abs(self.difference) / self.error, self.df))
+        return float(2 * scipy.stats.t.sf(abs(self.difference) / self.error, self.df))
 
     def interval(self, family: int) -> list[float] | None:
         """The interval that holds together with ``family`` - 1 others (Bonferroni)."""
         if self.difference is None or self.error is None:
             return None
-        reach = float(stats.t.ppf(1 - FAMILY_ERROR / (2 * family), self.df)) * self.error
+        reach = float(scipy.stats.t.ppf(1 - FAMILY_ERROR / (2 * family), self.df)) * self.error
         return [self.difference - reach, self.difference + reach]
 
 
@@ -137,7 +137,7 @@ def _measure(metric: Metric, reference: Side, candidate: Side) -> _Part:
     difference = (second["value"] - first["value"]) / scale
     if first.get("ci95") is None or second.get("ci95") is None:
         return _Part(first, second, difference)
-    z = float(stats.norm.ppf(0.975))
+    z = float(scipy.stats.norm.ppf(0.975))
     errors = [(f["ci95"][1] - f["ci95"][0]) / (2 * z * scale) for f in figures]
     if relative:
         errors[0] *= second["value"] / scale

@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..io.errors import InputError
-from ..results.companion import of_subject
 from .text import assumed
 
 UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-NO_MAPS = (
-    "no companion file (.maps.npz) lies beside this results file, so figures that need maps are left out"
-)
 
 
 @dataclass
@@ -79,17 +73,6 @@ class Shown:
     @property
     def images(self) -> int:
         return int(self.record["dataset"]["n_images"])
-
-
-def load(number: int, record: Mapping[str, Any], folder: Path) -> Shown:
-    """A subject with its companion; whatever is wrong with the companion is said, never raised."""
-    try:
-        arrays = of_subject(record, folder)
-    except (InputError, LookupError, TypeError) as error:
-        return Shown(number, record, {}, f"the companion file cannot be used: {error}")
-    if arrays is None:
-        return Shown(number, record, {}, None if record.get("error") else NO_MAPS)
-    return Shown(number, record, arrays)
 
 
 def clean(value: Any) -> Any:

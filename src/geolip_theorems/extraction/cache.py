@@ -25,11 +25,20 @@ from filelock import FileLock, Timeout
 
 from ..io.errors import InputError
 from ..io.writing import make_way, remove
-from .entry import Found, cache_key, create_store, is_analysis, open_store, read_analysis, write_analysis
+from .entry import (
+    CACHE_VERSION,
+    Found,
+    cache_key,
+    create_store,
+    is_analysis,
+    open_store,
+    read_analysis,
+    write_analysis,
+)
+from .housekeeping import prune
 from .maps import Maps
-from .shards import FORMAT, META, SHARD_IMAGES, Layout, Shard, ShardStore
+from .shards import META, SHARD_IMAGES, Layout, Shard, ShardStore
 
-CACHE_VERSION = f"v{FORMAT}"
 DEFAULT_LIMIT_GB = 10.0
 WRITINGS = 2  # of rows, where what was written reads back as something else
 PATIENCE = 0.5  # seconds before a process says that it waits for another
@@ -241,8 +250,6 @@ class MapsCache:
             raise
 
     def _make_room(self, keep: Path) -> None:
-        from .housekeeping import prune  # it needs this module
-
         prune(self, keep=keep)
 
 

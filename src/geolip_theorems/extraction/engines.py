@@ -28,7 +28,6 @@ from .maps import Maps
 from .shards import Layout, Shard
 from .tiles import Arrays
 
-ENGINES = ("local", "ray")
 RETRIES = 3  # times that workers which died are replaced
 GET_RAY = "Ray is not installed; install it with: pip install 'geolip-theorems[ray]'"
 

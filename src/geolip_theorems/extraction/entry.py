@@ -20,8 +20,9 @@ from ..io import arrays as files
 from ..io.errors import InputError
 from ..io.files import read_small
 from ..io.writing import make_way, remove, write_atomically
-from .shards import LEDGER, META, Layout, ShardStore
+from .shards import FORMAT, LEDGER, META, Layout, ShardStore
 
+CACHE_VERSION = f"v{FORMAT}"
 LARGEST = 64 << 20  # bytes of a JSON file in the cache; one of a million images has 13 MB
 ARRAY = "of/"  # before the name of an analysis' array
 

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from ..io.writing import remove
-from .cache import CACHE_VERSION, MapsCache
-from .entry import ledger_length, open_store, read_meta
+from .entry import CACHE_VERSION, ledger_length, open_store, read_meta
 from .shards import META, folder_bytes
+
+if TYPE_CHECKING:
+    from .cache import MapsCache
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from ..data.sources import load_images
 from ..io.errors import InputError, printable, unknown
 from .architectures import extract_patches, grid_shape, stitch_patches
+from .known import CODECS, PREFIX, CodecEntry
 from .threads import one_thread
 
-PREFIX = "codec:"
 PATCH_SIZE, LARGEST_PATCH = 4, 16
 CHANNELS = (1, 3)
 REFERENCE_SEED = 2**32  # a run's seed is smaller
@@ -213,41 +213,6 @@ def principal_components(patches: Tensor) -> tuple[Tensor, Tensor]:
     return mean, components * largest.sign()
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A codec in the registry.
-
-    Attributes:
-        about: one line for people.
-        option: the name of its own option; default: its value; range: the least and largest (None: the
-            values of a patch). whole: whether it is a whole number.
-        make: from a config and the reference to the model.
-    """
-
-    about: str
-    option: str
-    default: float
-    range: tuple[float, float | None]
-    whole: bool
-    make: Callable[[CodecConfig, Reference], Codec]
-
-
-CODECS: dict[str, Entry] = {
-    "pca": Entry("each patch projected on d principal components", "d", 4, (1, None), True, Pca),
-    "jpeg": Entry("JPEG at quality q", "q", 50, (1, 100), True, Jpeg),
-    "blur": Entry("a Gaussian blur of sigma pixels", "sigma", 1.5, (0.2, 32.0), False, Blur),
-}
-
-
-def names() -> dict[str, str]:
-    """``codec:NAME`` of every codec, with a line about it and its options."""
-    return {
-        f"{PREFIX}{name}": f"{entry.about}: {PREFIX}{name}:{entry.option}={entry.default:g} (default), or "
-        f"{PREFIX}{name}:mse=0.002 for a mean error"
-        for name, entry in CODECS.items()
-    }
-
-
 def open_codec(text: str) -> Codec:
     """The codec that a text after ``--model`` names, see the module.
 
@@ -337,7 +302,7 @@ def mean_error(codec: Codec, images: Tensor) -> float:
 
 def _matched(
     about: str,
-    entry: Entry,
+    entry: CodecEntry,
     build: Callable[[float], Codec],
     images: Tensor,
     mse: float,

@@ -23,11 +23,11 @@ from ..io.errors import InputError, printable, unknown
 from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
 from .foreign import load_with_geolip
+from .known import CODECS, EMBEDDED, PREFIX, names
 from .published import PUBLISHED, place, trained_normalization
 from .reading import Checkpoint, build_model, read_checkpoint, read_config
 from .threads import one_thread
 
-EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
 AUTO_FIRST = "v40_freckles_noise"
 AUTO_ELSE = "freckles_embedded"
 AUTO_DEADLINE_S = 10.0
@@ -59,11 +59,6 @@ class LoadedModel:
     config: dict[str, Any]
     normalize: str
     substitute_for: str | None = None
-
-
-def names() -> list[str]:
-    """Every name ``--model`` knows besides files and ``hf://`` addresses."""
-    return ["auto", *EMBEDDED, *PUBLISHED, *codecs.names()]
 
 
 def load_model(
@@ -113,7 +108,7 @@ def open_model(
         return _open_auto(device, implementation, offline)
     if source.startswith("random:"):
         return _open_random(source.removeprefix("random:"), device, offline, seed)
-    if source.startswith(codecs.PREFIX):
+    if source.startswith(PREFIX):
         return _open_codec(source, device)
     path, name, described, version = _locate(source, offline)
     checkpoint = read_checkpoint(path)
@@ -144,7 +139,7 @@ def _open_auto(device: str | torch.device, implementation: str, offline: bool) -
 
 def _open_random(source: str, device: str | torch.device, offline: bool, seed: int) -> LoadedModel:
     """The shape of ``source`` with fresh weights. The seed alone decides them, not the global state."""
-    if source.startswith(codecs.PREFIX):
+    if source.startswith(PREFIX):
         shown = printable(f"random:{source}", 100)
         raise InputError(f"model {shown!r}: a codec has no weights to draw; leave out random:")
     path, name, _, version = _locate(AUTO_ELSE if source == "auto" else source, offline)
@@ -171,7 +166,7 @@ def _open_codec(source: str, device: str | torch.device) -> LoadedModel:
     return LoadedModel(
         model=model.to(device),
         name=_identifier(model.config.text),
-        source=f"{codecs.CODECS[model.config.codec].about}, {model.config.text}",
+        source=f"{CODECS[model.config.codec].about}, {model.config.text}",
         sha256=hashlib.sha256(settings.encode()).hexdigest(),
         implementation="codec",
         config=config,

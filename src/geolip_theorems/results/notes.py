@@ -1,51 +1,9 @@
-"""What a reader must know of a subject's signals before reading the figures that rest on them."""
+"""A record's notes: what a reader must know before reading the figures of a question."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-
-from torch import nn
-
-from ..extraction.maps import Maps
-
-COLUMN_NORMS = "column norms"
-OF_S = (
-    "The model's S are the norms of a matrix's columns, in no order; they are not singular values, and modes "
-    "are columns."
-)
-OF_FRICTION = (
-    "Its Gram matrices are diagonal, so friction is a function of S alone: what is said of eigenvalues and "
-    "friction compares a map with a function of itself."
-)
-UNREACHED_SIZE = 16
-UNREACHED = (
-    "With 16 modes the conduit's path ends away from the eigenpairs of every Gram matrix and is repaired: "
-    "friction describes a path that did not arrive."
-)
-
-
-def subject_notes(model: nn.Module, maps: Maps) -> list[dict[str, Any]]:
-    """The notes on a subject, ``{"questions": ["q4", ..], "text": ...}`` each; none for a model with every
-    signal, singular values and fewer than 16 modes.
-
-    Args:
-        model: its ``spectrum`` says what S are, ``"singular values"`` where it has none.
-        maps: of the subject.
-    """
-    found = []
-    if maps.S is not None and getattr(model, "spectrum", "") == COLUMN_NORMS:
-        text = OF_S if maps.friction is None else f"{OF_S} {OF_FRICTION}"
-        found.append(_note(("q3", "q4", "q5"), text))
-    if maps.friction is not None and maps.friction.shape[-1] == UNREACHED_SIZE:
-        found.append(_note(("q4", "q5"), UNREACHED))
-    if maps.S is None:
-        text = f"Modes, eigenvalues and friction are not measured: {maps.absent['S']}."
-        found.append(_note(("q3", "q4", "q5", "q6"), text))
-    elif maps.friction is None:
-        text = f"Friction and settle are not measured: {maps.absent['friction']}."
-        found.append(_note(("q4", "q5", "q6"), text))
-    return found
 
 
 def notes_on(subject: Mapping[str, Any], question: str) -> list[str]:
@@ -57,7 +15,3 @@ def notes_on(subject: Mapping[str, Any], question: str) -> list[str]:
 def described(notes: list[dict[str, Any]]) -> list[str]:
     """Notes as lines: the questions, then the text."""
     return [f"{', '.join(note['questions'])}: {note['text']}" for note in notes]
-
-
-def _note(questions: tuple[str, ...], text: str) -> dict[str, Any]:
-    return {"questions": list(questions), "text": text}

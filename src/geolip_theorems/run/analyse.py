@@ -21,13 +21,13 @@ from ..extraction.maps import Maps
 from ..probes.signals import SIGNALS
 from ..questions import MEASURES_VERSION, Claim, Measured, Question, Study, claims, questions
 from ..results.companion import PER_IMAGE
-from ..results.gallery import gallery_arrays
-from ..results.notes import subject_notes
 from ..results.record import SubjectRecord
 from ..script import script_accuracies, script_protocol
 from .bank import banked_twins
 from .controls import Controls, Member, Twin, chosen_images, drawn_seeds, has_twins, twin_of
 from .expectations import Expectation
+from .gallery import gallery_arrays
+from .notes import subject_notes
 from .subject import Subject
 from .verdicts import verdict_on
 

@@ -15,7 +15,8 @@ from ..io.temporary import temporary_folder
 from ..questions import Claim
 from ..results.record import SubjectRecord
 from .analyse import Watch, analyse, unwatched
-from .subject import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed, live_subject, model_channels
+from .options import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed
+from .subject import live_subject, model_channels
 
 
 def measure(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ..io.errors import InputError
 from .figure import LEVEL
@@ -95,7 +95,7 @@ def attribution(
         method = "intervals joined as if independent"
     if not math.isfinite(sampling):
         return Attribution(None, f"no interval of the difference from fewer than {LEAST_UNITS} units")
-    spread = float(stats.t.ppf(0.5 + LEVEL / 2, k - 1)) * std
+    spread = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, k - 1)) * std
     one_more = math.hypot(sampling, spread * math.sqrt(1 + 1 / k))
     all_twins = math.hypot(sampling, spread / math.sqrt(k))
     d = subject["value"] - mean
@@ -127,7 +127,7 @@ def _paired_half(own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, 
         return math.nan
     sums = np.stack([units.sums(row - row.mean()) for row in difference])
     error = math.sqrt(units.factor * np.square(sums).sum(1).mean()) / difference.shape[1]
-    return float(stats.t.ppf(0.5 + LEVEL / 2, units.df)) * inflation * error
+    return float(scipy.stats.t.ppf(0.5 + LEVEL / 2, units.df)) * inflation * error
 
 
 def _half(figure: Mapping[str, Any]) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 from ..io.errors import InputError
 
@@ -111,26 +111,26 @@ def units_to_decide(
     """
     if units is None or units < 3 or not abs(distance) > 0 or not half > 0:
         return None
-    reach = float(stats.t.ppf(0.975, units - 1)) if reach is None else reach
-    tail = float(stats.t.sf(reach, units - 1))
+    reach = float(scipy.stats.t.ppf(0.975, units - 1)) if reach is None else reach
+    tail = float(scipy.stats.t.sf(reach, units - 1))
     error = half / reach
 
     def excess(m: float) -> float:
-        need = stats.t.isf(tail, m - 1) + stats.t.isf(1 - POWER, m - 1)
+        need = scipy.stats.t.isf(tail, m - 1) + scipy.stats.t.isf(1 - POWER, m - 1)
         return float(need * error * math.sqrt(units / m) - abs(distance))
 
     most = MOST_TIMES * units
     if excess(most) > 0:
         return None
-    return math.ceil(optimize.brentq(excess, 2, most)) if excess(2) > 0 else 2
+    return math.ceil(scipy.optimize.brentq(excess, 2, most)) if excess(2) > 0 else 2
 
 
 def _units_for_p(p: float | None, alpha: float, units: int | None) -> int | None:
     """The same for a null: its normal score is taken to grow with the root of the units."""
     if units is None or p is None or not p <= WORTH_SUGGESTING:
         return None
-    need = float(stats.norm.isf(alpha)) + float(stats.norm.isf(1 - POWER))
-    more = math.ceil(units * (need / float(stats.norm.isf(p))) ** 2)
+    need = float(scipy.stats.norm.isf(alpha)) + float(scipy.stats.norm.isf(1 - POWER))
+    more = math.ceil(units * (need / float(scipy.stats.norm.isf(p))) ** 2)
     return more if more <= MOST_TIMES * units else None
 
 

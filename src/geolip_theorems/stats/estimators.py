@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from .figure import LEVEL, Figure, figure
 from .intervals import mean_figure, share_figure
@@ -251,7 +251,7 @@ def signed_root(x: np.ndarray | float) -> np.ndarray:
 
 def student_reach(df: float) -> float:
     """Half-width of a 95 % interval in standard errors."""
-    return float(stats.t.ppf(0.5 + LEVEL / 2, df))
+    return float(scipy.stats.t.ppf(0.5 + LEVEL / 2, df))
 
 
 def _mean(values: np.ndarray) -> float:

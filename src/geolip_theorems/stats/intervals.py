@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from .figure import LEVEL, Figure, figure
 from .units import Groups, Units, degrees_of_freedom, unit_factor
@@ -82,7 +82,7 @@ def share_figure(
     method = result["method"]
     if np.ptp(share[known]) == 0:
         units = Units.of(groups, len(share)).take(known)
-        q = stats.binomtest(0, units.count).proportion_ci(LEVEL).high
+        q = scipy.stats.binomtest(0, units.count).proportion_ci(LEVEL).high
         low, high = result["value"] * (1 - q), result["value"] * (1 - q) + q
         method = f"identical shares: exact binomial, {units.name} as trials"
     return result | {"ci95": [float(max(low, 0.0)), float(min(high, 1.0))], "method": method}
@@ -96,15 +96,15 @@ def _bca(sums: np.ndarray, counts: np.ndarray, seed: int) -> Interval:
     settings = {"n_resamples": N_RESAMPLES, "batch": batch, "method": "BCa", "vectorized": True}
     rng = np.random.default_rng(seed)
     if np.ptp(counts) == 0:
-        result = stats.bootstrap((sums / counts,), np.mean, random_state=rng, **settings)
+        result = scipy.stats.bootstrap((sums / counts,), np.mean, random_state=rng, **settings)
     else:
-        result = stats.bootstrap((sums, counts), ratio, paired=True, random_state=rng, **settings)
+        result = scipy.stats.bootstrap((sums, counts), ratio, paired=True, random_state=rng, **settings)
     return result.confidence_interval.low, result.confidence_interval.high
 
 
 def _student(residual_sums: np.ndarray, counts: np.ndarray, value: float) -> Interval:
     error = standard_error(residual_sums, counts)
-    reach = float(stats.t.ppf(0.5 + LEVEL / 2, degrees_of_freedom(counts))) * error
+    reach = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, degrees_of_freedom(counts))) * error
     return value - reach, value + reach
 
 
@@ -130,7 +130,7 @@ def ratio_figure(above: np.ndarray, below: np.ndarray, groups: Groups = None, **
         return figure(value, None, n, units.too_few, **more)
     sums, weights = units.sums(above), units.sums(below)
     error = standard_error(sums - value * weights, weights)
-    reach = float(stats.t.ppf(0.5 + LEVEL / 2, units.df)) * error
+    reach = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, units.df)) * error
     return figure(value, (value - reach, value + reach), n, method, **more)
 
 
@@ -144,8 +144,8 @@ def difference_figure(values: np.ndarray, groups: Groups = None, **more: Any) ->
     if reach == 0:  # identical differences: the sign test, which needs no spread
         p = 1.0 if result["value"] == 0 else 2.0 ** (1 - units.count)
     else:
-        t = result["value"] / reach * stats.t.ppf(0.5 + LEVEL / 2, units.df)
-        p = float(2 * stats.t.sf(abs(t), units.df))
+        t = result["value"] / reach * scipy.stats.t.ppf(0.5 + LEVEL / 2, units.df)
+        p = float(2 * scipy.stats.t.sf(abs(t), units.df))
     return result | {"p": p, "null": 0.0}
 
 
@@ -160,7 +160,7 @@ def simultaneous_reach(influence: np.ndarray, df: float, seed: int = 0, draws: i
         The multiplier, from a multivariate t with the estimates' correlation (Hothorn, Bretz and
         Westfall 2008), at least Student's own.
     """
-    single = float(stats.t.ppf(0.5 + LEVEL / 2, df))
+    single = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, df))
     influence = influence[:, influence.std(0) > 0]
     if influence.shape[1] < 2:
         return single

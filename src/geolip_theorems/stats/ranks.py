@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -38,5 +38,5 @@ def partial_rank_correlation(a: np.ndarray, b: np.ndarray, given: np.ndarray) ->
 
 
 def _centred_ranks(a: np.ndarray) -> np.ndarray:
-    ranks = stats.rankdata(a, axis=1)
+    ranks = scipy.stats.rankdata(a, axis=1)
     return ranks - (a.shape[1] + 1) / 2

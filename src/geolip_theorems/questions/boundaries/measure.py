@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ...data.luma import LUMA
 from ...stats.class_null import sums_by
@@ -170,7 +170,7 @@ def _hot_interval(summed: np.ndarray, units: Units, flat: float) -> tuple[tuple[
     residual = summed - sizes[:, None] * mean
     level = residual.mean(1) + (2 * residual @ centred / ((places - 1) * std) if std > flat else 0)
     error = np.sqrt(units.factor * np.square(residual - level[:, None]).sum(0)) / sizes.sum()
-    reach = stats.t.ppf(1 - (1 - LEVEL) / 2 / places, units.df) * error
+    reach = scipy.stats.t.ppf(1 - (1 - LEVEL) / 2 / places, units.df) * error
     above = centred - max(2 * std, flat)
     ends = int((above - reach > 0).sum()), int((above + reach > 0).sum())
     return ends, f"Student t over {units.name} at each position, Bonferroni"

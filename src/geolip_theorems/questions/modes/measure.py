@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ...stats.class_null import ClassNull
 from ...stats.figure import figure
@@ -111,7 +111,7 @@ def mode_structure(
             for region, mask in region_masks(*cost.shape[1:3]).items()
         },
         "cost_map": cost.mean(0).tolist(),
-        "dominant_map": stats.mode(dominant, axis=0).mode.tolist(),
+        "dominant_map": scipy.stats.mode(dominant, axis=0).mode.tolist(),
         "overall_mode": overall,
         "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
         "energy_rank": mean_figure(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from ...io.errors import unknown
 from ...probes.conv import conv_cross_validated
@@ -21,9 +21,8 @@ from ...stats.figure import Figure, figure
 from ...stats.intervals import simultaneous_reach
 from ...stats.units import Groups, Units
 from ..base import Measured
-from ..study import Study
+from ..study import PROBES, Study
 
-PROBES = ("ridge", "conv")
 REPEATS = 2
 OVER_CHANCE = "release-chance"
 CONFUSED = (*PARTS, ALL)
@@ -211,11 +210,11 @@ def lift_figures(
     lifts: dict[str, Any] = {}
     for name, (value, _, error) in parts.items():
         ends = (value - reach * error, value + reach * error)
-        p = 1.0 if error == 0 else float(2 * stats.t.sf(abs(value) / error, units.df))
+        p = 1.0 if error == 0 else float(2 * scipy.stats.t.sf(abs(value) / error, units.df))
         lifts[name] = figure(value, ends, n, text, null=0.0, **_counted(units, reach)) | {
             "ci95_alone": [value - alone * error, value + alone * error],
             "p": min(1.0, p * len(parts)),
-            "smallest_detectable": (reach + float(stats.t.ppf(POWER, units.df))) * error,
+            "smallest_detectable": (reach + float(scipy.stats.t.ppf(POWER, units.df))) * error,
         }
     return lifts | {OVER_CHANCE: over_chance}
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...drawing.shown import clean, load
+from ...drawing.shown import Shown, clean
+from ...io.errors import InputError
 from ...questions import questions
+from ...results.companion import of_subject
 from ...results.record import read_results
 from . import cards, comparing, page
 from .shell import render_page, write_page
+
+NO_MAPS = (
+    "no companion file (.maps.npz) lies beside this results file, so figures that need maps are left out"
+)
 
 
 def write_report(results_path: Path, out: Path) -> Path:
@@ -59,3 +66,14 @@ def render(results: dict[str, Any], folder: Path) -> str:
         environment=page.environment(results),
         provenance=[page.provenance(shown) for shown in subjects],
     )
+
+
+def load(number: int, record: Mapping[str, Any], folder: Path) -> Shown:
+    """A subject with its companion; whatever is wrong with the companion is said, never raised."""
+    try:
+        arrays = of_subject(record, folder)
+    except (InputError, LookupError, TypeError) as error:
+        return Shown(number, record, {}, f"the companion file cannot be used: {error}")
+    if arrays is None:
+        return Shown(number, record, {}, None if record.get("error") else NO_MAPS)
+    return Shown(number, record, arrays)

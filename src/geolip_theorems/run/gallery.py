@@ -18,7 +18,7 @@ from ..stats.intervals import mean_figure
 
 if TYPE_CHECKING:
     from ..data.imageset import ImageSet
-    from ..run.subject import Subject
+    from .subject import Subject
 
 OF_EACH = 2  # images of each kind
 KINDS = ("best", "median", "worst")
