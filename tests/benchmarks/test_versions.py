@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-import fixtures.benchmarks
+from geolip_theorems.model import sources
+from geolip_theorems.run import subject
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "svae_d4.pt"
@@ -74,7 +75,7 @@ def copies(tmp_path):
 @pytest.fixture(autouse=True)
 def slow_is_slow(monkeypatch):
     """A model named ``slow`` sleeps in its encoder, and so in its forward pass."""
-    real = fixtures.benchmarks.open_model
+    real = sources.open_model
 
     def opened(source, **keywords):
         loaded = real(source, **keywords)
@@ -88,7 +89,7 @@ def slow_is_slow(monkeypatch):
             loaded.model.encode = sleeping
         return loaded
 
-    monkeypatch.setattr(fixtures.benchmarks, "open_model", opened)
+    monkeypatch.setattr(sources, "open_model", opened)
 
 
 def test_two_models_in_turn_and_the_slow_one_fails_by_name(bench, copies):
@@ -180,7 +181,7 @@ def test_what_does_not_depend_on_the_model_is_left_out_for_two(bench, copies):
 
 def test_models_of_unequal_channels_are_not_compared(bench, monkeypatch):
     channels = iter((1, 3))
-    monkeypatch.setattr(fixtures.benchmarks, "model_channels", lambda model: next(channels))
+    monkeypatch.setattr(subject, "model_channels", lambda model: next(channels))
     result = bench("--model", GOLDEN, "--model", GOLDEN).result
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "images of 1 and of 3 channels; benchmarks compare two" in result.stderr.str()

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from geolip_theorems.report.html.write import load
 from geolip_theorems.drawing.text import VerdictRow, describe_verdict, places
 from geolip_theorems.questions.spatial.figures import overall_map
+from geolip_theorems.report.html.write import load
 
 NUMBER = r"[+-]?\d+(?:\.\d+)?"
 

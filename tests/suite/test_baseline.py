@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from geolip_theorems.report.html import write
 from geolip_theorems.results import companion
 
 from .conftest import GOLDEN, SMALL, THEOREM
