@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..io.errors import InputError, printable, unknown
+from ..io.places import part
 from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
 from .foreign import load_with_geolip
@@ -236,7 +237,5 @@ def _identifier(text: str) -> str:
 
 
 def assets() -> Path:
-    """The folder of the embedded models, in a checkout or in an installed package."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "assets"
-    return installed if installed.is_dir() else package.parents[1] / "fixtures" / "assets"
+    """The folder of the embedded models."""
+    return part("fixtures") / "assets"
