@@ -6,9 +6,9 @@ if TYPE_CHECKING:
     from .model.architectures import PatchSVAE
     from .model.sources import load_model
     from .run.measure import measure
-    from .testing import claim
+    from .testing import claim, metric
 
-__all__ = ["PatchSVAE", "claim", "load_model", "measure"]
+__all__ = ["PatchSVAE", "claim", "load_model", "measure", "metric"]
 __version__ = "0.1.0"
 
 # Loaded when asked for: models need torch, measures SciPy and scikit-learn, and neither is quick to import.
@@ -17,6 +17,7 @@ _PLACES = {
     "load_model": "model.sources",
     "measure": "run.measure",
     "claim": "testing",
+    "metric": "testing",
 }
 
 

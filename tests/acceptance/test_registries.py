@@ -17,10 +17,10 @@ from geolip_theorems.conduit.backends import BACKENDS, warn_once
 from geolip_theorems.data.sources import load_images, names
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.sources import open_model
-from geolip_theorems.run.flags import SUBJECT_OPTIONS
 from geolip_theorems.probes.signals import LIFTS
 from geolip_theorems.questions.readout.measure import OVER_CHANCE, probe_accuracies
 from geolip_theorems.results import companion
+from geolip_theorems.run.flags import SUBJECT_OPTIONS
 
 from ..make import random_maps
 from .conftest import HERE, ROOT
