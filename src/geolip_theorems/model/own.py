@@ -7,7 +7,6 @@ out of a file.
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +16,7 @@ from torch import nn
 
 from ..io.errors import InputError, nearest, printable, reason
 
-NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 EXPECTED = "expected module:function, a function without arguments that returns an nn.Module"
-
-
-def is_own(source: str) -> bool:
-    """Whether a name has the form ``module:function``."""
-    return NAME.fullmatch(source) is not None
 
 
 def own_model(source: str) -> nn.Module:

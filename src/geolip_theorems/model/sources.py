@@ -25,8 +25,8 @@ from ..io.places import part
 from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
 from .foreign import load_with_geolip
-from .known import CODECS, EMBEDDED, PREFIX, names
-from .own import is_own, own_model
+from .known import CODECS, EMBEDDED, PREFIX, RANDOM, is_function, names
+from .own import own_model
 from .published import PUBLISHED, place, trained_normalization
 from .reading import Checkpoint, build_model, read_checkpoint, read_config
 from .threads import one_thread
@@ -109,11 +109,11 @@ def open_model(
         raise unknown("implementation", implementation, IMPLEMENTATIONS)
     if source == "auto":
         return _open_auto(device, implementation, offline)
-    if source.startswith("random:"):
-        return _open_random(source.removeprefix("random:"), device, offline, seed)
+    if source.startswith(RANDOM):
+        return _open_random(source.removeprefix(RANDOM), device, offline, seed)
     if source.startswith(PREFIX):
         return _open_codec(source, device)
-    if is_own(source):
+    if is_function(source):
         return loaded_module(own_model(source).to(device).eval(), _identifier(source), f"function {source}")
     path, name, described, version = _locate(source, offline)
     checkpoint = read_checkpoint(path)

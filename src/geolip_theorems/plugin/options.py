@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,11 @@ from ..compare.baselines import check_name
 from ..compare.baselines import find as find_baseline
 from ..io.errors import InputError
 from ..questions import Claim, claims
-from ..run.expectations import Expectation, load_expectations
-from ..run.flags import ALL_OPTIONS, RUN_OPTIONS, SUBJECT_OPTIONS, undefaulted
+from ..questions.base import with_thresholds
+from ..run.expectations import Expectation, load_expectations, read_expectations
+from ..run.flags import ALL, ALL_OPTIONS, AUTO, RUN_OPTIONS, SUBJECT_OPTIONS, undefaulted
 from ..run.options import RunOptions, resolve_device
+from ..run.settings import PROFILE, Settings, load_settings
 from ..run.thresholds import load_claims
 
 
@@ -40,6 +43,7 @@ class SuiteOptions:
 
 
 OPTIONS_KEY = pytest.StashKey[SuiteOptions]()
+SETTINGS_KEY = pytest.StashKey[Settings]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,10 +52,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(flag, **undefaulted(keywords))
 
 
+def settings(config: pytest.Config) -> Settings:
+    """The project's settings, read once.
+
+    Raises:
+        pytest.UsageError: they cannot be used.
+    """
+    if SETTINGS_KEY not in config.stash:
+        try:
+            config.stash[SETTINGS_KEY] = load_settings(config.rootpath, config.getoption(PROFILE))
+        except InputError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[SETTINGS_KEY]
+
+
 def option(config: pytest.Config, flag: str) -> Any:
-    """An option's value: what the command line says, else its default."""
+    """An option's value: what the command line says, else the project's settings, else its default."""
     given = config.getoption(flag)
-    return ALL_OPTIONS[flag].get("default") if given is None else given
+    return settings(config).options.get(flag, ALL_OPTIONS[flag].get("default")) if given is None else given
+
+
+def effective(config: pytest.Config) -> dict[str, Any]:
+    """What the run was made with, as it stands in a record: names as given, and what figures depend on."""
+    options = suite_options(config)
+    values = {flag.removeprefix("--"): option(config, flag) for flag in RUN_OPTIONS if flag != PROFILE}
+    return {
+        "file": settings(config).file,
+        "profile": config.getoption(PROFILE),
+        "models": [portable(name) for name in options.models],
+        "datasets": [portable(name) for name in options.datasets],
+        "options": {name: portable(str(v)) if isinstance(v, Path) else v for name, v in values.items()},
+        "thresholds": {claim.name: claim.threshold for claim in options.claims},
+    }
+
+
+def portable(word: str) -> str:
+    """A word of the command line, an absolute path cut to its name: records tell nothing of a machine."""
+    flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return flag + equals + (os.path.basename(value) if os.path.isabs(value) else value)
 
 
 def run_options_given(config: pytest.Config) -> list[str]:
@@ -60,7 +98,7 @@ def run_options_given(config: pytest.Config) -> list[str]:
     for flag, keywords in RUN_OPTIONS.items():
         value = option(config, flag)
         if value != keywords.get("default"):
-            words += [flag] if value is True else [flag, "all" if value is None else str(value)]
+            words += [flag] if value is True else [flag, str(value)]
     return words
 
 
@@ -106,10 +144,10 @@ def _read(config: pytest.Config) -> SuiteOptions:
         normalize=get("--normalize"),
         max_images=get("--max-images"),
         data_root=get("--data-root"),
-        ablation_images=get("--ablation-images"),
+        ablation_images=_number(get("--ablation-images")),
         probe=get("--probe"),
         controls=get("--controls"),
-        batch_size=get("--batch-size"),
+        batch_size=_number(get("--batch-size")),
         workers=get("--workers"),
         engine=get("--engine"),
         ray_address=get("--ray-address"),
@@ -118,8 +156,8 @@ def _read(config: pytest.Config) -> SuiteOptions:
         models=tuple(dict.fromkeys(get("--model") or ["auto"])),
         datasets=tuple(dict.fromkeys(get("--dataset") or ["auto"])),
         run=run,
-        claims=load_claims(get("--thresholds")),
-        expectations=load_expectations(get("--expectations")),
+        claims=_claims(config),
+        expectations=_expectations(config),
         report_dir=get("--report-dir"),
         cache_dir=get("--cache-dir"),
         cache_limit_gb=get("--cache-limit"),
@@ -130,3 +168,23 @@ def _read(config: pytest.Config) -> SuiteOptions:
         baseline=find_baseline(get("--baseline")) if get("--baseline") else None,
         save_baseline=check_name(get("--save-baseline")) if get("--save-baseline") is not None else None,
     )
+
+
+def _number(value: int | str) -> int | None:
+    """A number, None for the word that stands in its place."""
+    return None if value in (ALL, AUTO) else value
+
+
+def _claims(config: pytest.Config) -> tuple[Claim, ...]:
+    """The questions' claims: a file on the command line replaces the thresholds of the settings."""
+    if config.getoption("--thresholds") is None and settings(config).thresholds:
+        return with_thresholds(settings(config).thresholds)
+    return load_claims(option(config, "--thresholds"))
+
+
+def _expectations(config: pytest.Config) -> tuple[Expectation, ...]:
+    """Those of the settings, which a file on the command line replaces."""
+    found = settings(config)
+    if config.getoption("--expectations") is None and found.expected:
+        return read_expectations(found.file, found.expected)
+    return load_expectations(option(config, "--expectations"))
