@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from geolip_theorems.stats import intervals
-from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.decisions import Sample, decide
 from geolip_theorems.stats.figure import figure
 from geolip_theorems.stats.intervals import (
     difference_figure,
@@ -139,7 +139,9 @@ def test_fewer_than_six_groups_have_no_interval(values):
             if k < 6:
                 assert f"no interval from {k} groups" in given_["method"]
     undecided = mean_figure(values + 100, np.arange(40) % 5)
-    assert decide(undecided["value"], undecided["ci95"], 0.1, ">", n=40).verdict == "inconclusive"
+    assert (
+        decide(undecided["value"], undecided["ci95"], 0.1, ">", sample=Sample(40)).verdict == "inconclusive"
+    )
 
 
 def test_a_group_that_holds_most_images_leaves_few_degrees_of_freedom():
