@@ -192,14 +192,14 @@ def rounding(rng: np.random.Generator, n: int) -> dict[str, Any]:
 
 def gradients(rng: np.random.Generator, n: int, correlation: float) -> dict[str, Any]:
     """Error and gradient maps whose expected Spearman correlation is known."""
-    return MEAN.figure(_correlations(rng, np.full(n, correlation)), seed=int(rng.integers(2**31)))
+    return MEAN.figure(_correlations(rng, np.full(n, correlation)))
 
 
 def grouped_gradients(rng: np.random.Generator, correlation: float, spread: float) -> dict[str, Any]:
     """The same in few groups of unequal size, whose correlations are this much more, or less."""
     g = np.repeat(np.arange(len(UNEVEN)), UNEVEN)
     of_group = correlation + spread * rng.choice([-1, 1], len(UNEVEN))
-    return MEAN.figure(_correlations(rng, of_group[g]), g, seed=int(rng.integers(2**31)))
+    return MEAN.figure(_correlations(rng, of_group[g]), g)
 
 
 def _correlations(rng: np.random.Generator, expected: np.ndarray) -> np.ndarray:

@@ -180,7 +180,7 @@ def test_settle_counts_from_zero():
 def test_accuracy_figure_is_the_inflated_binomial_one():
     hits = RNG.random((1, 400)) < 0.7
     figure = accuracy_figure(hits, None, "m")
-    plain = mean_figure(hits[0].astype(float), bootstrap=False)
+    plain = mean_figure(hits[0].astype(float))
     assert figure["value"] == pytest.approx(plain["value"])
     assert np.ptp(figure["ci95"]) == pytest.approx(inflation(5, 1) * np.ptp(plain["ci95"]))
     # Repeats that are copies of one another take out only what repeats are known to add.

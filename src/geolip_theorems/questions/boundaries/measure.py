@@ -71,9 +71,7 @@ def boundary_structure(
     if slope is not None and bright is not None:
         values["gradient_given_brightness"] = partial_rank_correlation(e, slope, bright)
     result: dict[str, Any] = {
-        name: mean_figure(values[name], groups, seed=seed, bootstrap=name == "gradient", null=0.0)
-        if name in values
-        else None
+        name: mean_figure(values[name], groups, null=0.0) if name in values else None
         for name in (*others, "gradient_given_brightness")
     }
     result["hot_patches"] = hot_patches(error, groups, seed, n_permutations)
@@ -244,9 +242,9 @@ def band_contrast(error: np.ndarray, boundary: np.ndarray, groups: Groups) -> di
         inside, outside = (e * b).sum(1) / b.sum(1), (e * (1 - b)).sum(1) / (1 - b).sum(1)
     inside[np.isnan(outside)], outside[np.isnan(inside)] = np.nan, np.nan
     return {
-        "inside": mean_figure(inside, groups, bootstrap=False),
-        "outside": mean_figure(outside, groups, bootstrap=False),
+        "inside": mean_figure(inside, groups),
+        "outside": mean_figure(outside, groups),
         "difference": difference_figure(inside - outside, groups),
         "ratio": ratio_figure(inside, outside, groups, null=1.0),
-        "correlation": mean_figure(rank_correlation(e, b), groups, bootstrap=False, null=0.0),
+        "correlation": mean_figure(rank_correlation(e, b), groups, null=0.0),
     }

@@ -11,6 +11,7 @@ from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
 from ...drawing.figures import figure, map_tiles
 from ...drawing.shown import Shown
 from ...drawing.style import DIVERGING, MSE, power
+from ...stats.grids import over
 
 KEPT = {
     "maps": ("picture/class_error", 3),
@@ -84,7 +85,7 @@ def cosine_matrix(shown: Shown, **kept: np.ndarray) -> Any:
     if len(maps) < 2:
         return None
     flat = maps[:MOST_ROWS].reshape(min(len(maps), MOST_ROWS), -1).astype(np.float64)
-    unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    unit = over(flat, np.linalg.norm(flat, axis=1, keepdims=True))
     cosine = unit @ unit.T
     low = float(cosine[~np.eye(len(cosine), dtype=bool)].min())
     a, b = np.unravel_index(np.argmin(cosine + 2 * np.eye(len(cosine))), cosine.shape)

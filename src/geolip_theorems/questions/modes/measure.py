@@ -72,7 +72,7 @@ def mode_structure(
     error, error_only, error_without = maps.error, maps.error_only, maps.error_without
     units, energy = Units.of(groups, len(error)), mode_energy(np.asarray(maps.S, np.float64))
     per_image = energy.mean((1, 2))
-    shares = [share_figure(column, units, bootstrap=False) for column in per_image.T]
+    shares = [share_figure(column, units) for column in per_image.T]
     result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
     if error_without is None or error_only is None:
         return Measured(result | {"share": figure(None, None, 0, why_absent(maps, "error_without"))})
@@ -85,7 +85,7 @@ def mode_structure(
     dominant, overall = costliest_modes(error[rows], error_without)
     elsewhere = share_elsewhere(dominant, overall)
     values = {"ablated": rows.astype(np.int64), "other_mode": elsewhere}
-    result["share"] = share_figure(elsewhere, groups, seed=seed)
+    result["share"] = share_figure(elsewhere, groups)
     result["ablation"] = {
         "cost": _per_mode(cost.mean((1, 2)), groups),
         "only": _per_mode(np.asarray(error_only, np.float64).mean((1, 2)), groups),
@@ -99,7 +99,7 @@ def mode_structure(
         "overall_mode": overall,
         "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
         "energy_rank": mean_figure(
-            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups, bootstrap=False
+            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups
         ),
     }
     if labels is not None and len(np.unique(labels)) > 1:
@@ -211,7 +211,7 @@ def studentised(
 
 
 def _per_mode(values: np.ndarray, groups: Groups) -> list[dict[str, Any]]:
-    return [mean_figure(column, groups, bootstrap=False) for column in values.T]
+    return [mean_figure(column, groups) for column in values.T]
 
 
 def _per_class(
