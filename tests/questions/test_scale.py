@@ -81,9 +81,7 @@ def test_a_pattern_keeps_its_cv_at_any_error():
     squared = pattern.var((1, 2), ddof=1) / pattern.mean((1, 2)) ** 2
     for error in (1e-2, 5e-6, 2.8e-10, 3e-13):
         found = spatial_structure(pattern * error, np.zeros(pattern.shape), 16, n_null=9).figures
-        assert found["corrected"]["value"] == pytest.approx(
-            np.sqrt((pattern.var((1, 2), ddof=1) / pattern.mean((1, 2)) ** 2).mean())
-        )
+        assert found["corrected"]["value"] == pytest.approx(np.sqrt(squared.mean()))
 
 
 def test_without_any_error_the_figure_is_undefined_and_says_so():
