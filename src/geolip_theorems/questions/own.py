@@ -49,7 +49,7 @@ def measure(study: Study) -> Measured:
     for metric in _own():
         (kept,) = metric.reads
         values[kept] = numbers = metric.numbers(study)
-        figures[metric.function.__name__] = metric.estimator.figure(numbers, study.units, seed=study.seed)
+        figures[metric.function.__name__] = metric.estimator.figure(numbers, study.units)
     return Measured({OWN: figures}, values)
 
 
