@@ -1,4 +1,4 @@
-"""A model card keeps what it says, has one section of ours however often it is written, and fits the hub's check."""
+"""A model card keeps what it says, has one section of ours however often written, and fits the hub."""
 
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
