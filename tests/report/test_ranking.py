@@ -5,35 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from geolip_theorems.compare.pairing import Side
 from geolip_theorems.compare.ranking import rankings
-from geolip_theorems.questions.error import error
 from geolip_theorems.report.ranking import tables
-from geolip_theorems.stats.units import Units
 
-N = 80
-PROTOCOL = {"extraction": 1, "measures": 1, "probe": "ridge", "ablation_images": 0}
-
-
-def side(name: str, values: np.ndarray, dataset: str = "some", arrays: bool = True) -> Side:
-    """A subject of which the release error alone was measured, (N,) values one per image."""
-    n = len(values)
-    about = {"name": dataset, "sha256": dataset, "preprocessing": "none", "n_images": n, "classes": None}
-    subject = {
-        "id": f"{name}-{dataset}",
-        "model": {"name": name, "sha256": name},
-        "dataset": about,
-        "seed": 0,
-        "protocol": PROTOCOL,
-        "verdicts": [],
-        "measurements": {"calibrated": {"error": error.estimator.figure(values, Units.of(None, n))}},
-    }
-    kept = {"per_image/position": np.arange(n), "per_image/error": values}
-    return Side(subject, kept if arrays else None, f"{name} (a run)")
-
-
-def images(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).gamma(3.0, 1.0, N)
+from .sides import N, images, side
 
 
 def test_models_that_differ_have_one_rank_each_and_the_least_error_is_first():

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..io.errors import InputError
-from . import cache, card, compare, listings, report, run, summary, train
+from . import cache, card, compare, history, listings, report, run, summary, train
 from .parser import EXIT_CODES, Parser, TeachingFormatter
 
 DESCRIPTION = "Tests of what a patch-SVD autoencoder keeps and loses, and what to do with their results."
@@ -28,7 +28,7 @@ Then:
 Each command has its own help: geolip-theorems COMMAND --help
 
 {EXIT_CODES}"""
-COMMANDS = (run, listings, train, report, compare, cache, summary, card)  # in the order of --help
+COMMANDS = (run, listings, train, report, compare, history, cache, summary, card)  # in the order of --help
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of the signal, as shells count
 
 
