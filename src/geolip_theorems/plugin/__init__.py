@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Say what is missing where a claim is tested in a run that does not use the suite."""
     claimed = metafunc.definition.get_closest_marker("claim") and "geolip_theorems.questions" in sys.modules
     if claimed and not metafunc.config.pluginmanager.has_plugin(SUITE):
-        raise pytest.UsageError(
+        raise pytest.Collector.CollectError(
             f"{metafunc.definition.nodeid} tests a claim, and this run has not loaded the suite: name the "
             f"file on the command line, add a {SETTINGS} to the project, or say pytest_plugins = [{SUITE!r}] "
             "in its topmost conftest.py"
