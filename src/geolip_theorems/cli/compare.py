@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..results.comparison import FAIL_ON
 from .output import console, print_json, print_table, say
 from .parser import add_command, add_json
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from ..compare.ranking import Ranking
     from ..results.comparison import Comparison
 
-FAIL_ON = ("regression", "flip", "never")
 REGRESSED = 1
 
 
@@ -39,8 +39,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--fail-on",
         choices=FAIL_ON,
         default="regression",
-        help="what makes the exit code 1: a verdict that got worse or a metric certainly worse by enough to "
-        "matter (regression, default), a verdict alone (flip), nothing (never)",
+        help="what makes the exit code 1: a metric certainly worse by enough to matter, or a verdict that "
+        "got worse with a figure certainly worse (regression, default); also a verdict that got worse within "
+        "chance (flip); nothing (never)",
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the comparison as HTML")
     add_json(parser)
@@ -55,8 +56,7 @@ def run(options: argparse.Namespace) -> int:
     comparisons = compare_runs(options.results)
     ranked = rankings([side for path in options.results for side in open_run(path)])
     regressions = [line for comparison in comparisons for line in comparison.regressions()]
-    flips = [line for comparison in comparisons for line in comparison.worse_flips()]
-    found = {"regression": regressions, "flip": flips, "never": []}[options.fail_on]
+    found = [line for comparison in comparisons for line in comparison.regressions(options.fail_on)]
     if options.html:
         from ..report.html.compared import write_comparison
 
@@ -67,7 +67,6 @@ def run(options: argparse.Namespace) -> int:
             "comparisons": [comparison.to_dict() for comparison in comparisons],
             "rankings": [asdict(ranking) for ranking in ranked],
             "regressions": regressions,
-            "worse_verdicts": flips,
             "fail_on": options.fail_on,
             "failed": bool(found),
         }
@@ -76,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         show(comparisons)
         show_rankings(ranked)
         if found:
-            say(f"{len(found)} {options.fail_on}{'s' if len(found) > 1 else ''}: exit code {REGRESSED}")
+            say(f"{len(found)} got worse: exit code {REGRESSED}")
     return REGRESSED if found else 0
 
 

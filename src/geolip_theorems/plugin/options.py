@@ -37,6 +37,7 @@ class SuiteOptions:
     use_cache: bool
     refresh_cache: bool
     strict: bool
+    fail_on: str
     report: bool
     baseline: Path | None
     save_baseline: str | None
@@ -164,6 +165,7 @@ def _read(config: pytest.Config) -> SuiteOptions:
         use_cache=not get("--no-cache"),
         refresh_cache=get("--refresh-cache"),
         strict=get("--strict-verdicts"),
+        fail_on=get("--fail-on"),
         report=not get("--no-report"),
         baseline=find_baseline(get("--baseline")) if get("--baseline") else None,
         save_baseline=check_name(get("--save-baseline")) if get("--save-baseline") is not None else None,
