@@ -35,7 +35,7 @@ def near_duplicates(images: ImageSet) -> np.ndarray:
     small = copies.reshape(len(rows), THUMBNAIL, COPY // THUMBNAIL, THUMBNAIL, COPY // THUMBNAIL).mean((2, 4))
     unit = _standardised(small.reshape(len(rows), -1))
     pairs = [
-        np.argwhere(np.triu(unit[start : start + BLOCK] @ unit.T > CANDIDATE, start + 1)) + [[start, 0]]
+        np.add(np.argwhere(np.triu(unit[start : start + BLOCK] @ unit.T > CANDIDATE, start + 1)), (start, 0))
         for start in range(0, len(rows), BLOCK)
     ]
     first, second = np.concatenate(pairs).T
