@@ -148,6 +148,7 @@ def _read(config: pytest.Config) -> SuiteOptions:
         ablation_images=_number(get("--ablation-images")),
         probe=get("--probe"),
         controls=get("--controls"),
+        group_duplicates=get("--group-duplicates"),
         batch_size=_number(get("--batch-size")),
         workers=get("--workers"),
         engine=get("--engine"),
