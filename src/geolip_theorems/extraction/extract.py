@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import nn
 from ..data.imageset import ImageSet
 from ..io.errors import InputError
 from ..model.architectures import architecture_of
+from ..model.threads import thread_pool
 from .fingerprint import fingerprint, probe_images
 from .maps import ABLATED, ALWAYS, SIGNALS, Maps
 from .patch_maps import decodes
@@ -77,7 +78,7 @@ class Extraction:
 
     def layout(self) -> Layout:
         """The shape of the arrays, from the first tile."""
-        with _threads(1) as pool:
+        with thread_pool(1) as pool:
             first = pool.submit(self._runner(), 0, min(self.tile, len(self.images))).result()
         rows = {name: array.shape[1:] for name, array in first.items() if name not in ABLATED}
         if not self._decodes:
@@ -117,7 +118,7 @@ class Extraction:
         # A built-in model's decoder is that of its forward pass.
         apart = not architecture_of(model) and decodes(model, images[:1].to(self.device))
         runner = TileRunner(model, self.images, self.device, np.arange(0), apart, len(images), most)
-        with _threads(1) as pool:
+        with thread_pool(1) as pool:
             return pool.submit(fingerprint, runner, images).result()
 
     def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
@@ -141,7 +142,7 @@ class Extraction:
         done = len(self.images) - sum(shard.stop - shard.start for shard in shards)
         tiles = [(shard, self._tiles(shard)) for shard in shards]
         threads = self._thread_count()
-        with _threads(threads) as pool, self.watch() as tell:
+        with thread_pool(threads) as pool, self.watch() as tell:
             spans = (span for _, spans in tiles for span in spans)
             flow = _in_order(pool, threads, ThreadRunners(self._runner()), spans)
             for shard, spans in tiles:
@@ -161,8 +162,8 @@ class Extraction:
             return 1
         if self.device.type != "cpu":
             return 2  # one loads and copies while the other's tile is on the device
-        at_once = max(1, self.batch // self.tile) if self.batch else torch.get_num_threads()
-        return min(at_once, torch.get_num_threads())
+        at_once = max(1, self.batch // self.tile) if self.batch else torch.get_numthread_pool()
+        return min(at_once, torch.get_numthread_pool())
 
     def _runner(self) -> TileRunner:
         # On a CPU less than a tile would change the last bits and save little.
@@ -191,18 +192,6 @@ def extract(
     extraction = Extraction(model, images, device=device, ablated=ablated, batch=batch)
     arrays = _joined([arrays for _, arrays in extraction.run(cut(len(images), SHARD_IMAGES))])
     return extraction.maps(arrays, extraction.absent)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose threads run torch's operations on themselves alone; given up at once on an exception."""
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(before)
 
 
 def _in_order(
