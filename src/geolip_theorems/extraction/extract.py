@@ -162,8 +162,8 @@ class Extraction:
             return 1
         if self.device.type != "cpu":
             return 2  # one loads and copies while the other's tile is on the device
-        at_once = max(1, self.batch // self.tile) if self.batch else torch.get_numthread_pool()
-        return min(at_once, torch.get_numthread_pool())
+        at_once = max(1, self.batch // self.tile) if self.batch else torch.get_num_threads()
+        return min(at_once, torch.get_num_threads())
 
     def _runner(self) -> TileRunner:
         # On a CPU less than a tile would change the last bits and save little.
