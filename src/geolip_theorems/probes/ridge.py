@@ -140,14 +140,15 @@ class RidgeBank:
             root * total(name, TARGET).addr(mean, prior, alpha=-n)
             for name, mean, root in zip(names, means, roots, strict=True)
         ]
-        coefficients = self._solve(gram, torch.cat(right), penalties)
+        found = self._solve(gram, torch.cat(right), penalties).split([len(mean) for mean in means], 1)
+        # All penalties side by side: one product of a matrix that is not narrow.
+        weights_of = [root * part.transpose(0, 1).flatten(1) for root, part in zip(roots, found, strict=True)]
+        offset = sum(mean @ W for mean, W in zip(means, weights_of, strict=True))
         out = {}
         for f in held:
-            scores = prior
-            for name, span, mean, root in zip(names, spans, means, roots, strict=True):
-                rows = self.blocks[name][self.of_fold[f]]
-                scores = scores + (rows - mean) @ (root * coefficients[:, span])
-            out[f] = scores
+            blocks = (self.blocks[name][self.of_fold[f]] for name in names)
+            scores = sum((X @ W for X, W in zip(blocks, weights_of, strict=True)), -offset)
+            out[f] = scores.unflatten(1, (len(penalties), -1)).transpose(0, 1) + prior
         return out
 
     def _solve(self, A: torch.Tensor, right: torch.Tensor, penalties: tuple[float, ...]) -> torch.Tensor:
