@@ -1,4 +1,4 @@
-"""Torch on one thread: its last bits depend on how many there are, and on a busy machine they wait spinning."""
+"""What torch's last bits depend on: its threads, which on a busy machine also wait spinning, and TF32."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def ieee_float32() -> Iterator[None]:
+    """On CUDA float32 is IEEE's, in cuDNN's convolutions too, whose default is TF32: 10 bits of 23."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    cudnn = torch.backends.cudnn
+    try:
+        with cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

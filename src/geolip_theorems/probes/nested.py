@@ -210,10 +210,10 @@ def cross_validated(
             bank = RidgeBank(blocks, labels, folds, device) if bank is None else bank.refold(folds)
             probe = NestedProbe(bank, labels, pool.map)
             every = range(probe.n_folds)
-            chosen = {
-                name: [probe.choose(f, [(((f"{name}/{v}", 1.0),), PENALTIES) for v in variants]) for f in every]
-                for name, variants in features.items()
+            alone = {
+                name: [(((f"{name}/{v}", 1.0),), PENALTIES) for v in features[name]] for name in features
             }
+            chosen = {name: [probe.choose(f, tried) for f in every] for name, tried in alone.items()}
             for name, parts in combinations.items():
                 chosen[name] = [probe.choose(f, candidates([chosen[p][f] for p in parts])) for f in every]
             if best_of:

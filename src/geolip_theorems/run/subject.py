@@ -67,6 +67,7 @@ class Subject:
             "kernels": kernels(device),
             "torch": torch.__version__,
             "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
+            **({"float32": "ieee"} if device.type == "cuda" else {}),
         }
 
     def describe_model(self) -> dict[str, Any]:

@@ -58,10 +58,7 @@ class CifarUnavailableError(InputError):
 
     def __init__(self, reason: str, root: Path) -> None:
         self.reason = reason
-        super().__init__(
-            f"cifar10: {reason}; to fill the cache by hand put {ARCHIVE} from {URL} "
-            f"into {root}"
-        )
+        super().__init__(f"cifar10: {reason}; to fill the cache by hand put {ARCHIVE} from {URL} into {root}")
 
 
 def default_root() -> Path:
