@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from collections.abc import Iterator
 
 import torch
 import triton  # noqa: F401  (an ImportError here makes the caller fall back to torch)
@@ -25,6 +27,24 @@ BLOCK = 64
 CHUNK = 2**24
 SUSPECT_ASYMMETRY = 0.9e-10
 FAILED, SUSPECT = 1, 2
+_compiling = threading.Lock()
+
+
+@contextlib.contextmanager
+def quick_compiler() -> Iterator[None]:
+    """Triton's compiler without the pass TritonGPUCoalesce: minutes for n = 6, and the binary is the same.
+
+    The pass looks for a better order of loads and stores; these kernels' threads have a row each, in order.
+    """
+    from triton.backends.nvidia.compiler import passes
+
+    with _compiling:  # other kernels, compiled meanwhile by other threads, need the pass
+        add = getattr(passes.ttgpuir, "add_coalesce", None)
+        passes.ttgpuir.add_coalesce = lambda manager: None
+        try:
+            yield
+        finally:
+            passes.ttgpuir.add_coalesce = add
 
 
 def launch(A: Tensor, S: Tensor, packet: ConduitPacket, status: Tensor, fused: bool) -> None:
@@ -32,8 +52,9 @@ def launch(A: Tensor, S: Tensor, packet: ConduitPacket, status: Tensor, fused: b
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     solve = kernel_module(n, cache_directory("triton_*.py"), interpreted).solve
     device = torch.cuda.device(A.device) if A.is_cuda else contextlib.nullcontext()
+    compiling = contextlib.nullcontext() if interpreted else quick_compiler()
     fields = ("eigenvalues", "eigenvectors", "char_coeffs", "friction", "settle", "refinement_residual")
-    with device:
+    with device, compiling:
         for start in range(0, len(A), CHUNK):
             rows = slice(start, start + CHUNK)
             count = len(A[rows])
