@@ -202,6 +202,7 @@ def cross_validated(
     repeats: 70 s of processor time, over half of it factorisations.
     """
     blocks = {f"{g}/{v}": x for g, variants in features.items() for v, x in variants.items()}
+    joined = {*best_of}.union(*combinations.values())
     bank, runs = None, {}
     threads = torch.get_num_threads() if device == "cpu" and len(labels) > SMALL else 1
     with thread_pool(threads) as pool:
@@ -210,18 +211,21 @@ def cross_validated(
             bank = RidgeBank(blocks, labels, folds, device) if bank is None else bank.refold(folds)
             probe = NestedProbe(bank, labels, pool.map)
             every = range(probe.n_folds)
-            alone = {
-                name: [(((f"{name}/{v}", 1.0),), PENALTIES) for v in features[name]] for name in features
-            }
-            chosen = {name: [probe.choose(f, tried) for f in every] for name, tried in alone.items()}
+            chosen = {}
+            for name, variants in features.items():
+                tried = [(((f"{name}/{v}", 1.0),), PENALTIES) for v in variants]
+                chosen[name] = [probe.choose(f, tried) for f in every]
+                runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
+                if name not in joined:
+                    bank.forget({f"{name}/{v}" for v in variants})
             for name, parts in combinations.items():
                 chosen[name] = [probe.choose(f, candidates([chosen[p][f] for p in parts])) for f in every]
             if best_of:
                 chosen[BEST] = [
                     min((chosen[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
                 ]
-            for name, choices in chosen.items():
-                runs.setdefault(name, []).append((probe.predict(choices), choices))
+            for name in (name for name in chosen if name not in features):
+                runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
     found = {}
     for name, parts in runs.items():
         guesses = np.stack([g for g, _ in parts])

@@ -8,7 +8,7 @@ every group a penalty of its own (banded ridge: Nunez-Elizalde, Huth and Gallant
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 import torch
@@ -79,6 +79,11 @@ class RidgeBank:
                     self._fold_sums(a, b)
                 self._fold_sums(a, TARGET)
                 self._fold_sums(a, ONES)
+
+    def forget(self, names: Set[str]) -> None:
+        """Give up what these folds' fits of some features share; another that needs it makes it again."""
+        self._sums = {key: sums for key, sums in self._sums.items() if not names & {*key}}
+        self._ordered = {name: kernel for name, kernel in self._ordered.items() if name not in names}
 
     def held_out(
         self, weights: Weights, held: tuple[int, ...], penalties: tuple[float, ...]
