@@ -28,6 +28,7 @@ GOLDEN = ROOT / "tests" / "data" / "conduit.npz"
 MODEL = "freckles_embedded"
 MAP_TOLERANCE = 1e-3  # of a map's largest value: float32 through another device's kernels
 FRICTION_SAME = 0.99  # share of patches: a sharp function of roots that rounding moves
+TOO_LARGE = 4  # images, for a dry run's memory
 Row = dict[str, Any]
 
 
@@ -299,7 +300,7 @@ def memory(place: Place) -> Iterator[Row]:
         forward = runner.forward
 
         def full(batch: torch.Tensor) -> Any:
-            if len(batch) > 4:
+            if len(batch) > TOO_LARGE:
                 raise torch.OutOfMemoryError("out of memory")
             return forward(batch)
 
