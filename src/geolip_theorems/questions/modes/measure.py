@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from ...stats.class_null import ClassNull
+from ...stats.class_null import ClassNull, sums_by
 from ...stats.figure import figure
 from ...stats.grids import mode_energy, region_masks, why_absent
 from ...stats.intervals import mean_figure, permutation_p, share_figure
@@ -21,6 +21,7 @@ from ..study import Study
 N_PERMUTATIONS = 9999
 MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
 NONE_DECODED = "no image was decoded without a mode"
+RESAMPLES = 999
 TIE = 1e-5  # of the statistic: class sums of shuffles are float32
 
 
@@ -31,44 +32,27 @@ def measure(study: Study) -> Measured:
         none = figure(None, None, 0, why_absent(maps, "S"))
         return Measured({"modes": {"energy": [], "share": none, "ablation": None}})
     found = mode_structure(
-        maps.S,
-        maps.error,
-        maps.error_only,
-        maps.error_without,
-        ablated=maps.ablated,
-        labels=study.labels,
-        names=study.names,
-        groups=study.units,
-        seed=study.seed,
-        n_permutations=study.n_permutations,
-        absent=why_absent(maps, "error_without"),
+        maps, study.labels, study.names, study.units, seed=study.seed, n_permutations=study.n_permutations
     )
     return Measured({"modes": found.figures}, found.values)
 
 
 def mode_structure(
-    S: np.ndarray,
-    error: np.ndarray,
-    error_only: np.ndarray | None,
-    error_without: np.ndarray | None,
-    *,
-    ablated: np.ndarray | None = None,
+    maps: Any,
     labels: np.ndarray | None = None,
     names: Sequence[str] = (),
     groups: Groups = None,
+    *,
     seed: int = 0,
     n_permutations: int = N_PERMUTATIONS,
-    absent: str | None = None,
 ) -> Measured:
     """Every figure of question 3.
 
     Args:
-        S: (N, gh, gw, D), in any order. error: (N, gh, gw).
-        error_only, error_without: (A, gh, gw, D), the error of the ablated images decoded with only mode
-            k and with all but mode k; None for a model without a separable decoder.
-        ablated: (A,) which images those are; the first A by default.
+        maps: ``S`` (N, gh, gw, D), in any order; ``error`` (N, gh, gw); ``error_only``, ``error_without``
+            (A, gh, gw, D), the error of the images ``ablated`` (A,) decoded with only mode k and with all
+            but mode k; None for a model without a separable decoder (``ablated`` None: the first A).
         labels, groups: (N,) or None. names: of the classes.
-        absent: why there are no ablated errors.
 
     Returns:
         Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) float64, share of the
@@ -80,28 +64,30 @@ def mode_structure(
         ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to
         the error, and ``only``, the error with mode k alone: a figure a mode each; ``cost_per_class``,
         ``cost_per_region``: D such figures each; ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw), the
-        mode that most often costs most there, as lists; ``overall_mode``, see :func:`costliest_modes`;
+        mode that most often costs most there, as lists; ``overall_mode``, see :func:`costliest_modes`, and
+        ``overall_shares``, see :func:`overall_shares`;
         ``costliest_on_average``: the mode of the greatest mean cost; ``energy_rank``: Spearman
         correlation, over patches and modes of an image, of cost with energy.
 
     Cost: O(A gh gw D) and O(A C D) a permutation: 0.5 s for 256 images of 256 patches.
     """
-    units, energy = Units.of(groups, len(error)), mode_energy(np.asarray(S, np.float64))
+    error, error_only, error_without = maps.error, maps.error_only, maps.error_without
+    units, energy = Units.of(groups, len(error)), mode_energy(np.asarray(maps.S, np.float64))
     per_image = energy.mean((1, 2))
-    shares = [share_figure(column, units, bootstrap=False) for column in per_image.T]
+    shares = [share_figure(column, units) for column in per_image.T]
     result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
     if error_without is None or error_only is None:
-        return Measured(result | {"share": figure(None, None, 0, absent or NONE_DECODED)})
+        return Measured(result | {"share": figure(None, None, 0, why_absent(maps, "error_without"))})
     few = len(error_without)
     if few == 0:
         return Measured(result | {"share": figure(None, None, 0, NONE_DECODED)})
-    rows = np.arange(few) if ablated is None else np.asarray(ablated)
+    rows = np.arange(few) if maps.ablated is None else np.asarray(maps.ablated)
     labels, groups = None if labels is None else labels[rows], units.take(rows)
     cost = np.asarray(error_without, np.float64) - np.asarray(error[rows], np.float64)[..., None]
     dominant, overall = costliest_modes(error[rows], error_without)
     elsewhere = share_elsewhere(dominant, overall)
     values = {"ablated": rows.astype(np.int64), "other_mode": elsewhere}
-    result["share"] = share_figure(elsewhere, groups, seed=seed)
+    result["share"] = share_figure(elsewhere, groups)
     result["ablation"] = {
         "cost": _per_mode(cost.mean((1, 2)), groups),
         "only": _per_mode(np.asarray(error_only, np.float64).mean((1, 2)), groups),
@@ -113,9 +99,10 @@ def mode_structure(
         "cost_map": cost.mean(0).tolist(),
         "dominant_map": scipy.stats.mode(dominant, axis=0).mode.tolist(),
         "overall_mode": overall,
+        "overall_shares": overall_shares(error[rows], error_without, groups, seed),
         "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
         "energy_rank": mean_figure(
-            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups, bootstrap=False
+            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups
         ),
     }
     if labels is not None and len(np.unique(labels)) > 1:
@@ -141,13 +128,29 @@ def costliest_modes(error: np.ndarray, error_without: np.ndarray) -> tuple[np.nd
     Returns:
         (A, gh, gw) int64 mode of each patch, and the overall one.
     """
+    cost, other = _costs(error, error_without)
+    overall = int(other.mean((0, 1, 2)).argmin())
+    return np.where(other[..., overall], cost.argmax(-1), overall), overall
+
+
+def _costs(error: np.ndarray, error_without: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What losing each mode costs (A, gh, gw, D), and whether another mode's loss costs more, bool."""
     without = np.asarray(error_without, np.float64)
     cost = without - np.asarray(error, np.float64)[..., None]
-    most, best = cost.max(-1), cost.argmax(-1)
-    margin = MARGIN * without.mean(-1)
-    other = [(most - cost[..., k] > margin) & (most > 0) for k in range(cost.shape[-1])]
-    overall = int(np.argmin([elsewhere.mean() for elsewhere in other]))
-    return np.where(other[overall], best, overall), overall
+    most = cost.max(-1, keepdims=True)
+    return cost, (most - cost > MARGIN * without.mean(-1, keepdims=True)) & (most > 0)
+
+
+def overall_shares(error: np.ndarray, error_without: np.ndarray, groups: Groups, seed: int) -> list[float]:
+    """How often each mode is the overall one when images (or groups) are drawn anew, D shares.
+
+    Where two modes are near, the name of the overall one is chance, though the figure hardly depends on it.
+    """
+    _, other = _costs(error, error_without)
+    units, (images, modes) = Units.of(groups, len(other)), (len(other), other.shape[-1])
+    of_unit = sums_by(other.reshape(images, -1, modes).sum(1).astype(np.float64), units.index, units.count)
+    drawn = np.random.default_rng(seed).multinomial(units.count, [1 / units.count] * units.count, RESAMPLES)
+    return (np.bincount((drawn @ of_unit).argmin(1), minlength=modes) / RESAMPLES).tolist()
 
 
 def share_elsewhere(dominant: np.ndarray, overall: int) -> np.ndarray:
@@ -227,7 +230,7 @@ def studentised(
 
 
 def _per_mode(values: np.ndarray, groups: Groups) -> list[dict[str, Any]]:
-    return [mean_figure(column, groups, bootstrap=False) for column in values.T]
+    return [mean_figure(column, groups) for column in values.T]
 
 
 def _per_class(
