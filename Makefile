@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint dist train bench calibrate bank against-script large torture fuzz clean
+.PHONY: theorems test lint dist train bench calibrate bank against-script large minute gpu torture fuzz clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -44,6 +44,12 @@ against-script: $(STAMP)  ## the script's protocol its own way and the suite's, 
 
 large: $(STAMP)  ## memory and cost per image, from 2,000 to 200,000 images
 	$(BIN)/python benchmarks/large.py $(ARGS)
+
+minute: $(STAMP)  ## times of a first run and of a large one beside their limits (5 minutes on two quiet cores)
+	$(BIN)/python -m benchmarks.minute $(ARGS)
+
+gpu: $(STAMP)  ## every check on a CUDA card, ten minutes; without a card: make gpu ARGS=--dry
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 torture: $(STAMP)  ## kill -9 at 30 random moments, then compare with an undisturbed run
 	$(BIN)/python benchmarks/torture.py --points 30 $(ARGS)

@@ -50,7 +50,7 @@ class Subject:
         Weights and config need not tell what a model does, so what it gives for the first images counts too.
         """
         device = torch.device(self.options.device)
-        model = self.model.model
+        model, tile = self.model.model, tile_size(device)
         return {
             "extraction": EXTRACTION_VERSION,
             "weights": self.model.sha256,
@@ -64,10 +64,12 @@ class Subject:
             "solver": choose("auto", device).name,
             "device": device.type,
             "dtype": "float32",
-            "tile": tile_size(device),
+            # Elsewhere than on a CPU a smaller batch is a smaller pass, with other last bits.
+            "tile": tile if device.type == "cpu" else min(tile, self.options.batch_size or tile),
             "kernels": kernels(device),
             "torch": torch.__version__,
             "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
+            **({"float32": "ieee"} if device.type == "cuda" else {}),
         }
 
     def describe_model(self) -> dict[str, Any]:
