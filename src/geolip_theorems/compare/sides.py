@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..io.errors import InputError, nearest
+from ..io.text import printable
 from ..questions import metrics
 from ..results import companion
 from ..results.comparison import Comparison
@@ -40,7 +42,7 @@ def open_run(path: Path, label: str = "") -> list[Side]:
         ) from None
     if not subjects:
         raise InputError(f"results file {path.name!r} holds no measured subject; run the suite again")
-    label = label or "/".join(path.absolute().parts[-2:])
+    label = printable(label or "/".join(path.absolute().parts[-2:]))
     return [_side(subject, path.parent, label) for subject in subjects]
 
 
@@ -67,7 +69,7 @@ def _side(subject: Mapping[str, Any], folder: Path, label: str) -> Side:
     if not entry:
         note = f"{label} was written without its per-image arrays; its differences are not paired"
         return Side(subject, None, label, note)
-    if not (folder / Path(entry["file"]).name).exists():
+    if not os.path.exists(folder / Path(entry["file"]).name):  # unlike Path's, False for impossible names
         note = f"{Path(entry['file']).name} is missing beside {label}; its differences are not paired"
         return Side(subject, None, label, note)
     return Side(subject, companion.of_subject(subject, folder), label)

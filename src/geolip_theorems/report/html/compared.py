@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...drawing.shown import clean
+from ...io.text import clean
 from ...results.comparison import Comparison
 from ...results.record import finite, now
 from .comparing import comparison_blocks, heading

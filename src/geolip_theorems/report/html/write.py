@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...drawing.shown import Shown, clean
+from ...drawing.shown import Shown
 from ...io.errors import InputError
 from ...questions import questions
 from ...results.companion import of_subject
@@ -35,7 +35,7 @@ def write_report(results_path: Path, out: Path) -> Path:
 
     Cost: 2 s of one core a subject, most of it drawing.
     """
-    results = clean(read_results(results_path))
+    results = read_results(results_path)
     return write_page(render(results, results_path.parent), out, "report")
 
 
