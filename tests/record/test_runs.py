@@ -2,9 +2,12 @@
 
 import copy
 import json
+import multiprocessing
+import time
 from dataclasses import replace
 
 import pytest
+from filelock import FileLock
 
 from geolip_theorems.cli import main
 from geolip_theorems.compare import baselines
@@ -14,6 +17,10 @@ from geolip_theorems.io.errors import InputError
 from geolip_theorems.results import companion
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import Results, now
+
+# The processes touch files only, so a copy of this one will do and starts at once.
+METHODS = multiprocessing.get_all_start_methods()
+context = multiprocessing.get_context("fork" if "fork" in METHODS else "spawn")
 
 
 def write_run(folder, *sides):
@@ -125,7 +132,7 @@ def test_a_baseline_is_kept_whole_and_found_by_name(sides, old, new, tmp_path):
     assert baselines.find("main", folder) == place / "results.json"
     baselines.save("main", new, folder)
     assert open_run(baselines.find("main", folder))[0].subject["model"]["name"] == "noisy"
-    assert [path.name for path in folder.iterdir()] == ["main"]
+    assert left(folder) == ["main"]
     with pytest.raises(InputError, match="did you mean 'main'"):
         baselines.find("mian", folder)
     assert baselines.find(str(old), folder) == old
@@ -146,7 +153,71 @@ def test_a_baseline_that_cannot_be_written_leaves_the_old_one(old, new, tmp_path
         baselines.save("main", new, folder)
     monkeypatch.undo()
     assert open_run(baselines.find("main", folder))[0].subject["model"]["name"] == "golden"
-    assert [path.name for path in folder.iterdir()] == ["main"]
+    assert left(folder) == ["main"]
+
+
+def left(folder):
+    """What is in a folder of baselines beside the locks."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+def save_again_and_again(folder, first, second, began, seconds):
+    """Save two runs in turn under one name; for processes."""
+    began.wait()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        baselines.save("main", first, folder)
+        baselines.save("main", second, folder)
+
+
+def test_processes_save_under_one_name_while_another_reads(old, new, tmp_path):
+    folder = tmp_path / "baselines"
+    baselines.save("main", old, folder)
+    began = context.Event()
+    writers = [
+        context.Process(target=save_again_and_again, args=(folder, *pair, began, 1.5))
+        for pair in ((old, new), (new, old))
+    ]
+    for writer in writers:
+        writer.start()
+    began.set()
+    seen = set()
+    while any(writer.is_alive() for writer in writers):
+        (side,) = open_run(baselines.find("main", folder))
+        assert side.arrays is not None, side.note
+        seen.add(side.subject["model"]["name"])
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    assert left(folder) == ["main"]
+    assert seen == {"golden", "noisy"}
+
+
+def test_what_a_killed_save_left_does_not_stay(old, new, tmp_path):
+    folder = tmp_path / "baselines"
+    baselines.save("main", old, folder).rename(folder / ".main.old")  # killed between its two renames
+    (folder / ".main.new").mkdir()
+    with pytest.raises(InputError, match="damaged"):
+        baselines.save("main", write_text(tmp_path / "results.json"), folder)
+    assert left(folder) == ["main"]
+    assert open_run(baselines.find("main", folder))[0].subject["model"]["name"] == "golden"
+    baselines.save("main", new, folder)
+    assert left(folder) == ["main"]
+    assert open_run(baselines.find("main", folder))[0].subject["model"]["name"] == "noisy"
+
+
+def write_text(path):
+    path.write_text('{"format": "geolip-theorems results", "version": 3}')
+    return path
+
+
+def test_a_lock_that_is_never_given_up_is_one_line(old, tmp_path, monkeypatch):
+    folder = tmp_path / "baselines"
+    folder.mkdir()
+    monkeypatch.setattr(baselines, "LONGEST_WAIT", 0.1)
+    with FileLock(folder / ".main.lock"), pytest.raises(InputError, match="locked by another process"):
+        baselines.save("main", old, folder)
+    baselines.save("main", old, folder)
 
 
 def run_compare(capsys, *words):

@@ -90,7 +90,7 @@ def test_a_hundred_thousand_classes(run, labelled, name):
     record["subjects"][0]["dataset"]["classes"] = ["c" * 20] * 100_000
     code, _, error = run(name, record)
     assert code in ((0, 1, 2) if name == "compare" else (0, 2))
-    assert error.count("\n") == (code == 2)
+    assert error.count("\n") == (code > 0)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -133,7 +133,7 @@ def test_damage_is_no_verdict(run, labelled):
                 name, changed(labelled.record, path, value), *draw.choice(((), ("--json",)))
             )
             assert code in ((0, 1, 2) if name == "compare" else (0, 2)), (name, path, value, error)
-            assert error.count("\n") == (code == 2), (name, path, value, error)
+            assert error.count("\n") == (code > 0), (name, path, value, error)
             assert_obeys_nobody(error + ("" if code == 2 else out))
             codes.append(code)
     assert codes.count(2) > 0.1 * len(codes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from ..questions import metrics
 from ..results import companion
 from ..results.comparison import Comparison
 from ..results.record import read_results
+from .baselines import SWAP_S
 from .conditions import conditions
 from .judging import RANK, compare, refused
 from .pairing import Side
 
+READINGS = 5  # of a run whose files are replaced meanwhile
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -30,6 +33,30 @@ def open_run(path: Path, label: str = "") -> list[Side]:
         InputError: the file cannot be read, holds no measured subject, or a companion is damaged or belongs
             to another record. A missing companion is no error: the side says that it cannot be paired.
     """
+    for _ in range(READINGS):
+        before = _identity(path)
+        try:
+            sides, error = _open(path, label), None
+        except InputError as found:
+            sides, error = None, found
+        if before is not None and before == _identity(path):
+            break
+        time.sleep(SWAP_S)  # a baseline that is replaced; what was read may be of both
+    if error is not None:
+        raise error
+    return sides
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What changes when another file stands at a path, or None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+def _open(path: Path, label: str) -> list[Side]:
     content = read_results(path)
     try:
         subjects = [subject for subject in content["subjects"] if not subject["error"]]
