@@ -42,8 +42,11 @@ against-script: $(STAMP)  ## the script's protocol its own way and the suite's, 
 large: $(STAMP)  ## memory and cost per image, from 2,000 to 200,000 images
 	$(BIN)/python benchmarks/large.py $(ARGS)
 
-torture: $(STAMP)  ## kill -9 at 30 random moments, then compare with an undisturbed run
-	$(BIN)/python benchmarks/torture.py --points 30 $(ARGS)
+torture: $(STAMP)  ## kill runs at 30 random moments, workers at 20 or so; theorems in random orders (15 minutes)
+	$(BIN)/python -m benchmarks.torture --points 30
+	$(BIN)/python -m benchmarks.torture_workers --points 8
+	for seed in 1 2 3; do SHUFFLE=$$seed $(BIN)/python -m pytest -q theorems/ -p tests.suite.shuffled --offline \
+	    --report-dir reports/shuffled || exit 1; done
 
 fuzz: $(STAMP)  ## damaged files by the thousand to every reader
 	FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/hostile/test_fuzz.py $(ARGS)
