@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COUNTED := RELIABILITY_COUNTS=reports/reliability.json
+SECONDS := 120
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint train bench calibrate bank against-script large torture fuzz clean
+.PHONY: theorems test lint train bench calibrate bank against-script large torture fuzz reliability clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -43,13 +45,17 @@ large: $(STAMP)  ## memory and cost per image, from 2,000 to 200,000 images
 	$(BIN)/python benchmarks/large.py $(ARGS)
 
 torture: $(STAMP)  ## kill runs at 30 random moments, workers at 20 or so; theorems in random orders (15 minutes)
-	$(BIN)/python -m benchmarks.torture --points 30
-	$(BIN)/python -m benchmarks.torture_workers --points 8
+	$(COUNTED) $(BIN)/python -m benchmarks.torture --points 30
+	$(COUNTED) $(BIN)/python -m benchmarks.torture_workers --points 8
 	for seed in 1 2 3; do SHUFFLE=$$seed $(BIN)/python -m pytest -q theorems/ -p tests.suite.shuffled --offline \
 	    --report-dir reports/shuffled || exit 1; done
 
-fuzz: $(STAMP)  ## damaged files by the thousand to every reader
-	FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/hostile/test_fuzz.py $(ARGS)
+fuzz: $(STAMP)  ## damaged files to every reader for SECONDS in all (120), other ones each time
+	FUZZ_SECONDS=$$(($(SECONDS) / 13)) $(COUNTED) $(BIN)/pytest tests/hostile/test_fuzz.py \
+	    tests/report/test_commands.py $(ARGS)
+
+reliability: $(STAMP)  ## the table of docs/reliability.md (5 minutes)
+	$(COUNTED) $(BIN)/python -m benchmarks.reliability
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,6 @@
 """Kills at random moments: does the next run finish the rest, and only the rest, to the same bytes?
 
-    python benchmarks/torture.py --points 30
+    python -m benchmarks.torture --points 30
 
 Two thirds of the kills fall between the first and the last shard, the others anywhere, start and end
 included. In turn the process gets SIGKILL, SIGHUP, SIGSTOP with SIGCONT before SIGKILL, and SIGKILL after
@@ -25,6 +25,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.reliability import count
 from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import CACHE_VERSION, MapsCache
 from geolip_theorems.extraction.entry import cache_key, open_store
@@ -154,6 +155,7 @@ def main() -> int:
                 f"{point + 1:3d}, {how}: {there:2d} of {total} shards there, {result['computed']:2d} computed"
                 f"{'' if counted else ' (WRONG COUNT)'}, {verdict}"
             )
+    count("runs killed, the next one to the same bytes", options.points, options.points - failures)
     print(f"{options.points} kills, {between} between the first and the last shard, {failures} failures")
     return 1 if failures else 0
 

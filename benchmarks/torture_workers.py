@@ -24,6 +24,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.reliability import count
 from benchmarks.torture import CONFIG, KEY, SHARD_IMAGES, entry_of
 from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import MapsCache
@@ -111,6 +112,8 @@ def main() -> int:
             failures += not same
             deaths += killed
             print(f"run {point + 1:3d}: {killed} workers killed, {said}, {verdict(same)}", flush=True)
+    what = f"runs of {WORKERS} workers of which some are killed, to the same bytes"
+    count(what, options.points, options.points - failures)
     print(f"{options.points} runs, {deaths} workers killed, {failures} failures")
     return 1 if failures or not deaths else 0
 
