@@ -84,7 +84,7 @@ def test_a_summary_page_shows_names_and_no_markup(run, labelled):
         assert markup not in out
     assert r"\[a\](http:/<!-- -->/b.c) \| \`x\` @<!-- -->somebody #<!-- -->1" in out
     rows = [line for line in out.splitlines() if line.startswith("| ")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {8}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {9}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

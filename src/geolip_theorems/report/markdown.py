@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..drawing.text import VerdictRow, assumed, verdict_rows
+from ..drawing.text import VerdictRow, about_family, assumed, verdict_rows
 from ..io.text import LONGEST_NAME, markdown
 from ..results.notes import described
 
@@ -20,7 +20,7 @@ MARKS = {
 def summary(results: Mapping[str, Any]) -> str:
     """A heading and a table of verdicts for each subject of a ``results.json``."""
     parts = [part for subject in results["subjects"] for part in _subject(subject)]
-    return "\n".join(["## Theorem 3: release fidelity", "", *parts])
+    return "\n".join(["## Theorem 3: release fidelity", "", *parts, about_family(results["subjects"])])
 
 
 def _subject(subject: Mapping[str, Any]) -> list[str]:
@@ -36,8 +36,8 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
     if subject["error"]:
         return [*lines, f"**{markdown(subject['error'])}**", ""]
     columns = ("question", "claim", "value", "95 % interval", "threshold", "verdict")
-    columns += ("beyond untrained weights",)
-    lines += ["", f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|"]
+    columns += ("beyond untrained weights", "the training's doing")
+    lines += ["", f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|---|"]
     lines += [*map(_row, verdict_rows(subject)), ""]
     return [*lines, *(f"> {markdown(line)}\n" for line in described(subject.get("notes") or []))]
 
@@ -52,5 +52,6 @@ def _row(row: VerdictRow) -> str:
         row.claimed,
         mark,
         row.attributed,
+        row.training,
     ]
     return "| " + " | ".join(cells) + " |"

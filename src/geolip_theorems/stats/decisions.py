@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy
@@ -14,6 +14,7 @@ from ..io.errors import InputError
 
 Verdict = Literal["holds", "fails", "inconclusive"]
 ALPHA = 0.01
+TWO_SIDED = 1.959963984540054  # of the normal distribution, 95 %
 POWER = 0.80  # the chance with which a decision is promised
 WORTH_SUGGESTING = 0.2  # a larger p says nothing about the size of an effect
 MOST_TIMES = 100  # the present number of images; above, the sample does not suggest a number
@@ -21,11 +22,32 @@ MOST_TIMES = 100  # the present number of images; above, the sample does not sug
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict, why, and, where it is inconclusive, how many images would probably decide it (or None)."""
+    """A verdict and why.
+
+    Attributes:
+        n_to_decide: how many images would probably decide what is inconclusive, or None.
+        p: of the claim being false: the greater of the null's and of the interval's, one-sided; 0.025 where
+            the interval ends on the threshold. None where nothing could be decided.
+    """
 
     verdict: Verdict
     reason: str
     n_to_decide: int | None = None
+    p: float | None = None
+
+
+class Sample(NamedTuple):
+    """What an estimate rests on.
+
+    Attributes:
+        images: their number.
+        groups: of images, where these and not images are what is independent.
+        reach: the interval's half-width in standard errors, where it is not Student's t for these units.
+    """
+
+    images: int | None = None
+    groups: int | None = None
+    reach: float | None = None
 
 
 def decide(
@@ -35,11 +57,8 @@ def decide(
     comparison: str,
     p: float | None = None,
     *,
-    n: int | None = None,
-    units: int | None = None,
-    reach: float | None = None,
+    sample: Sample | None = None,
     needs_p: bool = False,
-    alpha: float = ALPHA,
 ) -> Decision:
     """The verdict on the claim ``value comparison threshold``.
 
@@ -47,13 +66,11 @@ def decide(
         value, ci95: the estimate and the ends of its 95 % interval.
         comparison: ``">"`` or ``"<"``.
         p: of the claim's null, where the claim has one.
-        n: images the estimate rests on, for ``n_to_decide``.
-        units: groups of images where these, not images, are what is independent.
-        reach: the interval's half-width in standard errors, where it is not Student's t for these units.
+        sample: what the estimate rests on, for ``n_to_decide``.
         needs_p: the claim needs a p; without one it cannot hold.
 
     Returns:
-        ``holds`` where the whole interval is on the claim's side and p < alpha; ``fails`` where the whole
+        ``holds`` where the whole interval is on the claim's side and p < 0.01; ``fails`` where the whole
         interval is on the other; else ``inconclusive``. An end on the threshold is on neither side.
         ``n_to_decide`` see :func:`units_to_decide`; images, in groups of the present size where units are
         groups.
@@ -66,7 +83,33 @@ def decide(
     if value is None or ci95 is None or not np.isfinite([value, *ci95]).all():
         return Decision("inconclusive", "the figure or its interval is undefined for these images")
     sign = 1.0 if comparison == ">" else -1.0
+    decision = _decided(value, ci95, threshold, sign, p, sample or Sample(), needs_p)
+    return replace(decision, p=_claim_p(sign * (value - threshold), value, ci95, sign, p, needs_p))
+
+
+def _claim_p(
+    distance: float, value: float, ci95: Sequence[float], sign: float, p: float | None, needs_p: bool
+) -> float | None:
+    """See :class:`Decision`; the interval's p by the normal distribution that gives it 95 %."""
+    if p is None and needs_p:
+        return None
+    half = value - ci95[0] if sign > 0 else ci95[1] - value
+    score = math.copysign(math.inf, distance) if half <= 0 else TWO_SIDED * distance / half
+    return max(float(scipy.stats.norm.sf(score)), p or 0.0)
+
+
+def _decided(
+    value: float,
+    ci95: Sequence[float],
+    threshold: float,
+    sign: float,
+    p: float | None,
+    sample: Sample,
+    needs_p: bool,
+) -> Decision:
+    """The verdict and its reason; ``sign`` is 1 for >, -1 for <."""
     near, far = sorted((sign * (end - threshold)) for end in ci95)
+    n, units, reach = sample
     span = f"the interval {ci95[0]:.4g} to {ci95[1]:.4g}"
     if far < 0:
         return Decision("fails", f"{span} is wholly on the other side of {threshold:g}")
@@ -75,16 +118,16 @@ def decide(
         half = distance - near if distance > 0 else far - distance
         count = n if units is None else units
         more = units_to_decide(distance, half, count, reach)
-        tested, small = needs_p or p is not None, p is not None and p < alpha
+        tested, small = needs_p or p is not None, p is not None and p < ALPHA
         if distance > 0 and tested and not small:  # it would have to hold against its null too
-            both = (more, _units_for_p(p, alpha, count))
+            both = (more, _units_for_p(p, count))
             more = None if None in both else max(both)
         more, words = _suggest(more, n, units)
         return Decision("inconclusive", f"{span} holds {threshold:g}{words}", more)
     if p is None and needs_p:
         return Decision("inconclusive", f"{span} is on the claim's side but its null was not tested")
-    if p is not None and not p < alpha:
-        more, words = _suggest(_units_for_p(p, alpha, n if units is None else units), n, units)
+    if p is not None and not p < ALPHA:
+        more, words = _suggest(_units_for_p(p, n if units is None else units), n, units)
         return Decision("inconclusive", f"{span} is on the claim's side but p = {p:.3g}{words}", more)
     extra = "" if p is None else f" and p = {p:.3g}"
     return Decision("holds", f"{span} is wholly on the claim's side of {threshold:g}{extra}")
@@ -125,11 +168,11 @@ def units_to_decide(
     return math.ceil(scipy.optimize.brentq(excess, 2, most)) if excess(2) > 0 else 2
 
 
-def _units_for_p(p: float | None, alpha: float, units: int | None) -> int | None:
+def _units_for_p(p: float | None, units: int | None) -> int | None:
     """The same for a null: its normal score is taken to grow with the root of the units."""
     if units is None or p is None or not p <= WORTH_SUGGESTING:
         return None
-    need = float(scipy.stats.norm.isf(alpha)) + float(scipy.stats.norm.isf(1 - POWER))
+    need = float(scipy.stats.norm.isf(ALPHA)) + float(scipy.stats.norm.isf(1 - POWER))
     more = math.ceil(units * (need / float(scipy.stats.norm.isf(p))) ** 2)
     return more if more <= MOST_TIMES * units else None
 
