@@ -1,6 +1,7 @@
 """Runs on disk: which subject answers which, baselines by name, the compare command."""
 
 import copy
+import itertools
 import json
 import multiprocessing
 import time
@@ -11,6 +12,7 @@ from filelock import FileLock
 
 from geolip_theorems.cli import main
 from geolip_theorems.compare import baselines
+from geolip_theorems.compare import sides as sides_module
 from geolip_theorems.compare.pairing import Side
 from geolip_theorems.compare.sides import compare_runs, counterpart, open_run
 from geolip_theorems.io.errors import InputError
@@ -161,11 +163,9 @@ def left(folder):
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
-def save_again_and_again(folder, first, second, began, seconds):
+def save_again_and_again(folder, first, second, over):
     """Save two runs in turn under one name; for processes."""
-    began.wait()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while not over.wait(0.05):
         baselines.save("main", first, folder)
         baselines.save("main", second, folder)
 
@@ -173,24 +173,35 @@ def save_again_and_again(folder, first, second, began, seconds):
 def test_processes_save_under_one_name_while_another_reads(old, new, tmp_path):
     folder = tmp_path / "baselines"
     baselines.save("main", old, folder)
-    began = context.Event()
+    over = context.Event()
     writers = [
-        context.Process(target=save_again_and_again, args=(folder, *pair, began, 1.5))
+        context.Process(target=save_again_and_again, args=(folder, *pair, over))
         for pair in ((old, new), (new, old))
     ]
     for writer in writers:
         writer.start()
-    began.set()
-    seen = set()
-    while any(writer.is_alive() for writer in writers):
-        (side,) = open_run(baselines.find("main", folder))
-        assert side.arrays is not None, side.note
-        seen.add(side.subject["model"]["name"])
+    seen, readings, end = set(), 0, time.monotonic() + 60
+    try:
+        while (len(seen) < 2 or readings < 10) and time.monotonic() < end:
+            (side,) = open_run(baselines.find("main", folder))
+            assert side.arrays is not None, side.note
+            seen.add(side.subject["model"]["name"])
+            readings += 1
+    finally:
+        over.set()
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
     assert left(folder) == ["main"]
     assert seen == {"golden", "noisy"}
+
+
+def test_a_run_that_never_stands_still_is_one_line(old, monkeypatch):
+    monkeypatch.setattr(sides_module, "SWAP_S", 0.0)
+    moments = itertools.count()
+    monkeypatch.setattr(sides_module, "_identity", lambda path: (next(moments),))
+    with pytest.raises(InputError, match="was replaced each time it was read"):
+        open_run(old)
 
 
 def test_what_a_killed_save_left_does_not_stay(old, new, tmp_path):

@@ -19,7 +19,7 @@ from .conditions import conditions
 from .judging import RANK, compare, refused
 from .pairing import Side
 
-READINGS = 5  # of a run whose files are replaced meanwhile
+READINGS = 10  # of a run whose files are replaced meanwhile
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -33,15 +33,18 @@ def open_run(path: Path, label: str = "") -> list[Side]:
         InputError: the file cannot be read, holds no measured subject, or a companion is damaged or belongs
             to another record. A missing companion is no error: the side says that it cannot be paired.
     """
-    for _ in range(READINGS):
-        before = _identity(path)
+    for attempt in range(READINGS):
+        before, error = _identity(path), None
         try:
-            sides, error = _open(path, label), None
+            sides = _open(path, label)
         except InputError as found:
-            sides, error = None, found
-        if before is not None and before == _identity(path):
+            error = found
+        # What was read while a baseline was replaced may be of both; a missing file may be back in a moment.
+        if before == _identity(path) and (before is not None or attempt):
             break
-        time.sleep(SWAP_S)  # a baseline that is replaced; what was read may be of both
+        time.sleep(SWAP_S)
+    else:
+        raise InputError(f"results file {path.name!r} was replaced each time it was read; try again")
     if error is not None:
         raise error
     return sides
