@@ -63,7 +63,6 @@ def test_a_run_of_version_2_compares_with_one_of_today(today):
     assert found.regressions() == []
     for metric in known:  # the same figures, but for what another processor rounds
         assert abs(metric.difference) <= metric.smallest / 10, metric.metric
-        assert metric.outcome == "same", metric.metric
 
 
 def test_the_figures_are_those_of_version_2(today):

@@ -333,6 +333,7 @@ def _items(found: Any) -> list[Any]:
 
 
 RENAMED = {"seed_protocol": "script", "seed_accuracies": "script_accuracies", "seed_value": "script_value"}
+UNKNOWN = {"references": [], "training": None, "p_claim": None, "p_holm": None}  # to version 2
 IN_POINTS = ("lifts.", "probes.")  # metrics of version 2 that are shown in percentage points
 
 
@@ -346,7 +347,7 @@ def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
         for subject in content["subjects"]:
             subject["measurements"] = renamed(subject["measurements"])
             subject["verdicts"] = [
-                {**renamed(v), "unit": "pp" if v["metric"].startswith(IN_POINTS) else ""}
+                {**renamed(v), "unit": "pp" if v["metric"].startswith(IN_POINTS) else "", **UNKNOWN}
                 for v in subject["verdicts"]
             ]
             subject.setdefault("notes", [])
