@@ -68,7 +68,7 @@ def _failed(error: Exception) -> int:
         traceback.print_exception(error)
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that went away
         _let_go_of_output()
-        say(f"geolip-theorems: {': '.join(filter(None, (error.filename, error.strerror)))}")
+        say(f"geolip-theorems: {': '.join(map(str, filter(None, (error.filename, error.strerror))))}")
         return UNUSABLE
     say(f"geolip-theorems: internal error, {type(error).__name__}: {reason(error)}; {REPORT}")
     return INTERNAL

@@ -1,7 +1,8 @@
 """Baselines: runs kept under a name, for later runs to be compared with.
 
 A baseline is a folder that is replaced as a whole: processes that save under one name do so one after the
-other, and whoever reads it meanwhile reads again (:func:`geolip_theorems.compare.sides.open_run`).
+other, and whoever reads it takes the same lock, or reads again where the folder takes no lock
+(:func:`geolip_theorems.compare.sides.open_run`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -88,13 +91,32 @@ def save(name: str, results: Path, folder: Path = FOLDER) -> Path:
     place = folder / check_name(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{name}.lock", timeout=LONGEST_WAIT):
+        with _lock(place):
             _replace(place, results)
     except Timeout:
         raise InputError(f"baseline {name!r} has been locked by another process for a minute") from None
     except OSError as error:
         raise InputError(f"baseline folder {str(folder)!r} cannot be written ({error.strerror})") from None
     return place
+
+
+@contextmanager
+def standing(results: Path) -> Iterator[None]:
+    """Keep a baseline from being replaced, as far as its lock is there and can be taken."""
+    lock = _lock(results.parent)
+    try:
+        if Path(lock.lock_file).exists():
+            lock.acquire()
+    except OSError:  # a folder that cannot be written; whoever reads looks whether it has changed
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(place: Path) -> FileLock:
+    return FileLock(place.with_name(f".{place.name}.lock"), timeout=LONGEST_WAIT, poll_interval=0.01)
 
 
 def _replace(place: Path, results: Path) -> None:

@@ -14,12 +14,12 @@ from ..questions import metrics
 from ..results import companion
 from ..results.comparison import Comparison
 from ..results.record import read_results
-from .baselines import SWAP_S
+from .baselines import SWAP_S, standing
 from .conditions import conditions
 from .judging import RANK, compare, refused
 from .pairing import Side
 
-READINGS = 10  # of a run whose files are replaced meanwhile
+READINGS = 5  # of a run whose files are replaced meanwhile
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -34,13 +34,16 @@ def open_run(path: Path, label: str = "") -> list[Side]:
             to another record. A missing companion is no error: the side says that it cannot be paired.
     """
     for attempt in range(READINGS):
-        before, error = _identity(path), None
-        try:
-            sides = _open(path, label)
-        except InputError as found:
-            error = found
+        error = None
+        with standing(path):
+            before = _identity(path)
+            try:
+                sides = _open(path, label)
+            except InputError as found:
+                error = found
+            still = before == _identity(path)
         # What was read while a baseline was replaced may be of both; a missing file may be back in a moment.
-        if before == _identity(path) and (before is not None or attempt):
+        if still and (before is not None or attempt):
             break
         time.sleep(SWAP_S)
     else:
