@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COUNTED := RELIABILITY_COUNTS=reports/reliability.json
+SECONDS := 120
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint dist train bench calibrate bank against-script large minute gpu torture fuzz clean
+.PHONY: theorems test lint dist train bench calibrate bank against-script large minute gpu torture fuzz reliability clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -51,11 +53,18 @@ minute: $(STAMP)  ## times of a first run and of a large one beside their limits
 gpu: $(STAMP)  ## every check on a CUDA card, ten minutes; without a card: make gpu ARGS=--dry
 	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
-torture: $(STAMP)  ## kill -9 at 30 random moments, then compare with an undisturbed run
-	$(BIN)/python benchmarks/torture.py --points 30 $(ARGS)
+torture: $(STAMP)  ## kill runs at 30 random moments, workers at 20 or so; theorems in random orders (15 minutes)
+	$(COUNTED) $(BIN)/python -m benchmarks.torture --points 30
+	$(COUNTED) $(BIN)/python -m benchmarks.torture_workers --points 8
+	for seed in 1 2 3; do SHUFFLE=$$seed $(BIN)/python -m pytest -q theorems/ -p tests.suite.shuffled --offline \
+	    --report-dir reports/shuffled || exit 1; done
 
-fuzz: $(STAMP)  ## damaged files by the thousand to every reader
-	FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/hostile/test_fuzz.py $(ARGS)
+fuzz: $(STAMP)  ## damaged files to every reader for SECONDS in all (120), other ones each time
+	FUZZ_SECONDS=$$(($(SECONDS) / 13)) $(COUNTED) $(BIN)/pytest tests/hostile/test_fuzz.py \
+	    tests/report/test_commands.py $(ARGS)
+
+reliability: $(STAMP)  ## the table of docs/reliability.md (5 minutes)
+	$(COUNTED) $(BIN)/python -m benchmarks.reliability
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,9 +1,10 @@
-"""kill -9 at random moments: does the next run finish the rest, and only the rest, to the same bytes?
+"""Kills at random moments: does the next run finish the rest, and only the rest, to the same bytes?
 
-    python benchmarks/torture.py --points 30
+    python -m benchmarks.torture --points 30
 
 Two thirds of the kills fall between the first and the last shard, the others anywhere, start and end
-included; every fourth run is killed twice. After each kill the finished shards are counted by their
+included. In turn the process gets SIGKILL, SIGHUP, SIGSTOP with SIGCONT before SIGKILL, and SIGKILL after
+which the next run gets one too. After each kill the finished shards are counted by their
 checksums, the extraction is run again, and its arrays and figures are compared byte for byte with those of
 a run that nobody disturbed. Exit code 1 if anything differs.
 """
@@ -19,10 +20,12 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from benchmarks.reliability import count
 from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import CACHE_VERSION, MapsCache
 from geolip_theorems.extraction.entry import cache_key, open_store
@@ -35,6 +38,13 @@ from geolip_theorems.script import script_protocol
 CONFIG = SVAEConfig(V=8, D=4, patch_size=4, hidden=16, depth=1, n_cross_layers=1)
 SHARD_IMAGES = 8
 KEY = {"what": "torture"}
+STOPPED_S = 0.2
+KILLS = {
+    "kill": (signal.SIGKILL,),
+    "hang up": (signal.SIGHUP,),
+    "stop, continue, kill": (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL),
+    "kill twice": (signal.SIGKILL,),
+}
 
 
 def work(folder: Path, images: int) -> None:
@@ -87,18 +97,18 @@ class Runs:
             raise SystemExit(f"a run that nobody killed ended with exit code {process.exitcode}")
         return time.monotonic() - begun
 
-    def kill(self, folder: Path, after_shards: int | None, after_s: float) -> bool:
-        """Start a run and kill it so many seconds after it has so many shards; whether it was still alive."""
+    def kill(self, folder: Path, signals: Sequence[int], after_shards: int | None, after_s: float) -> None:
+        """Start a run and send it signals, the last of which ends it, so long after it has so many shards."""
         process = self.start(folder)
         if after_shards is not None:
             while process.is_alive() and shards_on_ledger(folder) < after_shards:
                 time.sleep(0.0005)
         process.join(after_s)
-        alive = process.is_alive()
-        if alive:
-            os.kill(process.pid, signal.SIGKILL)
+        for number in signals:
+            if process.is_alive():
+                os.kill(process.pid, number)
+                process.join(STOPPED_S)
         process.join()
-        return alive
 
 
 def finished(folder: Path) -> int:
@@ -128,9 +138,10 @@ def main() -> int:
             folder = Path(temporary) / str(point)
             folder.mkdir()
             inside = point % 3 != 2  # two of three between the first and the last shard
-            for _ in range(2 if point % 4 == 3 else 1):
+            how = list(KILLS)[point % len(KILLS)]
+            for _ in range(2 if "twice" in how else 1):
                 shards = draw.randrange(1, total) if inside else None
-                runs.kill(folder, shards, draw.uniform(0, step if inside else 1.1 * seconds))
+                runs.kill(folder, KILLS[how], shards, draw.uniform(0, step if inside else 1.1 * seconds))
             there = finished(folder)
             between += 0 < there < total
             (folder / "result.json").unlink(missing_ok=True)
@@ -141,9 +152,10 @@ def main() -> int:
             failures += not (same and counted)
             verdict = "same bytes" if same else "DIFFERENT BYTES"
             print(
-                f"kill {point + 1:3d}: {there:2d} of {total} shards there, {result['computed']:2d} computed"
+                f"{point + 1:3d}, {how}: {there:2d} of {total} shards there, {result['computed']:2d} computed"
                 f"{'' if counted else ' (WRONG COUNT)'}, {verdict}"
             )
+    count("runs killed, the next one to the same bytes", options.points, options.points - failures)
     print(f"{options.points} kills, {between} between the first and the last shard, {failures} failures")
     return 1 if failures else 0
 

@@ -106,6 +106,44 @@ def test_interruption_is_130(capsys, monkeypatch):
     assert capsys.readouterr().err.strip() == "interrupted"
 
 
+@pytest.mark.parametrize("error", [KeyError("verdicts"), MemoryError(), RecursionError("too\ndeep")])
+def test_an_error_of_the_program_is_no_verdict(capsys, monkeypatch, error):
+    def broken(options):
+        raise error
+
+    monkeypatch.setattr("geolip_theorems.cli.listings.show_models", broken)
+    monkeypatch.delenv("GEOLIP_TRACEBACK", raising=False)
+    assert main(["models"]) == 3
+    line = capsys.readouterr().err
+    assert line.startswith(f"geolip-theorems: internal error, {type(error).__name__}: ")
+    assert "please report it" in line
+    assert line.count("\n") == 1
+    assert "Traceback" not in line
+    monkeypatch.setenv("GEOLIP_TRACEBACK", "1")
+    assert main(["models"]) == 3
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback")
+    assert shown.endswith(line)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "models"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "geolip-theorems: No space left on device\n"
+
+
+def test_a_terminal_that_knows_few_characters_gets_escapes(tmp_path):
+    words = [*PROGRAM, "summary", str(tmp_path / "gone\N{PILE OF POO}.json")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, capture_output=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert rb"gone\U0001f4a9.json" in done.stderr
+
+
 def test_a_closed_pipe_is_quiet():
     line = f"{sys.executable} -m geolip_theorems.cli models | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)

@@ -110,6 +110,17 @@ def test_list_from_the_command_line(filled, capsys):
     assert [entry["parts"].get("n") for entry in listed] == [1, 2, 0, None]
 
 
+@pytest.mark.parametrize("words", [(), ("verify",), ("list", "--json")], ids=" ".join)
+def test_names_that_attack_are_names(tmp_path, capsys, words):
+    cache = cache_in(tmp_path / "::x\x1b[31m")
+    cache.maps({}, Numbers(), {"model": "::error::a\n::b::\x1b]0;\udc80" + "x" * 5000, "dataset": "##[c]"})
+    assert main(["cache", *words, "--cache-dir", str(cache.folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert not [line for line in lines if line.strip().startswith("::") or "##[" in line]
+    assert max(map(len, lines)) < 2500
+
+
 def test_verify_from_the_command_line(filled, capsys):
     folder = ["--cache-dir", str(filled.folder)]
     prune(filled)  # the old format

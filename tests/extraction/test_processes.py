@@ -86,6 +86,53 @@ def too_small_a_disk(folder, out):
     out.send(message)
 
 
+def as_user(number, folder, out, value):
+    """Use the cache as one of its users."""
+    os.setgroups([])
+    os.setgid(number)
+    os.setuid(number)
+    os.umask(0o022)
+    source = Numbers(value)
+    try:
+        found = float(cache_in(folder).maps(KEY, source).maps.error[0, 0, 0])
+    except InputError as error:
+        found = str(error)
+    out.send((found, source.computed))
+
+
+def run_as(number, folder, value):
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=as_user, args=(number, folder, send, value))
+    process.start()
+    process.join(60)
+    assert receive.poll(0), "the process said nothing"
+    return receive.recv()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can be several users")
+def test_a_cache_that_everybody_may_write(tmp_path):
+    """Another's entry is read where it is whole and the system allows it, else refused in one line."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for parent in (tmp_path, *tmp_path.parents[:-1]):
+        if parent.stat().st_uid == 0:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    first, second = NOBODY, NOBODY - 1
+    assert run_as(first, folder, 1.0) == (1.0, [0, 1, 2])
+    said, computed = run_as(second, folder, 2.0)
+    assert "cannot be written (Permission denied)" in said
+    assert said.isprintable()
+    assert computed == []
+    assert run_as(0, folder, 3.0) == (1.0, [])
+    for path in folder.rglob("*"):  # as with a umask of 0, or a group that shares
+        path.chmod(path.stat().st_mode | 0o666 | (0o111 if path.is_dir() else 0))
+    assert run_as(second, folder, 2.0) == (1.0, [])
+    entry = next(folder.glob("v*/*/error.npy"))
+    entry.write_bytes(b"\0" * entry.stat().st_size)
+    assert run_as(second, folder, 2.0) == (2.0, [0, 1, 2])
+
+
 @pytest.mark.skipif(os.name != "posix", reason="users and limits of this kind are POSIX")
 @pytest.mark.parametrize(
     ("attempt", "reason"), [(unprivileged, "Permission denied"), (too_small_a_disk, "File too large")]

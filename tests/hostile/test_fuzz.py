@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
@@ -21,10 +19,12 @@ from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.reading import build_model, read_checkpoint
 from geolip_theorems.model.writing import CONFIG_KEY
 from geolip_theorems.results import companion
+from geolip_theorems.results.record import read_results
+from geolip_theorems.run.thresholds import load_claims
 
-from .samples import CONFIG, content, good_batch, npy, picture, pictures, saved, weights, zipped
+from .fuzzing import fuzzed
+from .samples import CONFIG, content, good_batch, npy, picture, pictures, results, saved, weights, zipped
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 250))  # of each reader; 250 take 2 to 7 seconds
 INTERESTING = (0, 1, 127, 128, 255, 32767, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1)
 
 
@@ -96,28 +96,24 @@ SAFETENSORS = (
     save(weights(), metadata={CONFIG_KEY: json.dumps(CONFIG)}),
     save({key: value.half() for key, value in weights().items()}),
 )
-FUZZED = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="FUZZ_EXAMPLES" not in os.environ,  # the same examples every time in CI
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
 
 
 @pytest.mark.parametrize(
-    ("samples", "suffix"),
-    [(ARCHIVES, ".pt"), (LEGACY, ".pt"), (SAFETENSORS, ".safetensors")],
+    ("what", "samples", "suffix"),
+    [
+        ("checkpoint, archive", ARCHIVES, ".pt"),
+        ("checkpoint, legacy", LEGACY, ".pt"),
+        ("checkpoint, safetensors", SAFETENSORS, ".safetensors"),
+    ],
     ids=["archive", "legacy", "safetensors"],
 )
-def test_checkpoints(samples, suffix, tmp_path):
+def test_checkpoints(what, samples, suffix, tmp_path):
     path = tmp_path / f"model{suffix}"
 
-    @FUZZED
-    @given(damage(samples))
+    @fuzzed(what, damage(samples))
     def check(data):
         path.write_bytes(data)
-        check_model(path)
+        return check_model(path)
 
     check()
 
@@ -127,16 +123,13 @@ def test_pickles_behind_right_checksums(tmp_path):
     pickles = []
     for data in ARCHIVES:
         with_pickle(data, lambda found: pickles.append(found) or found)
-    accepted = []
 
-    @FUZZED
-    @given(damage(tuple(pickles)))
+    @fuzzed("checkpoint, pickle behind right checksums", damage(tuple(pickles)))
     def check(changed):
         path.write_bytes(with_pickle(ARCHIVES[0], lambda _: changed))
-        accepted.append(check_model(path))
+        return check_model(path)
 
-    check()
-    assert True in accepted, "nothing got through: the fuzzing only tests the checksums"
+    assert check().accepted, "nothing got through: the fuzzing only tests the checksums"
 
 
 def npz(method: int, **changes: object) -> bytes:
@@ -163,83 +156,105 @@ def check_images(path: Path) -> bool:
 def test_npz(tmp_path):
     path = tmp_path / "set.npz"
 
-    @FUZZED
-    @given(damage((npz(0), npz(8), npz(0, groups=np.arange(6, dtype=">i2")))))
+    @fuzzed("images, npz", damage((npz(0), npz(8), npz(0, groups=np.arange(6, dtype=">i2")))))
     def check(data):
         path.write_bytes(data)
-        check_images(path)
+        return check_images(path)
 
     check()
 
 
 def test_arrays_behind_right_checksums(tmp_path):
-    path, accepted = tmp_path / "set.npz", []
+    path = tmp_path / "set.npz"
     arrays = (npy(pictures()), npy(np.arange(6) % 2), npy(np.array(["a", "b"])))
 
-    @FUZZED
-    @given(damage(arrays), st.sampled_from(("images", "labels", "classes", "groups")))
+    keys = st.sampled_from(("images", "labels", "classes", "groups"))
+
+    @fuzzed("images, npy behind right checksums", damage(arrays), keys)
     def check(data, key):
         found = dict(zip(("images", "labels", "classes"), arrays, strict=True)) | {key: data}
         zipped(path, {f"{name}.npy": value for name, value in found.items()})
-        accepted.append(check_images(path))
+        return check_images(path)
 
-    check()
-    assert True in accepted
+    assert check().accepted
 
 
 def test_pictures(tmp_path):
-    path, accepted = tmp_path / "set" / "m.png", []
+    path = tmp_path / "set" / "m.png"
     names = ("a.jpg", "a.png", "a.ppm", "a.bmp", "a.tif", "a.webp")
     samples = [picture(tmp_path / name).read_bytes() for name in names]
     samples.append(picture(tmp_path / "b.tif", compression="tiff_adobe_deflate").read_bytes())
     path.parent.mkdir()
 
-    @FUZZED
-    @given(damage(tuple(samples)))
+    @fuzzed("images, pictures", damage(tuple(samples)))
     def check(data):
         path.write_bytes(data)
         images = in_one_line(load_images, str(path.parent), image_size=8)
-        if images and in_one_line(getattr, images, "sha256"):
-            accepted.append(in_one_line(images.tensor) is not None)
+        read = images and in_one_line(getattr, images, "sha256")
+        return read and in_one_line(images.tensor) is not None
 
-    check()
-    assert True in accepted
+    assert check().accepted
 
 
 def test_companions(tmp_path):
     path, arrays = tmp_path / "m.maps.npz", {"per_image/error": np.zeros((3, 2)), "gallery/x": np.arange(4)}
     companion.write(path, arrays)
 
-    @FUZZED
-    @given(damage((path.read_bytes(),)))
+    @fuzzed("companion", damage((path.read_bytes(),)))
     def check(data):
         path.write_bytes(data)
-        in_one_line(companion.read, path)
+        return in_one_line(companion.read, path) is not None
 
     check()
 
 
 def test_cifar_pickles():
-    @FUZZED
-    @given(damage(tuple(pickle.dumps(good_batch(2), protocol=protocol) for protocol in (0, 2, 4))))
+    @fuzzed("CIFAR-10, pickle", damage(tuple(pickle.dumps(good_batch(2), protocol=p) for p in (0, 2, 4))))
     def check(data):
-        in_one_line(cifar.unpickle, data, "test_batch")
+        return in_one_line(cifar.unpickle, data, "test_batch") is not None
 
     check()
+
+
+def test_records(tmp_path):
+    path = tmp_path / "results.json"
+
+    samples = tuple(json.dumps(results(), indent=indent).encode() for indent in (None, 1))
+
+    @fuzzed("results.json", damage(samples))
+    def check(data):
+        path.write_bytes(data)
+        return in_one_line(read_results, path) is not None
+
+    assert check().accepted
+
+
+TOML = (b"[thresholds]\nspatial_cv = 0.2\n", b"[thresholds]\n'class_cosine' = 1e-3 # b\nmode_share = -0x2")
+
+
+def test_toml(tmp_path):
+    path = tmp_path / "thresholds.toml"
+
+    @fuzzed("TOML", damage(TOML))
+    def check(data):
+        path.write_bytes(data)
+        return in_one_line(load_claims, path) is not None
+
+    assert check().accepted
 
 
 def test_damage_does_damage():
     """Negative control: the changes are seen, and reach the numbers."""
     changed, refused = [], []
 
-    @FUZZED
-    @given(damage((ARCHIVES[0],)))
+    @fuzzed("negative control: torch's own reader", damage((ARCHIVES[0],)))
     def check(data):
         changed.append(data != ARCHIVES[0])
         try:
             refused.append(math.isnan(torch.load(io.BytesIO(data), weights_only=True)["test_mse"]))
         except Exception:
             refused.append(True)
+        return not refused[-1]
 
     check()
     assert sum(changed) > 0.9 * len(changed)

@@ -226,3 +226,15 @@ def test_an_activation_fused_or_not_is_torchs(name, monkeypatch):
 def test_the_registry_is_keyed_by_its_configs_types():
     for model_type, entry in architectures.ARCHITECTURES.items():
         assert model_type == entry.model_type == entry.config.model_type
+
+
+@pytest.mark.parametrize("svd_mode", ["default", "fp32", "fp64", "batch_shared"])
+def test_weights_so_large_that_a_model_overflows_are_one_line(svd_mode):
+    config = SVAEConfig(V=8, D=4, patch_size=4, hidden=16, depth=1, n_cross_layers=0, svd_mode=svd_mode)
+    model = random_twin(config, 0)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.mul_(1e30)
+    images = from_arrays(np.full((2, 16, 16, 3), 200, np.uint8))
+    with pytest.raises(InputError, match="is not finite for image 0"):
+        extract(model, images, ablated=[])

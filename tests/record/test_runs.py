@@ -1,19 +1,28 @@
 """Runs on disk: which subject answers which, baselines by name, the compare command."""
 
 import copy
+import itertools
 import json
+import multiprocessing
+import time
 from dataclasses import replace
 
 import pytest
+from filelock import FileLock
 
 from geolip_theorems.cli import main
 from geolip_theorems.compare import baselines
+from geolip_theorems.compare import sides as sides_module
 from geolip_theorems.compare.pairing import Side
 from geolip_theorems.compare.sides import compare_runs, counterpart, open_run
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.results import companion
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import Results, now
+
+# The processes touch files only, so a copy of this one will do and starts at once.
+METHODS = multiprocessing.get_all_start_methods()
+context = multiprocessing.get_context("fork" if "fork" in METHODS else "spawn")
 
 
 def write_run(folder, *sides):
@@ -125,7 +134,7 @@ def test_a_baseline_is_kept_whole_and_found_by_name(sides, old, new, tmp_path):
     assert baselines.find("main", folder) == place / "results.json"
     baselines.save("main", new, folder)
     assert open_run(baselines.find("main", folder))[0].subject["model"]["name"] == "noisy"
-    assert [path.name for path in folder.iterdir()] == ["main"]
+    assert left(folder) == ["main"]
     with pytest.raises(InputError, match="did you mean 'main'"):
         baselines.find("mian", folder)
     assert baselines.find(str(old), folder) == old
@@ -146,7 +155,80 @@ def test_a_baseline_that_cannot_be_written_leaves_the_old_one(old, new, tmp_path
         baselines.save("main", new, folder)
     monkeypatch.undo()
     assert open_run(baselines.find("main", folder))[0].subject["model"]["name"] == "golden"
-    assert [path.name for path in folder.iterdir()] == ["main"]
+    assert left(folder) == ["main"]
+
+
+def left(folder):
+    """What is in a folder of baselines beside the locks."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+def save_again_and_again(folder, first, second, over):
+    """Save two runs in turn under one name; for processes."""
+    while not over.wait(0.05):
+        baselines.save("main", first, folder)
+        baselines.save("main", second, folder)
+
+
+def test_processes_save_under_one_name_while_another_reads(old, new, tmp_path):
+    folder = tmp_path / "baselines"
+    baselines.save("main", old, folder)
+    over = context.Event()
+    writers = [
+        context.Process(target=save_again_and_again, args=(folder, *pair, over))
+        for pair in ((old, new), (new, old))
+    ]
+    for writer in writers:
+        writer.start()
+    seen, readings, end = set(), 0, time.monotonic() + 60
+    try:
+        while (len(seen) < 2 or readings < 10) and time.monotonic() < end:
+            (side,) = open_run(baselines.find("main", folder))
+            assert side.arrays is not None, side.note
+            seen.add(side.subject["model"]["name"])
+            readings += 1
+    finally:
+        over.set()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    assert left(folder) == ["main"]
+    assert seen == {"golden", "noisy"}
+
+
+def test_a_run_that_never_stands_still_is_one_line(old, monkeypatch):
+    monkeypatch.setattr(sides_module, "SWAP_S", 0.0)
+    moments = itertools.count()
+    monkeypatch.setattr(sides_module, "_identity", lambda path: (next(moments),))
+    with pytest.raises(InputError, match="was replaced each time it was read"):
+        open_run(old)
+
+
+def test_what_a_killed_save_left_does_not_stay(old, new, tmp_path):
+    folder = tmp_path / "baselines"
+    baselines.save("main", old, folder).rename(folder / ".main.old")  # killed between its two renames
+    (folder / ".main.new").mkdir()
+    with pytest.raises(InputError, match="damaged"):
+        baselines.save("main", write_text(tmp_path / "results.json"), folder)
+    assert left(folder) == ["main"]
+    assert open_run(baselines.find("main", folder))[0].subject["model"]["name"] == "golden"
+    baselines.save("main", new, folder)
+    assert left(folder) == ["main"]
+    assert open_run(baselines.find("main", folder))[0].subject["model"]["name"] == "noisy"
+
+
+def write_text(path):
+    path.write_text('{"format": "geolip-theorems results", "version": 3}')
+    return path
+
+
+def test_a_lock_that_is_never_given_up_is_one_line(old, tmp_path, monkeypatch):
+    folder = tmp_path / "baselines"
+    folder.mkdir()
+    monkeypatch.setattr(baselines, "LONGEST_WAIT", 0.1)
+    with FileLock(folder / ".main.lock"), pytest.raises(InputError, match="locked by another process"):
+        baselines.save("main", old, folder)
+    baselines.save("main", old, folder)
 
 
 def run_compare(capsys, *words):

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch  # noqa: F401  before any run in this process, which forgets what it imported: twice is a crash
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "svae_d4.pt"
@@ -52,9 +53,16 @@ def run_suite(pytester: pytest.Pytester, shared_cache: Path):
     """A function that runs pytest on theorem 3 (or ``paths``) with arguments; no report unless asked for."""
 
     def run(
-        *arguments, paths=(THEOREM,), subprocess=False, controls=0, cache=shared_cache, report=False
+        *arguments,
+        paths=(THEOREM,),
+        subprocess=False,
+        controls=0,
+        cache=shared_cache,
+        report=False,
+        lasting=None,
     ) -> Run:
-        fixed = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider"]
+        fixed = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT]
+        fixed += ["-o", f"cache_dir={lasting}"] if lasting else ["-p", "no:cacheprovider"]
         fixed += ["--cache-dir", cache, "--junitxml", pytester.path / "junit.xml", "--controls", controls]
         fixed += [] if report else ["--no-report"]
         words = [str(word) for word in (*fixed, *paths, *arguments)]

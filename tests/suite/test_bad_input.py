@@ -136,6 +136,27 @@ def test_an_unwritable_report_folder(run_suite, tmp_path):
     assert "cannot be written" in usage_error(run)
 
 
+def test_a_report_folder_that_leads_nowhere(run_suite, tmp_path):
+    (tmp_path / "link").symlink_to("gone")
+    for folder in (tmp_path / "link", tmp_path / "link" / "reports"):
+        message = usage_error(run_suite(*MODEL, *DIGITS, *SMALL, "--report-dir", folder))
+        assert f"{str(tmp_path / 'link')!r} is a link to 'gone', where nothing is" in message
+
+
+@pytest.mark.parametrize("name", ["results.json", "svae_d4-digits.maps.npz"])
+def test_a_folder_in_the_place_of_a_file_is_found_before_anything_is_measured(run_suite, tmp_path, name):
+    (tmp_path / "reports" / name).mkdir(parents=True)
+    run = run_suite(*MODEL, *DIGITS, *SMALL, "--report-dir", tmp_path / "reports")
+    assert f"has a folder in the place of the file {name!r}" in usage_error(run)
+
+
+def test_a_folder_of_baselines_that_cannot_be_written(run_suite, pytester):
+    (pytester.path / "reports").mkdir()
+    (pytester.path / "reports" / "baselines").write_text("")
+    run = run_suite(*MODEL, *DIGITS, *SMALL, "--save-baseline", "main")
+    assert "baseline folder 'reports/baselines' cannot be written (it is a file)" in usage_error(run)
+
+
 def test_an_unwritable_cache_folder(run_suite, tmp_path):
     (tmp_path / "file").write_text("")
     run = run_suite(*MODEL, *DIGITS, *SMALL, cache=tmp_path / "file")

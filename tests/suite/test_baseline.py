@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from geolip_theorems.compare.sides import open_run
 from geolip_theorems.report.html import write
 from geolip_theorems.results import companion
+from geolip_theorems.results.record import write_results
 
 from .conftest import GOLDEN, SMALL, THEOREM
 
@@ -181,6 +184,40 @@ def test_the_companion_is_beside_the_record_and_stale_ones_go(run_suite):
     assert np.isclose(hits.mean(), figure["value"])
     run = run_suite("--model", f"random:{GOLDEN}", *DATA, *SMALL)
     assert [path.name for path in Path(folder).glob("*.npz")] == ["random-svae_d4-scenes.maps.npz"]
+
+
+def test_a_companion_that_cannot_be_removed_blocks_nothing(run_suite):
+    folder = run_suite(*MODEL, *SMALL, "-k", "q1").folder / "reports/latest"
+    (folder / "svae_d4-scenes.maps.npz").unlink()
+    (folder / "svae_d4-scenes.maps.npz").mkdir()
+    run = run_suite("--model", f"random:{GOLDEN}", *DATA, *SMALL, "-k", "q1")
+    assert run.results["subjects"][0]["companion"]["file"] == "random-svae_d4-scenes.maps.npz"
+    assert "WARNING" not in run.text
+
+
+def test_a_report_folder_that_takes_nothing_any_more_loses_no_results(run_suite, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(
+        "geolip_theorems.plugin.results.write_results", spoil("reports/latest", write_results)
+    )
+    run = run_suite(*MODEL, *SMALL, "-k", "q1")
+    assert run.result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "WARNING: OSError: [Errno 28] No space left on device; the results are elsewhere" in run.text
+    place = Path(next(x for x in run.text.splitlines() if x.startswith("results: ")).partition(" ")[2])
+    assert tmp_path in place.parents
+    (side,) = open_run(place)
+    assert side.arrays is not None
+
+
+def spoil(folder, function):
+    """The function, which finds no room in one folder."""
+
+    def spoilt(results, place):
+        if str(place.parent) == folder:
+            raise OSError(28, "No space left on device")
+        return function(results, place)
+
+    return spoilt
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no fonts\nat all"), KeyboardInterrupt()])

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fixtures import subjects
 from geolip_theorems.io import temporary
 
 from .conftest import GOLDEN, ROOT, SMALL, THEOREM
@@ -93,6 +95,24 @@ def test_a_terminated_run_cleans_up(tmp_path):
     assert process.returncode == 143, text
     assert not folder.exists()
     assert "Exit: terminated" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_closed_terminal_ends_it_as_sigterm_does(number, monkeypatch):
+    cleanups = []
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        subjects._end_orderly_when_terminated(SimpleNamespace(add_cleanup=cleanups.append))
+        with pytest.raises(pytest.exit.Exception) as caught:
+            os.kill(os.getpid(), number)
+        assert caught.value.returncode == 128 + number
+        assert signal.getsignal(number) is signal.SIG_DFL, "a second one ends it at once"
+        signal.signal(number, signal.SIG_IGN)  # as under nohup
+        subjects._end_orderly_when_terminated(SimpleNamespace(add_cleanup=cleanups.append))
+        assert signal.getsignal(number) is signal.SIG_IGN
+        cleanups[0]()
+    finally:
+        signal.signal(number, before)
 
 
 SLOW_TORCH = """

@@ -1,7 +1,11 @@
 """Whole runs of the suite on a small model: results, JUnit, the terminal, several models and processes."""
 
+import os
 import shlex
+import shutil
+import subprocess
 
+import numpy as np
 import pytest
 
 from .conftest import GOLDEN, SMALL
@@ -176,6 +180,24 @@ def test_a_failing_claim_says_everything_and_how_to_repeat_it(run_suite, tmp_pat
     again = run_suite(*words[2:], paths=words[1:2])
     assert outcome_counts(again)["failed"] == 1
     assert again.verdicts() == run.verdicts()
+
+
+def test_names_that_attack_are_names(run_suite, npz, tmp_path):
+    """Control characters, orders to a CI runner and rich's markup in names of files and classes."""
+    model = tmp_path / "::error::a ##[b] [red] :skull: \x1b[31m$(x)\udcff.pt"
+    shutil.copy(GOLDEN, model)
+    images = npz(name="::c\u202e.npz", classes=np.array(["[/d]\x1b[31m", "::e::" + "f" * 200, "g"]))
+    subject = ("--model", model, "--dataset", images, "--ablation-images", "8")
+    run = run_suite(*subject, "-v", "--thresholds", thresholds(tmp_path, spatial_cv=9.0), "--color", "no")
+    lines = [line for line in run.text.splitlines() if "junit" not in line]
+    assert all(line.isprintable() for line in lines), ascii([x for x in lines if not x.isprintable()])
+    assert not [line for line in lines if line.strip().startswith("::") or "##[" in line]
+    assert "cannot be shown" not in run.text
+    line = next(line for line in lines if "reproduce: " in line)
+    bash = ["bash", "-c", "printf '%s\\0' " + line.split("reproduce: ")[1]]
+    words = subprocess.run(bash, stdout=subprocess.PIPE, check=True).stdout.split(b"\0")
+    assert words[words.index(b"--model") + 1] == os.fsencode(model)
+    assert words[words.index(b"--dataset") + 1] == os.fsencode(images)
 
 
 def test_an_open_verdict_is_a_skip_or_a_failure(run_suite, tmp_path):

@@ -1,11 +1,15 @@
 """Ctrl-C while the suite loads is answered only where pytest is the program, and only until it takes over."""
 
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from geolip_theorems.plugin import start
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -40,3 +44,12 @@ def test_another_program_keeps_its_signal(unanswered, monkeypatch, program):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its own choice
     start.pytest_configure(None)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_python_without_assertions_runs_the_tests_all_the_same(tmp_path):
+    (tmp_path / "test_two.py").write_text("def test_a():\n    assert 0\n\n\ndef test_b():\n    assert 1\n")
+    words = [sys.executable, "-O", "-m", "pytest", "-c", ROOT / "pyproject.toml", "-p", "no:cacheprovider"]
+    done = subprocess.run([*words, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "1 failed, 1 passed" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..io.errors import InputError
-from .output import print_json, print_table
+from ..io.text import LONGEST_NAME, printable
+from .output import print_json, print_table, show
 from .parser import add_command, add_json, gigabytes
 
 if TYPE_CHECKING:  # reading the help must not load torch
@@ -30,7 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         example="geolip-theorems cache list\ngeolip-theorems cache verify\n"
         "geolip-theorems cache prune --cache-limit 2",
         codes="exit codes: 0 done, 1 verify found a damaged entry, 2 something given cannot be used, "
-        "130 interrupted",
+        "3 an error of the program itself, 130 interrupted",
     )
     parser.add_argument(
         "action", nargs="?", choices=ACTIONS, default="list", help="list (default), verify or prune"
@@ -68,13 +69,13 @@ def run(options: argparse.Namespace) -> int | None:
     _table(found)
     total = sum(entry.bytes for entry in found)
     absent = "" if cache.folder.exists() else ", which does not exist"
-    print(f"{len(found)} entries, {total / 1e6:,.1f} MB in {cache.folder}{absent}")
+    show(f"{len(found)} entries, {total / 1e6:,.1f} MB in {cache.folder}{absent}")
     if removed is not None:
         freed = sum(entry.bytes for entry in removed)
-        print(f"removed {len(removed)} entries, {freed / 1e6:,.1f} MB")
+        show(f"removed {len(removed)} entries, {freed / 1e6:,.1f} MB")
         busy = sum(entry.busy for entry in found)
         if busy:
-            print(f"left {busy} that another process is using")
+            show(f"left {busy} that another process is using")
     return 0
 
 
@@ -99,7 +100,7 @@ def _verify(found: list[Entry], as_json: bool) -> int:
         print_table(("key", "format", "subject", "state", "damage"), rows, styles={"damaged": "bold red"})
     damaged = [row for row in rows if row[3] == "damaged"]
     if damaged and not as_json:
-        print(f"{len(damaged)} damaged: the next run that needs them extracts what is damaged again")
+        show(f"{len(damaged)} damaged: the next run that needs them extracts what is damaged again")
     return 1 if damaged else 0
 
 
@@ -122,5 +123,6 @@ def _table(found: list[Entry]) -> None:
 
 def _name(entry: Entry) -> str:
     if entry.about:
-        return f"{entry.about.get('model')} on {entry.about.get('dataset')}"
+        names = (entry.about.get(what, "(no name)") for what in ("model", "dataset"))
+        return " on ".join(printable(name, LONGEST_NAME) for name in names)
     return "(no name)" if entry.current else f"(format {entry.format}, not read any more)"

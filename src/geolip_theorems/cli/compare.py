@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..results.comparison import FAIL_ON
-from .output import console, print_json, print_table, say
+from .output import console, print_json, print_table, say, show
 from .parser import add_command, add_json
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         example="geolip-theorems compare v1/results.json v2/results.json\n"
         "geolip-theorems compare v1/results.json v2/results.json --fail-on flip --html compare.html",
         codes="exit codes: 0 nothing that --fail-on names, 1 there is, 2 something given cannot be used or "
-        "cannot be compared",
+        "cannot be compared, 3 an error of the program itself",
     )
     parser.add_argument(
         "results", type=Path, nargs="+", metavar="RESULTS", help="results.json files, first old"
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         }
         print_json(finite(content))
     else:
-        show(comparisons)
+        show_all(comparisons)
         show_rankings(ranked)
         if found:
             say(f"{len(found)} got worse: exit code {REGRESSED}")
@@ -88,7 +88,7 @@ def show_rankings(ranked: list[Ranking]) -> None:
         print(f"note: {EXPLAINED}")
 
 
-def show(comparisons: list[Comparison]) -> None:
+def show_all(comparisons: list[Comparison]) -> None:
     """Rich tables on a terminal, one line a row elsewhere."""
     from ..report.comparison import (
         COLUMNS,
@@ -106,17 +106,17 @@ def show(comparisons: list[Comparison]) -> None:
         if to.is_terminal:
             render_comparison(comparison, to)
             continue
-        print(heading(comparison))
+        show(heading(comparison))
         if comparison.refused:
-            print(f"not compared: {comparison.refused}")
+            show(f"not compared: {comparison.refused}")
             continue
         for flip in comparison.verdicts:
             if flip.outcome != "same":
-                print(describe_flip(flip))
+                show(describe_flip(flip))
         print_table(COLUMNS, [texts(found) for found in comparison.metrics], right=NUMBERS)
         rows = timing_rows(comparison)
         if rows:
             print_table(("timing, s", "before", "now", "ratio"), rows, right=("before", "now", "ratio"))
         for note in comparison.notes:
-            print(f"note: {note}")
-        print(closing(comparison))
+            show(f"note: {note}")
+        show(closing(comparison))

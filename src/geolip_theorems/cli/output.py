@@ -7,21 +7,19 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from ..io.console import console
+from ..io.text import defused, printable
 
 GAP = "  "
 
 
-def console() -> Console:
-    """A console on the present standard output; it has no colours where NO_COLOR is set."""
-    return Console(highlight=False, soft_wrap=False)
-
-
 def print_json(content: Any) -> None:
     """JSON with two spaces of indentation; numbers that are not finite are refused."""
-    print(json.dumps(content, indent=2, allow_nan=False, default=str))
+    # ASCII, so nothing a terminal obeys; what a CI runner obeys anywhere in a line is spelled out too.
+    print(json.dumps(content, indent=2, allow_nan=False, default=str).replace("##[", "##\\u005b"))
 
 
 def print_table(
@@ -41,7 +39,7 @@ def print_table(
         right: the columns of numbers.
         styles: rich's style for a cell that reads exactly so (``{"regressed": "bold red"}``).
     """
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else printable(cell) for cell in row] for row in rows]
     to = console()
     if not to.is_terminal:
         print_plain(columns, cells, title=title, right=right)
@@ -68,9 +66,14 @@ def print_plain(
             cell.rjust(width) if column in right else cell.ljust(width)
             for cell, width, column in zip(line, widths, columns, strict=True)
         ]
-        print(GAP.join(padded).rstrip())
+        print(defused(GAP.join(padded).rstrip()))
+
+
+def show(line: str) -> None:
+    """A line of the result."""
+    print(printable(line))
 
 
 def say(line: str) -> None:
     """News that is no result: to standard error, so that a pipe gets results only."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)

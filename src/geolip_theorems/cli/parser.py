@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from ..io.errors import InputError, nearest
 
 EXIT_CODES = """\
-exit codes: 0 done, 1 something regressed or is damaged, 2 something given cannot be used, 130 interrupted"""
+exit codes: 0 done, 1 something regressed or is damaged, 2 something given cannot be used, 3 an error of the
+program itself, 130 interrupted"""
 
 
 class TeachingFormatter(argparse.HelpFormatter):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .output import print_json
+from .output import print_json, show
 from .parser import add_command, add_json
 
 
@@ -36,4 +36,4 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"report": str(written), "bytes": written.stat().st_size})
     else:
-        print(f"report: {written}")
+        show(f"report: {written}")

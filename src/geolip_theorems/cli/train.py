@@ -6,11 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..io.errors import InputError, unknown
-from .output import print_table, say
+from .output import console, print_table, say, show
 from .parser import DefaultsFormatter, add_command
 
 PLAIN_EVERY_S = 30.0  # seconds between lines of progress where there is no terminal
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     text = json.dumps(results, indent=1) + "\n"
     write_atomically(options.out / "evaluation.json", lambda name: Path(name).write_text(text))
     print_evaluation(results)
-    print(f"written: {options.out / 'best.pt'}, model.safetensors, evaluation.json")
+    show(f"written: {options.out / 'best.pt'}, model.safetensors, evaluation.json")
 
 
 def make_trainer(options: argparse.Namespace):
@@ -112,22 +111,22 @@ def make_trainer(options: argparse.Namespace):
 
 def train_with_progress(trainer) -> dict:
     """Train to the end: a bar with the time left on a terminal, else a line now and then."""
-    console = Console(stderr=True, highlight=False)
+    to = console(stderr=True)
     columns = (
         TextColumn("step {task.fields[step]}  loss {task.fields[loss]}"),
         BarColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=to, disable=not to.is_terminal) as bar:
         task = bar.add_task("training", total=1.0, step=trainer.step, loss="-")
 
         def report(news) -> None:
             bar.update(task, completed=news.fraction, step=news.step, loss=f"{news.loss:.5f}")
-            if not console.is_terminal:
+            if not to.is_terminal:
                 left = f"{news.left_s / 60:.0f} min left"
                 say(f"step {news.step}  loss {news.loss:.6f}  {news.fraction:.1%}  {left}")
 
-        return trainer.run(report, report_every_s=1.0 if console.is_terminal else PLAIN_EVERY_S)
+        return trainer.run(report, report_every_s=1.0 if to.is_terminal else PLAIN_EVERY_S)
 
 
 def print_evaluation(results: dict) -> None:

@@ -1,17 +1,30 @@
-"""Baselines: runs kept under a name, for later runs to be compared with."""
+"""Baselines: runs kept under a name, for later runs to be compared with.
+
+A baseline is a folder that is replaced as a whole: processes that save under one name do so one after the
+other, and whoever reads it takes the same lock, or reads again where the folder takes no lock
+(:func:`geolip_theorems.compare.sides.open_run`).
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ..io.errors import InputError, unknown
+from ..io.writing import remove
 from ..results.record import read_results
 
 FOLDER = Path("reports/baselines")
 RESULTS = "results.json"
+LONGEST_WAIT = 60.0  # seconds for another process that saves under the name; a save takes milliseconds
+SWAP_S = 0.1  # in which a folder that is replaced is back under its name
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -52,6 +65,9 @@ def find(text: str, folder: Path = FOLDER) -> Path:
         return path
     names = known(folder)
     if text not in names:
+        time.sleep(SWAP_S)
+        names = known(folder)
+    if text not in names:
         if not names:
             raise InputError(
                 f"unknown baseline {text!r}; there are none yet: --save-baseline NAME keeps a run as one"
@@ -70,25 +86,59 @@ def save(name: str, results: Path, folder: Path = FOLDER) -> Path:
         The folder it is kept in.
 
     Raises:
-        InputError: the name cannot be used, or the folder cannot be written.
+        InputError: the name cannot be used, the folder cannot be written, or another process keeps its lock.
     """
     place = folder / check_name(name)
-    unfinished, old = (folder / f".{name}.{os.getpid()}.{what}" for what in ("new", "old"))
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(place):
+            _replace(place, results)
+    except Timeout:
+        raise InputError(f"baseline {name!r} has been locked by another process for a minute") from None
+    except OSError as error:
+        raise InputError(f"baseline folder {str(folder)!r} cannot be written ({error.strerror})") from None
+    return place
+
+
+@contextmanager
+def standing(results: Path) -> Iterator[None]:
+    """Keep a baseline from being replaced, as far as its lock is there and can be taken."""
+    lock = _lock(results.parent)
+    try:
+        if Path(lock.lock_file).exists():
+            lock.acquire()
+    except OSError:  # a folder that cannot be written; whoever reads looks whether it has changed
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(place: Path) -> FileLock:
+    return FileLock(place.with_name(f".{place.name}.lock"), timeout=LONGEST_WAIT, poll_interval=0.01)
+
+
+def _replace(place: Path, results: Path) -> None:
+    """Put a run in a baseline's place, whose lock is held."""
+    unfinished, old = (place.with_name(f".{place.name}.{what}") for what in ("new", "old"))
+    if os.path.lexists(old) and not os.path.lexists(place):
+        old.rename(place)  # a process was killed between its two renames
+    remove(unfinished)
+    remove(old)
+    try:
+        unfinished.mkdir()
         for subject in read_results(results)["subjects"]:
             if subject["companion"]:
                 file = Path(subject["companion"]["file"]).name
                 shutil.copyfile(results.parent / file, unfinished / file)
         shutil.copyfile(results, unfinished / RESULTS)
-        if place.exists():
+        if os.path.lexists(place):
             place.rename(old)
         unfinished.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if old.exists() and not place.exists():
+        remove(old)
+    except BaseException:
+        remove(unfinished)
+        if os.path.lexists(old) and not os.path.lexists(place):
             old.rename(place)
-        raise InputError(f"baseline folder {str(folder)!r} cannot be written ({error.strerror})") from None
-    return place
+        raise

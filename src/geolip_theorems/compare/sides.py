@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..io.errors import InputError, nearest
+from ..io.text import printable
 from ..questions import metrics
 from ..results import companion
 from ..results.comparison import Comparison
 from ..results.record import read_results
+from .baselines import SWAP_S, standing
 from .conditions import conditions
 from .judging import RANK, compare, refused
 from .pairing import Side
 
+READINGS = 5  # of a run whose files are replaced meanwhile
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -28,6 +33,36 @@ def open_run(path: Path, label: str = "") -> list[Side]:
         InputError: the file cannot be read, holds no measured subject, or a companion is damaged or belongs
             to another record. A missing companion is no error: the side says that it cannot be paired.
     """
+    for attempt in range(READINGS):
+        error = None
+        with standing(path):
+            before = _identity(path)
+            try:
+                sides = _open(path, label)
+            except InputError as found:
+                error = found
+            still = before == _identity(path)
+        # What was read while a baseline was replaced may be of both; a missing file may be back in a moment.
+        if still and (before is not None or attempt):
+            break
+        time.sleep(SWAP_S)
+    else:
+        raise InputError(f"results file {path.name!r} was replaced each time it was read; try again")
+    if error is not None:
+        raise error
+    return sides
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What changes when another file stands at a path, or None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+def _open(path: Path, label: str) -> list[Side]:
     content = read_results(path)
     try:
         subjects = [subject for subject in content["subjects"] if not subject["error"]]
@@ -40,7 +75,7 @@ def open_run(path: Path, label: str = "") -> list[Side]:
         ) from None
     if not subjects:
         raise InputError(f"results file {path.name!r} holds no measured subject; run the suite again")
-    label = label or "/".join(path.absolute().parts[-2:])
+    label = printable(label or "/".join(path.absolute().parts[-2:]))
     return [_side(subject, path.parent, label) for subject in subjects]
 
 
@@ -67,7 +102,7 @@ def _side(subject: Mapping[str, Any], folder: Path, label: str) -> Side:
     if not entry:
         note = f"{label} was written without its per-image arrays; its differences are not paired"
         return Side(subject, None, label, note)
-    if not (folder / Path(entry["file"]).name).exists():
+    if not os.path.exists(folder / Path(entry["file"]).name):  # unlike Path's, False for impossible names
         note = f"{Path(entry['file']).name} is missing beside {label}; its differences are not paired"
         return Side(subject, None, label, note)
     return Side(subject, companion.of_subject(subject, folder), label)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from .text import assumed
-
-UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass
@@ -73,14 +70,3 @@ class Shown:
     @property
     def images(self) -> int:
         return int(self.record["dataset"]["n_images"])
-
-
-def clean(value: Any) -> Any:
-    """A JSON value with what neither HTML nor XML can hold replaced in every string."""
-    if isinstance(value, str):
-        return UNFIT.sub("�", value)
-    if isinstance(value, Mapping):
-        return {UNFIT.sub("�", str(key)): clean(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [clean(item) for item in value]
-    return value

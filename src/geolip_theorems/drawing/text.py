@@ -161,8 +161,9 @@ class VerdictRow:
     @property
     def twin_values(self) -> list[float]:
         """The figures of the random-weight twins, raw."""
-        found = [(twin.get(self.verdict["claim"]) or {}).get("value") for twin in self._controls("twins")]
-        return [float(value) for value in found if value is not None]
+        found = (twin.get(self.verdict["claim"]) for twin in self._controls("twins"))
+        values = (figure.get("value") for figure in found if isinstance(figure, Mapping))
+        return [float(value) for value in values if value is not None]
 
     @property
     def twin_mean(self) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from ..io.text import clean
 from ..io.writing import remove
 from .entry import CACHE_VERSION, ledger_length, open_store, read_meta
 from .shards import META, folder_bytes
@@ -28,7 +29,7 @@ class Entry:
         folder: where it is.
         format: ``v3``; an entry of another format is not read any more.
         bytes: size of all its files.
-        about: model and data set by name, where they were given.
+        about: model and data set by name, where they were given, printable.
         parts: what the key was made of: hashes of weights and images, versions, device.
         images: how many.
         shards, finished: how many, and how many of them are on the ledger.
@@ -130,7 +131,7 @@ def _entry(folder: Path) -> Entry:
         folder=folder,
         format=folder.parent.name,
         bytes=folder_bytes(folder),
-        about=meta.about if meta else {},
+        about=clean(meta.about) if meta else {},
         parts=meta.key if meta else {},
         images=meta.images if meta else 0,
         shards=-(-meta.images // meta.shard_images) if meta else 0,

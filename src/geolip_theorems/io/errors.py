@@ -6,23 +6,17 @@ import difflib
 import reprlib
 from collections.abc import Iterable
 
-LONGEST_NAME = 100  # characters of a name that are compared and shown
+from .text import LONGEST_NAME, printable
 
 
 class InputError(ValueError):
-    """Something a user gave cannot be used. The message is a single line, shown without a traceback."""
+    """Something a user gave cannot be used. The message is a single line, shown without a traceback.
 
-
-def printable(text: object, longest: int | None = None) -> str:
-    """A text with control characters and undecodable bytes escaped, fit for terminals and JSON.
-
-    What comes out of a file goes through here before it is shown; ``longest`` clips it to so many characters.
+    Whatever names are in it, it is printable and bounded.
     """
-    text = str(text)
-    if longest is not None and len(text) > longest:
-        text = text[:longest] + ".."
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+    def __init__(self, message: object) -> None:
+        super().__init__(printable(message))
 
 
 def shown(value: object, longest: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..drawing.text import VerdictRow, about_family, assumed, verdict_rows
+from ..io.text import LONGEST_NAME, markdown
 from ..results.notes import described
 
 MARKS = {
@@ -24,28 +25,28 @@ def summary(results: Mapping[str, Any]) -> str:
 
 def _subject(subject: Mapping[str, Any]) -> list[str]:
     model, dataset = subject["model"], subject["dataset"]
-    lines = [f"### {subject['id']}", ""]
+    lines = [f"### {markdown(subject['id'], LONGEST_NAME)}", ""]
     about = f"{dataset['n_images']:,} images, device {subject['device']}, seed {subject['seed']}"
-    lines += [f"Model `{model['name']}` ({model['sha256'][:12]}), images `{dataset['name']}`: {about}.", ""]
-    lines += [
-        f"> Stands in for {note}" for note in (model["substitute_for"], dataset["substitute_for"]) if note
-    ]
+    weights, images = (markdown(named["name"], LONGEST_NAME) for named in (model, dataset))
+    lines += [f"Model **{weights}** ({model['sha256'][:12]}), images **{images}**: {about}.", ""]
+    notes = [note for note in (model["substitute_for"], dataset["substitute_for"]) if note]
+    lines += [f"> Stands in for {markdown(note)}" for note in notes]
     if note := assumed(model):
-        lines += ["", f"> {note[0].upper()}{note[1:]}"]
+        lines += ["", f"> {markdown(note[0].upper() + note[1:])}"]
     if subject["error"]:
-        return [*lines, f"**{subject['error']}**", ""]
+        return [*lines, f"**{markdown(subject['error'])}**", ""]
     columns = ("question", "claim", "value", "95 % interval", "threshold", "verdict")
     columns += ("beyond untrained weights", "the training's doing")
     lines += ["", f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|---|"]
     lines += [*map(_row, verdict_rows(subject)), ""]
-    return [*lines, *(f"> {line}\n" for line in described(subject.get("notes") or []))]
+    return [*lines, *(f"> {markdown(line)}\n" for line in described(subject.get("notes") or []))]
 
 
 def _row(row: VerdictRow) -> str:
     mark = MARKS[row.word] + (f" ({row.mark})" if row.mark else "")
     cells = [
-        row.question,
-        row.title,
+        markdown(row.question),
+        markdown(row.title),
         row.value,
         row.interval,
         row.claimed,

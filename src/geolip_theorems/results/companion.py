@@ -55,6 +55,10 @@ def of_subject(subject: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray
         return None
     path = folder / Path(entry["file"]).name
     arrays = read(path)
-    if file_sha256(path) != entry["sha256"]:
+    try:
+        same = file_sha256(path) == entry["sha256"]
+    except OSError as error:
+        raise InputError(f"companion {path.name!r} cannot be read any more: {error.strerror}") from None
+    if not same:
         raise InputError(f"companion {path.name!r} is not the one its results file was written with")
     return arrays

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from ..io.errors import InputError, printable, shown
 from ..io.files import read_json
+from ..io.text import clean
 from ..io.writing import write_atomically
 from ..stats.figure import Figure, Interval
 
@@ -307,7 +308,7 @@ def write_results(results: Results, path: Path) -> None:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """The content of a ``results.json``, of this version or turned into it.
+    """The content of a ``results.json``, of this version or turned into it, its texts printable.
 
     Raises:
         InputError: the file is missing or unreadable, not a record, or of another version.
@@ -330,7 +331,7 @@ def read_results(path: Path) -> dict[str, Any]:
     except (msgspec.ValidationError, RecursionError) as error:
         fault = printable(error, 160)
         raise InputError(f"results file {name!r} is damaged: {fault}; run the suite again") from None
-    return content
+    return clean(content)
 
 
 def check_depth(content: Any) -> None:

@@ -77,7 +77,15 @@ SOLVERS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
 
 def _solved(gram: Tensor, jitter: float, floor: float) -> tuple[Tensor, Tensor]:
     gram.diagonal(dim1=-2, dim2=-1).add_(jitter)
-    return _descending(*torch.linalg.eigh(gram), floor)
+    try:
+        return _descending(*torch.linalg.eigh(gram), floor)
+    except torch.linalg.LinAlgError:
+        sound = torch.isfinite(gram).all(-1).all(-1)[..., None, None]
+        if sound.all():
+            raise
+    # Weights so large that an image overflows: its spectrum is no number, as its reconstruction will be.
+    S, Vt = _descending(*torch.linalg.eigh(torch.where(sound, gram, 0)), floor)
+    return S.where(sound[..., 0], torch.nan), Vt.where(sound, torch.nan)
 
 
 def _descending(eigenvalues: Tensor, v: Tensor, floor: float) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...compare.ranking import Ranking
-from ...drawing.shown import clean
+from ...io.text import clean
 from ...results.comparison import Comparison
 from ...results.record import finite, now
 from .comparing import comparison_blocks, heading, ranking_blocks

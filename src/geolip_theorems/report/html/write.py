@@ -8,7 +8,7 @@ from typing import Any
 
 from ...compare.pairing import Side
 from ...compare.ranking import Ranking, rankings
-from ...drawing.shown import Shown, clean
+from ...drawing.shown import Shown
 from ...drawing.text import about_family
 from ...io.errors import InputError
 from ...questions import questions
@@ -38,7 +38,7 @@ def write_report(results_path: Path, out: Path) -> Path:
 
     Cost: 2 s of one core a subject, most of it drawing.
     """
-    results = clean(read_results(results_path))
+    results = read_results(results_path)
     return write_page(render(results, results_path.parent), out, "report")
 
 
