@@ -81,7 +81,7 @@ def verdict_on(
         verdict,
         p=p,
         verdict=decision.verdict,
-        reason=decision.reason,
+        reason="; ".join(filter(None, (decision.reason, figure.get("reading")))),
         n_to_decide=decision.n_to_decide,
         attributed=attribution.attributed if attribution else None,
         attribution=asdict(attribution) if attribution else None,

@@ -1,0 +1,102 @@
+"""A figure beside what it could equal: the published value, random rows, untrained networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...stats.attribution import LEAST_TWINS, attribution
+from ...stats.equivalence import Compared, compared, within
+from ...stats.figure import Figure
+from ...stats.intervals import mean_figure
+from ...stats.units import Groups
+from .free import Free
+from .values import Published
+
+FREE, TWINS, PUBLISHED = "random rows", "untrained networks", "the published value"
+WORDS = {True: "equal to", False: "apart from", None: "not shown equal to"}
+
+
+def judged(
+    title: str,
+    own: np.ndarray | Figure,
+    twins: Sequence[np.ndarray | float] = (),
+    groups: Groups = None,
+    *,
+    margin: float,
+    free: Free | None = None,
+    said: Published | None = None,
+) -> Figure:
+    """A figure with its ``references`` and a ``reading`` of them in one line.
+
+    Args:
+        own: (I,) one number an image, or a figure that is no mean over images.
+        twins: the same of each random-weight twin: arrays, or numbers.
+        groups: of the images. margin: a difference as small is none; of a published value with a range of its
+            own, half that range.
+
+    Returns:
+        Every reference is a :class:`Compared`. ``class`` is ``free``: equal to random rows; ``architecture``:
+        not so, but equal to untrained networks; ``learned``: apart from both, or from untrained networks where
+        random rows say nothing of it; ``open``: neither is shown. ``contradicted`` says that it is apart from
+        the published value.
+    """
+    found = own if isinstance(own, dict) else mean_figure(own, groups, bootstrap=False)
+    beside = {
+        FREE: compared(found, free.value, margin, free.half) if free else None,
+        TWINS: _twins(found, own, twins, groups, margin),
+        PUBLISHED: compared(found, said.value, said.margin or margin) if said else None,
+    }
+    references: dict[str, Any] = {name: one for name, one in beside.items() if one}
+    if said and PUBLISHED in references:
+        references[PUBLISHED] |= {"date": said.date, "source": said.source}
+    kind = classed(references)
+    contradicted = PUBLISHED in references and references[PUBLISHED]["equal"] is False
+    more = {"references": references, "class": kind, "contradicted": contradicted, "title": title}
+    return found | more | {"reading": reading(title, found, references, kind)}
+
+
+def classed(references: Mapping[str, Compared]) -> str:
+    """See :func:`judged`."""
+    free, twins = (references.get(name, {"equal": None})["equal"] for name in (FREE, TWINS))
+    if free:
+        return "free"
+    if twins and (free is False or FREE not in references):
+        return "architecture"
+    return "learned" if twins is False and (free is False or FREE not in references) else "open"
+
+
+def reading(title: str, found: Figure, references: Mapping[str, Compared], kind: str) -> str:
+    """``band 0.913 [0.908, 0.919]: equal to random rows (0.918), equal to untrained networks (0.92): free``."""
+    ends = "" if found["ci95"] is None else " [{:.4g}, {:.4g}]".format(*found["ci95"])
+    value = "undefined" if found["value"] is None else f"{found['value']:.4g}{ends}"
+    said = [f"{WORDS[one['equal']]} {name} ({one['value']:.4g})" for name, one in references.items()]
+    return f"{title} {value}: {', '.join(said) or 'nothing to compare it with'}: {kind}"
+
+
+def _twins(
+    found: Figure,
+    own: np.ndarray | Figure,
+    twins: Sequence[np.ndarray | float],
+    groups: Groups,
+    margin: float,
+) -> Compared | None:
+    """Against the mean of the twins, whose spread and, where images are paired, images are in the interval."""
+    if len(twins) < LEAST_TWINS or found["ci95"] is None:
+        return None
+    paired = not isinstance(own, dict)
+    exact = [{"value": float(np.mean(t)), "ci95": [float(np.mean(t))] * 2} for t in twins]
+    parts = {"own": own[None], "others": [np.asarray(t)[None] for t in twins]} if paired else {}
+    answer = attribution(found, exact, ">", groups=groups, **parts)
+    if answer.difference is None:
+        return None
+    low, high = answer.difference["ci95"]
+    return {
+        "value": answer.twin["value"],
+        "difference": answer.difference["value"],
+        "ci95": (low, high),
+        "margin": float(margin),
+        "equal": within((low, high), margin),
+    }
