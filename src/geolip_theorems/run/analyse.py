@@ -196,7 +196,7 @@ class _Work:
     ) -> Measured:
         """Every question's figures and values, each kept by itself; ``maps`` are of ``read``.
 
-        ``on_request``: ids of questions to be measured though not every run does. ``nulls``: see :class:`Study`.
+        ``on_request``: ids of those questions asked on request that are asked. ``nulls``: see :class:`Study`.
         """
         subject, options = self.subject, self.subject.options
         study = Study(maps, options.seed, probe=options.probe, device=options.device, **nulls)

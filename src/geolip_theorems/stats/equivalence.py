@@ -38,8 +38,8 @@ def compared(found: Figure, reference: float, margin: float, half: float = 0.0) 
     if found["value"] is None or found["ci95"] is None or not math.isfinite(reference):
         return None
     value = found["value"]
-    low, high = (value + sign * math.hypot(end - value, half) for sign, end in zip((-1, 1), found["ci95"]))
-    ends = (low - reference, high - reference)
+    down, up = (math.hypot(end - value, half) for end in found["ci95"])
+    ends = (value - down - reference, value + up - reference)
     return {
         "value": float(reference),
         "difference": float(value - reference),
@@ -50,7 +50,7 @@ def compared(found: Figure, reference: float, margin: float, half: float = 0.0) 
 
 
 def within(ends: Interval, margin: float) -> bool | None:
-    """Whether an interval is within (-margin, margin): True, False where wholly outside, None where neither."""
+    """Whether an interval is within (-margin, margin): True; False where wholly outside; else None."""
     low, high = ends
     if -margin < low and high < margin:
         return True
@@ -87,7 +87,7 @@ def largest(found: list[tuple[float, Interval]]) -> tuple[float, Interval]:
 
 
 def nested_shares(values: np.ndarray) -> dict[str, float]:
-    """What images, patches of an image and draws within a patch have in the squared standard error of the mean.
+    """The shares of images, patches of an image and draws in a patch in the squared error of the mean.
 
     Args:
         values: (I, P, R), R draws in each of P patches of each of I images.

@@ -14,11 +14,12 @@ from ...model.architectures import architecture_of
 from ...model.sources import random_twin
 from ...stats.units import Units
 from ..study import Study, image_groups
-from .passes import SIZES, TRAINED, Passes, passes_of, white_images
+from .passes import SIZES, TRAINED, WHOLE, Passes, passes_of, white_images
 from .rows import Rows, rows_of
 
 IMAGES, A_FAMILY = 32, 2  # of the subject's own; of each of the noise families
-TWINS, PASS_TWINS = 8, 3  # all of them on images as large as the trained ones, some on other sizes
+TWINS, PASS_TWINS = 6, 3  # all of them on images as large as the trained ones, some on other sizes
+TWIN_SIZES = SIZES[:-1]  # the largest costs as much as all others
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _gather(study: Study) -> Gathered:
     drawn = (random_twin(model.config, seed).to(device) for seed in twins)
     own = model_evidence(model, pictures, study.seed)
     others = [
-        model_evidence(twin, pictures, study.seed, sizes=SIZES if number < PASS_TWINS else ())
+        model_evidence(twin, pictures, study.seed, sizes=TWIN_SIZES if number < PASS_TWINS else ())
         for number, twin in enumerate(drawn)
     ]
     return Gathered(own, tuple(others), units)
@@ -88,7 +89,9 @@ def model_evidence(
         rows_of(model, pictures, seed),
         rows_of(model, trained_noise(usual, seed, channels), seed, decoded=True),
         rows_of(model, unseen_noise(usual, seed, channels), seed, decoded=True),
-        passes_of(model, white_images(max(sizes), seed, channels), sizes) if TRAINED in sizes else None,
+        passes_of(model, white_images(max(sizes), seed, channels), sizes)
+        if {TRAINED, WHOLE} <= {*sizes}
+        else None,
     )
 
 

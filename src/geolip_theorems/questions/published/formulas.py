@@ -1,4 +1,4 @@
-"""The published figures of a patch's matrix, in NumPy. Sources: the public READMEs and code of geolip-svae."""
+"""The published figures of a patch's matrix, in NumPy, as geolip-svae's READMEs and code define them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def s_delta(S: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 
 def s_delta_of_means(S: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """The trainer's definition: abs of the difference of the means, (I, N, D) twice -> (I,); shifts cancel."""
+    """The trainer's definition: abs of the difference of the means, (I, N, D) twice -> (I,)."""
     return np.abs(np.asarray(S, np.float64).mean((1, 2)) - np.asarray(before, np.float64).mean((1, 2)))
 
 
@@ -129,7 +129,7 @@ def uniform_angle(dims: int) -> float:
 
 
 def codebook_figures(rows: np.ndarray) -> dict[str, float]:
-    """``axes``, ``pairs`` and ``deviation``, the mean projective angle less that of uniform axes; rows (V, D)."""
+    """``axes``, ``pairs``, ``deviation``: mean projective angle less that of uniform axes; rows (V, D)."""
     axes, pairs = codebook_axes(rows)
     angle = projective_angle(axes) if len(axes) > 1 else math.nan
     return {
@@ -140,13 +140,13 @@ def codebook_figures(rows: np.ndarray) -> dict[str, float]:
 
 
 def codebook_kind(deviation: float) -> str:
-    """``uniform`` below 0.05 radians; else ``polytope`` (axes kept apart) or ``degenerate`` (axes crowded)."""
+    """``uniform`` below 0.05 radians, ``polytope`` above (axes kept apart), ``degenerate`` (crowded)."""
     if abs(deviation) < UNIFORM:
         return "uniform"
     return "polytope" if deviation > 0 else "degenerate"
 
 
 def spatial_cv_of_mean(friction: np.ndarray) -> float:
-    """CV over patches of the mean friction map, (N, gh, gw, D) -> one number, the std the population's."""
+    """CV over patches of the mean friction map, (N, gh, gw, D) -> a number; the population's std."""
     flat = np.asarray(friction, np.float64).mean((0, 3)).ravel()
     return float(flat.std() / flat.mean())

@@ -21,11 +21,13 @@ class Free:
 
     Attributes:
         value: mean over the draws. spread: standard deviation of a single draw. draws: how many.
+        of: what gives it.
     """
 
     value: float
     spread: float
     draws: int
+    of: str = "random rows"
 
     @property
     def half(self) -> float:
@@ -63,6 +65,9 @@ def patch_figures(M: np.ndarray, S: np.ndarray, rng: np.random.Generator, sets: 
         "ratio": end_ratio(S),
         "s0": np.asarray(S, np.float64)[:, 0],
     }
+
+
+PATCHES_ALONE = Free(0.0, 0.0, 1, "patches that do not see each other")
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from ...stats.units import Groups
 from .free import Free
 from .values import Published
 
-FREE, TWINS, PUBLISHED = "random rows", "untrained networks", "the published value"
+FREE, TWINS, PUBLISHED = "free value", "untrained networks", "the published value"
 WORDS = {True: "equal to", False: "apart from", None: "not shown equal to"}
 
 
@@ -39,9 +39,9 @@ def judged(
 
     Returns:
         Every reference is a :class:`Compared`. ``class`` is ``free``: equal to random rows; ``architecture``:
-        not so, but equal to untrained networks; ``learned``: apart from both, or from untrained networks where
-        random rows say nothing of it; ``open``: neither is shown. ``contradicted`` says that it is apart from
-        the published value.
+        not so, but equal to untrained networks; ``learned``: apart from both, or from untrained networks
+        where there is no free value; ``open``: none is shown. ``contradicted``: apart from the published
+        value.
     """
     found = own if isinstance(own, dict) else mean_figure(own, groups, bootstrap=False)
     beside = {
@@ -50,7 +50,9 @@ def judged(
         PUBLISHED: compared(found, said.value, said.margin or margin) if said else None,
     }
     references: dict[str, Any] = {name: one for name, one in beside.items() if one}
-    if said and PUBLISHED in references:
+    if FREE in references:
+        references[FREE] |= {"of": free.of}
+    if PUBLISHED in references:
         references[PUBLISHED] |= {"date": said.date, "source": said.source}
     kind = classed(references)
     contradicted = PUBLISHED in references and references[PUBLISHED]["equal"] is False
@@ -69,10 +71,13 @@ def classed(references: Mapping[str, Compared]) -> str:
 
 
 def reading(title: str, found: Figure, references: Mapping[str, Compared], kind: str) -> str:
-    """``band 0.913 [0.908, 0.919]: equal to random rows (0.918), equal to untrained networks (0.92): free``."""
+    """``band 0.91 [0.90, 0.92]: equal to random rows (0.918), equal to untrained networks (0.92): free``."""
     ends = "" if found["ci95"] is None else " [{:.4g}, {:.4g}]".format(*found["ci95"])
     value = "undefined" if found["value"] is None else f"{found['value']:.4g}{ends}"
-    said = [f"{WORDS[one['equal']]} {name} ({one['value']:.4g})" for name, one in references.items()]
+    said = [
+        f"{WORDS[one['equal']]} {one.get('of', name)} ({one['value']:.4g})"
+        for name, one in references.items()
+    ]
     return f"{title} {value}: {', '.join(said) or 'nothing to compare it with'}: {kind}"
 
 
@@ -83,7 +88,7 @@ def _twins(
     groups: Groups,
     margin: float,
 ) -> Compared | None:
-    """Against the mean of the twins, whose spread and, where images are paired, images are in the interval."""
+    """Against the mean of the twins; the interval holds their spread and the (paired) images'."""
     if len(twins) < LEAST_TWINS or found["ci95"] is None:
         return None
     paired = not isinstance(own, dict)

@@ -1,7 +1,7 @@
 """The measures of the published claims: each gives its figures beside their references.
 
-Every margin has a reason, which ``docs/published_claims.md`` gives. *One patch*: the standard deviation of the
-figure over single patches of random rows, since the public code measures one patch.
+Every margin has a reason, which ``docs/published_claims.md`` gives. That of figures of single patches is one
+patch's standard deviation under random rows, since the public code measures one patch.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ..base import Measured
 from ..study import Study
 from .evidence import A_FAMILY, Gathered, gathered
 from .formulas import INITIAL_GATE, codebook_figures, codebook_kind, gate, spatial_cv_of_mean
-from .free import Free, free_values
-from .judging import judged
+from .free import PATCHES_ALONE, Free, free_values
+from .judging import FREE, judged
 from .margins import CHANGE, CODEBOOK, FLAT, SINGLE, TILED, UNSEEN
 from .passes import TRAINED
 from .rows import NO_ROWS, Rows
@@ -83,7 +83,7 @@ def _free(own: Rows) -> dict[str, Free]:
 def _free_distance(found: dict[str, Any], name: str, study: Study) -> Figure:
     """The distance of a figure on the subject's images from random rows, in margins."""
     one = (found.get("images") or {}).get(name)
-    beside = (one or {}).get("references", {}).get("random rows")
+    beside = (one or {}).get("references", {}).get(FREE)
     if beside is None:
         return _missing((one or {}).get("method", NO_ROWS), study)
     return distance_figure(one, beside["value"], beside["margin"]) | {"reading": one["reading"]}
@@ -124,7 +124,7 @@ def coordination(study: Study) -> Measured:
                 [getattr(twin, on).image[name] for twin in g.twins],
                 g.units if on == "images" else None,
                 margin=margin,
-                free=Free(0.0, 0.0, 1),
+                free=PATCHES_ALONE,
                 said=_said(study, name, on),
             )
             for name, title in titles.items()
@@ -148,7 +148,7 @@ def gate_figure(study: Study) -> Figure:
 
 
 def resolution(study: Study) -> Measured:
-    """``change``: largest relative change of the error of the same pixels, at sizes other than 64; by size."""
+    """``change``: largest relative change of the same pixels' error, at sizes other than 64; ``by_size``."""
     own = gathered(study).own.passes
     if own is None:
         return Measured({"published_resolution": {"change": _missing(NO_PASSES, study)}})
@@ -161,9 +161,9 @@ def resolution(study: Study) -> Measured:
         str(size): judged(
             f"relative change of the error at {size} pixels",
             change(own, size),
-            [change(twin, size) for twin in twins],
+            [change(twin, size) for twin in twins if size in twin.error],
             margin=CHANGE,
-            free=Free(0.0, 0.0, 1),
+            free=PATCHES_ALONE,
         )
         for size in own.error
         if size != TRAINED
@@ -186,7 +186,7 @@ def tiling(study: Study) -> Measured:
         )
     twins = [twin.passes.tiled / twin.passes.scale for twin in found.twins if twin.passes]
     title = "S of tiles against the whole, relative"
-    relative = judged(title, own.tiled / own.scale, twins, margin=TILED, free=Free(0.0, 0.0, 1))
+    relative = judged(title, own.tiled / own.scale, twins, margin=TILED, free=PATCHES_ALONE)
     return Measured(
         {"published_tiling": {"distance": relative, "absolute": mean_figure(own.tiled, bootstrap=False)}}
     )
@@ -226,23 +226,21 @@ def family_ratio(above: np.ndarray, below: np.ndarray) -> Figure:
 
     The interval is by linearisation, from the variance within families (Cochran 1977, 5.9).
     """
-    parts = [values.reshape(-1, A_FAMILY) for values in (above, below)]
-    means = [part.mean() for part in parts]
-    relative = [
-        part.var(1, ddof=1).sum() / A_FAMILY / len(part) ** 2 / mean**2 for part, mean in zip(parts, means)
-    ]
-    value = means[0] / means[1]
-    df = max(
-        1.0,
-        sum(relative) ** 2 / sum(r**2 / len(p) for r, p in zip(relative, parts)) if sum(relative) else 1.0,
-    )
-    reach = float(scipy.stats.t.ppf(0.975, df)) * value * sum(relative) ** 0.5
+    above, below = (values.reshape(-1, A_FAMILY) for values in (above, below))
+
+    def relative(part: np.ndarray) -> float:
+        """Squared standard error of the mean, over the squared mean."""
+        return part.var(1, ddof=1).sum() / A_FAMILY / len(part) ** 2 / part.mean() ** 2
+
+    value = above.mean() / below.mean()
+    df = min(len(above), len(below)) * (A_FAMILY - 1)
+    reach = float(scipy.stats.t.ppf(0.975, df)) * value * (relative(above) + relative(below)) ** 0.5
     method = "Student t over images within families"
-    return figure(value, (value - reach, value + reach), len(above) + len(below), method)
+    return figure(value, (value - reach, value + reach), above.size + below.size, method)
 
 
 def codebook(study: Study) -> Measured:
-    """``axes``, ``pairs``, ``deviation`` and ``kind`` of the mean rows; ``size``: abs of the deviation on images."""
+    """``axes``, ``pairs``, ``deviation``, ``kind`` of the mean rows; ``size`` of the deviation on images."""
 
     def of(g: Gathered, on: str, own: Rows) -> dict[str, Any]:
         free, titles = _free(own), {"axes": "axes", "pairs": "antipodal pairs", "deviation": "deviation"}

@@ -1,4 +1,4 @@
-"""A model on images of other sizes: the same pixels as a small image, as part of a large one, and in tiles."""
+"""A model on images of other sizes: the same pixels alone, as part of a large image, and in tiles."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ...data.noise import sample
 from ...extraction.signals import read_output
 from ...model.architectures import extract_patches, stitch_patches
 
-SIZES, TRAINED = (32, 64, 128, 256), 64  # pixels
-WHITE = ("gaussian", "uniform", "poisson", "mixture", "exponential", "laplace", "sparse", "uniform_wide")
+SIZES, TRAINED, WHOLE = (32, 64, 128, 256), 64, 128  # pixels
+WHITE = ("gaussian", "uniform", "poisson", "mixture", "exponential", "laplace")
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Passes:
 
     Attributes:
         error: (I,) by size, mean squared error of the central pixels of the smallest size.
-        tiled: (I,) mean abs difference of S between tiles of 64 pixels and the whole image, or None.
-        scale: (I,) mean S of the whole image, or None.
+        tiled: (I,) mean abs difference of S between 4 tiles of 64 pixels and the image of 128, or None.
+        scale: (I,) mean S of that image, or None.
     """
 
     error: dict[int, np.ndarray]
@@ -32,17 +32,18 @@ class Passes:
 
 
 def white_images(size: int, seed: int, channels: int) -> Tensor:
-    """(8, channels, size, size), one of each trained family whose pixels have one law wherever they are."""
+    """(6, channels, size, size), one of each trained family whose pixels have one law wherever they are."""
     generator = torch.Generator().manual_seed(seed)
     return torch.cat([sample(family, 1, size, generator, channels) for family in WHITE])
 
 
 @torch.inference_mode()
 def passes_of(model: nn.Module, images: Tensor, sizes: tuple[int, ...] = SIZES) -> Passes:
-    """Errors of the same central pixels, given as images of several sizes, and S of the largest in tiles.
+    """Errors of the same central pixels, given as images of several sizes, and S of one of them in tiles.
 
     Args:
-        images: (I, C, size, size) of the largest size. sizes: multiples of the patch size, ascending.
+        images: (I, C, size, size) of the largest size.
+        sizes: multiples of the patch size, ascending, 64 and 128 among them.
 
     Cost: attention is quadratic in the patches of an image: 0.5 s an image of 256 pixels for Freckles, 5 s
     for one of 512.
@@ -51,17 +52,15 @@ def passes_of(model: nn.Module, images: Tensor, sizes: tuple[int, ...] = SIZES) 
     error: dict[int, list[float]] = {size: [] for size in sizes}
     tiled, scale = [], []
     for image in images.to(device).split(1):
-        spectra = {}
         for size in sizes:
             part = _centre(image, size)
             recon, svd = read_output(model(part))
             squared = (_centre(recon, sizes[0]) - _centre(image, sizes[0])) ** 2
             error[size].append(float(squared.double().mean()))
-            spectra[size] = None if svd is None else svd["S"].double()
-        whole = spectra[sizes[-1]]
-        if whole is not None:
-            tiled.append(float((_tiled_spectrum(model, image) - whole).abs().mean()))
-            scale.append(float(whole.mean()))
+            if svd is not None and size == WHOLE:
+                whole = svd["S"].double()
+                tiled.append(float((_tiled_spectrum(model, part) - whole).abs().mean()))
+                scale.append(float(whole.mean()))
     known = len(tiled) == len(images)
     by_size = {size: np.array(found) for size, found in error.items()}
     return Passes(by_size, np.array(tiled) if known else None, np.array(scale) if known else None)
