@@ -59,22 +59,18 @@ def test_the_published_value_has_its_own_margin():
     assert found["contradicted"]
     assert found["references"][PUBLISHED]["source"] == "README"
     assert found["class"] == "free"
-    assert not judged("figure", around(5.2), twins(5.0), margin=0.4, said=Published(5.2, None, "", ""))[
-        "contradicted"
-    ]
+    met = judged("figure", around(5.2), twins(5.0), margin=0.4, said=Published(5.2, None, "", ""))
+    assert not met["contradicted"]
 
 
 def test_the_reading_names_every_reference():
     found = judged("band", around(5.0), twins(5.0), margin=0.4, free=RANDOM)
     low, high = found["ci95"]
-    assert found["reading"] == (
-        f"band {found['value']:.4g} [{low:.4g}, {high:.4g}]: equal to random rows (5), equal to untrained networks "
-        f"({found['references'][TWINS]['value']:.4g}): free"
-    )
-    assert (
-        "patches that do not see each other"
-        in judged("x", around(0.0), margin=1, free=PATCHES_ALONE)["reading"]
-    )
+    twin = found["references"][TWINS]["value"]
+    beside = f"equal to random rows (5), equal to untrained networks ({twin:.4g}): free"
+    assert found["reading"] == f"band {found['value']:.4g} [{low:.4g}, {high:.4g}]: {beside}"
+    alone = judged("x", around(0.0), margin=1, free=PATCHES_ALONE)
+    assert "patches that do not see each other" in alone["reading"]
 
 
 def test_published_values_are_of_versions_there_are():
