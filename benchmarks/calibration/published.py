@@ -5,7 +5,7 @@ codebook, one draw that every image shows with a little noise. They go through t
 :mod:`geolip_theorems.questions.published` like a model's. *Planted* rows lean towards one direction: normal
 vectors plus ``lean`` along the first axis, put on the sphere.
 
-``python -m benchmarks.calibration.published`` (``make calibrate-published``) prints the shares and ends with 1
+``python -m benchmarks.calibration.published`` (``make calibrate-published``) prints shares, and ends with 1
 where random rows are called free in fewer than 95 % of the draws, or the planted band in more than 5 %. The
 claims without rows (gate, sizes, tiles, unseen noise) have no free value of rows to be calibrated.
 Cost: 0.4 s of one core a draw.

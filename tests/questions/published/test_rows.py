@@ -9,7 +9,7 @@ from geolip_theorems.questions.published.evidence import trained_noise, unseen_n
 from geolip_theorems.questions.published.formulas import effective_rank
 from geolip_theorems.questions.published.measure import family_ratio, resampled_codebook
 from geolip_theorems.questions.published.passes import passes_of, white_images
-from geolip_theorems.questions.published.rows import rows_of
+from geolip_theorems.questions.published.rows import even_patches, rows_of
 
 SMALL = {"V": 16, "D": 4, "patch_size": 4, "hidden": 24, "depth": 1}
 
@@ -115,3 +115,15 @@ def test_noise_is_in_pairs_of_a_family():
     trained, unseen = trained_noise(16, 0, 1), unseen_noise(16, 0, 1)
     assert trained.shape == unseen.shape == (32, 1, 16, 16)
     assert not torch.equal(trained, unseen)
+
+
+@pytest.mark.parametrize("grid", [(16, 16), (4, 4), (8, 32), (2, 2)])
+def test_patches_are_spread_over_rows_and_columns(grid):
+    height, width = grid
+    found = even_patches(grid, 8)
+    assert len(found) == min(8, height * width)
+    rows, columns = np.divmod(found, width)
+    for where, size in ((rows, height), (columns, width)):
+        halves = np.bincount(2 * where // size, minlength=2)
+        assert abs(halves[0] - halves[1]) <= 2
+    assert len(np.unique(columns)) >= min(width, 4)

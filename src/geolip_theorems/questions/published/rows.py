@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...data.imageset import van_der_corput
 from ...extraction.signals import read_output
-from ...model.architectures import PatchModel, architecture_of, extract_patches
+from ...model.architectures import PatchModel, architecture_of, extract_patches, grid_shape
 from .formulas import s_delta, s_delta_of_means
 from .free import log_friction, patch_figures
 
@@ -61,7 +60,8 @@ def rows_of(model: nn.Module, images: Tensor, seed: int, *, decoded: bool = Fals
         recon, svd = _round_trip(model, batch, decoded)
         if svd is None or not {"M", "S_orig", "S", "Vt"} <= set(svd):
             return None
-        parts.append(_batch_rows(svd, rng))
+        some = even_patches(grid_shape(*batch.shape[-2:], model.patch_size), PATCHES)
+        parts.append(_batch_rows(svd, some, rng))
         if decoded:
             error = (extract_patches(recon, model.patch_size) - extract_patches(batch, model.patch_size)) ** 2
             parts[-1][1]["error"] = error.mean((1, 2)).double().cpu().numpy()
@@ -74,6 +74,19 @@ def rows_of(model: nn.Module, images: Tensor, seed: int, *, decoded: bool = Fals
     return Rows(*together, codebook, codebook.shape[1:], norms, max(long) < UNIT)
 
 
+def even_patches(grid: tuple[int, int], count: int) -> np.ndarray:
+    """(count,) positions of patches, row by row, spread evenly over both axes; all where there are fewer.
+
+    A lattice: even steps down, steps of the golden ratio across.
+    """
+    height, width = grid
+    if height * width <= count:
+        return np.arange(height * width)
+    step = (np.arange(count) + 0.5) / count
+    rows, columns = step * height, (step * count * (5**0.5 - 1) / 2) % 1 * width
+    return np.unique(rows.astype(int) * width + columns.astype(int))
+
+
 def _round_trip(model: nn.Module, batch: Tensor, decoded: bool) -> tuple[Tensor | None, Mapping | None]:
     if not decoded and architecture_of(model):
         assert isinstance(model, PatchModel)
@@ -81,9 +94,10 @@ def _round_trip(model: nn.Module, batch: Tensor, decoded: bool) -> tuple[Tensor 
     return read_output(model(batch))
 
 
-def _batch_rows(svd: Mapping[str, Tensor], rng: np.random.Generator) -> tuple[dict, dict, np.ndarray, float]:
-    images, count = svd["M"].shape[:2]
-    some = np.sort(van_der_corput(count)[:PATCHES])
+def _batch_rows(
+    svd: Mapping[str, Tensor], some: np.ndarray, rng: np.random.Generator
+) -> tuple[dict, dict, np.ndarray, float]:
+    images = len(svd["M"])
     M, S, Vt = (svd[name][:, some].flatten(0, 1).double().cpu() for name in ("M", "S", "Vt"))
     before = svd["S_orig"][:, some].flatten(0, 1).double().cpu().numpy()
     found = patch_figures(M.numpy(), before, rng, SETS)
