@@ -86,7 +86,7 @@ def main() -> int:
     lines, refused = [], []
     for V, D in SHAPES:
         for lean in LEANS:
-            draws = options.draws if lean == 0 else max(20, options.draws // 5)
+            draws = options.draws if lean == 0 else max(20, options.draws // 10)
             shares = free_shares(V, D, lean, draws)
             if not lines:
                 lines = [

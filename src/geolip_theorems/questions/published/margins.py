@@ -8,4 +8,4 @@ GATE = 0.1  # share of the initial gate
 CLASSES = 0.05  # of the logarithm of friction: five per cent
 CODEBOOK = 0.05  # radians: the published limit of "uniform"
 FLAT = 0.01  # of a spatial CV
-SINGLE = 2.6  # standard deviations of a single draw: 99 % of them; a codebook is one draw, not a mean of many
+SINGLE = 3.0  # standard deviations of a single draw: a codebook is one draw, not a mean of many
