@@ -107,6 +107,18 @@ def test_the_record_is_valid_and_its_tables_show_each_reading(record):
     assert "equal to random rows" in band.caption
 
 
+def test_a_published_version_is_held_against_what_was_published_of_it(images, few_twins):
+    found = measure(untrained(), images, name="v40_freckles_noise", ablation_images=0, claims=ASKED)
+    calibrated = finite(found.measurements["calibrated"])
+    ratio = calibrated["published_spectrum"]["images"]["ratio"]
+    assert ratio["contradicted"]
+    assert ratio["references"]["the published value"]["value"] == 2.32
+    assert "apart from the published value (2.32): free" in ratio["reading"]
+    error = calibrated["published_unseen_noise"]["error"]["references"]["the published value"]
+    assert (error["value"], error["margin"]) == pytest.approx((5e-6, 5e-7))
+    json.dumps(found.measurements["calibrated"], allow_nan=False)
+
+
 def test_an_expectation_may_name_one(tmp_path):
     path = tmp_path / "expected.toml"
     entry = {

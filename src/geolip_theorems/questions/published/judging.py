@@ -25,7 +25,7 @@ def judged(
     twins: Sequence[np.ndarray | float] = (),
     groups: Groups = None,
     *,
-    margin: float,
+    margin: float = 0.0,
     free: Free | None = None,
     said: Published | None = None,
 ) -> Figure:
@@ -34,8 +34,9 @@ def judged(
     Args:
         own: (I,) one number an image, or a figure that is no mean over images.
         twins: the same of each random-weight twin: arrays, or numbers.
-        groups: of the images. margin: a difference as small is none; of a published value with a range of its
-            own, half that range.
+        groups: of the images.
+        margin: a difference as small is none. Of a published value it is half the range that was given with
+            it, else this one, or where this is 0 a tenth of the value.
 
     Returns:
         Every reference is a :class:`Compared`. ``class`` is ``free``: equal to random rows; ``architecture``:
@@ -47,7 +48,9 @@ def judged(
     beside = {
         FREE: compared(found, free.value, margin, free.half) if free else None,
         TWINS: _twins(found, own, twins, groups, margin),
-        PUBLISHED: compared(found, said.value, said.margin or margin) if said else None,
+        PUBLISHED: compared(found, said.value, said.margin or margin or abs(said.value) / 10)
+        if said
+        else None,
     }
     references: dict[str, Any] = {name: one for name, one in beside.items() if one}
     if FREE in references:

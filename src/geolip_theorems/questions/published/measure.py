@@ -60,7 +60,7 @@ def patch_figure(study: Study, found: Gathered, on: str, name: str, title: str) 
         reason = f"{title} is undefined for V {own.shape[0]}, D {own.shape[1]}"
         return figure(None, None, len(values), reason)
     free = _free(own).get(name)
-    margin = free.spread if free else float("nan")
+    margin = free.spread if free else 0.0
     judged_ = judged(
         title,
         values.mean((1, 2)),
@@ -204,7 +204,6 @@ def unseen_noise(study: Study) -> Measured:
     error = judged(
         "error on trained families",
         own.noise.image["error"],
-        margin=np.nan,
         said=_said(study, "error", "noise"),
     )
     rank = patch_figure(study, found, "unseen", "rank", "effective rank on other families")
@@ -299,7 +298,7 @@ def friction(study: Study) -> Measured:
     images = maps.friction.reshape(len(maps), -1).astype(np.float64)
     cv = spatial_cv_of_mean(maps.friction)
     mean, said = images.mean(1), _said(study, "mean_friction", "images")
-    found["mean"] = judged("mean friction", mean, (), study.units, margin=np.nan, said=said)
+    found["mean"] = judged("mean friction", mean, (), study.units, said=said)
     exact = figure(cv, (cv, cv), len(study), "over these images, no interval")
     found["cv"] = judged(
         "spatial CV of friction", exact, margin=FLAT, said=_said(study, "friction_cv", "images")
