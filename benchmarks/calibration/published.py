@@ -78,6 +78,14 @@ def free_shares(V: int, D: int, lean: float, draws: int, seed: int = 0) -> dict[
     return {name: counts[name] / draws for name in counts}
 
 
+def refusals(lean: float, shares: dict[str, float]) -> list[str]:
+    """Which shares are not as claimed: of random rows below 95 %, of the band with most lean above 5 %."""
+    if lean == 0:
+        return [f"{name} free in {share:.1%}" for name, share in shares.items() if share < LEAST_FREE]
+    planted = lean == LEANS[-1] and shares["cv"] > MOST_PLANTED
+    return [f"planted band free in {shares['cv']:.1%}"] if planted else []
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=500, help="of random rows (default %(default)s)")
@@ -96,10 +104,7 @@ def main() -> int:
             cells = [f"{V} | {D} | {lean:g} | {draws}", *(f"{share:.1%}" for share in shares.values())]
             lines.append(f"| {' | '.join(cells)} |")
             print(lines[-1], flush=True)
-            if lean == 0:
-                refused += [f"{n} {V}x{D} {s:.1%}" for n, s in shares.items() if s < LEAST_FREE]
-            if lean == LEANS[-1] and shares["cv"] > MOST_PLANTED:
-                refused.append(f"planted band {V}x{D} {shares['cv']:.1%}")
+            refused += [f"{found} for {V} x {D}" for found in refusals(lean, shares)]
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text("\n".join(lines) + "\n")
