@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -173,29 +174,32 @@ def _share(
     moved = rng.random(other.shape) < share
     np.put_along_axis(cost, np.where(moved, other, 0)[..., None], 2.0, -1)
     zero, seed = np.zeros(other.shape), int(rng.integers(2**31))
-    return mode_structure(
-        np.ones(cost.shape), zero, cost, cost, labels=y, names="abc", groups=g, seed=seed,
-        n_permutations=N_PERMUTATIONS,
-    ).figures["share"]  # fmt: skip
+    maps = _mode_maps(zero, cost)
+    return mode_structure(maps, y, "abc", g, seed=seed, n_permutations=N_PERMUTATIONS).figures["share"]
+
+
+def _mode_maps(error: np.ndarray, without: np.ndarray) -> SimpleNamespace:
+    parts = {"S": np.ones(without.shape), "error_only": without, "error_without": without}
+    return SimpleNamespace(error=error, **parts, ablated=np.arange(len(error)), absent={})
 
 
 def rounding(rng: np.random.Generator, n: int) -> dict[str, Any]:
     """No mode matters: errors without a mode differ from the error by the rounding of float32 alone."""
     error = rng.gamma(2.0, 0.1, (n, SIDE, SIDE)).astype(np.float32)
     without = (error[..., None] * (1 + 1e-6 * rng.standard_normal((n, SIDE, SIDE, 4)))).astype(np.float32)
-    return mode_structure(np.ones(without.shape), error, without, without).figures["share"]
+    return mode_structure(_mode_maps(error, without)).figures["share"]
 
 
 def gradients(rng: np.random.Generator, n: int, correlation: float) -> dict[str, Any]:
     """Error and gradient maps whose expected Spearman correlation is known."""
-    return MEAN.figure(_correlations(rng, np.full(n, correlation)), seed=int(rng.integers(2**31)))
+    return MEAN.figure(_correlations(rng, np.full(n, correlation)))
 
 
 def grouped_gradients(rng: np.random.Generator, correlation: float, spread: float) -> dict[str, Any]:
     """The same in few groups of unequal size, whose correlations are this much more, or less."""
     g = np.repeat(np.arange(len(UNEVEN)), UNEVEN)
     of_group = correlation + spread * rng.choice([-1, 1], len(UNEVEN))
-    return MEAN.figure(_correlations(rng, of_group[g]), g, seed=int(rng.integers(2**31)))
+    return MEAN.figure(_correlations(rng, of_group[g]), g)
 
 
 def _correlations(rng: np.random.Generator, expected: np.ndarray) -> np.ndarray:

@@ -92,7 +92,7 @@ def correlated(rng: np.random.Generator, n: int, ahead: float, one_more: bool) -
         r = pearson_for(rho, SIDE * SIDE)
         noise = np.sqrt(0.5) * (shared + rng.standard_normal(gradient.shape))
         values.append(rank_correlation(r * gradient + np.sqrt(1 - r**2) * noise, gradient))
-    figures = [MEAN.figure(v, bootstrap=False) for v in values]
+    figures = [MEAN.figure(v) for v in values]
     parts = [v[None] for v in values]
     found = attribution(figures[0], figures[1:], ">", own=parts[0], others=parts[1:])
     return _as_figure(found, figures[0]["value"], n)

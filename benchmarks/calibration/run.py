@@ -23,7 +23,7 @@ from scipy import stats
 from benchmarks.calibration.cells import Cell
 from benchmarks.calibration.probe_cells import CELLS
 from geolip_theorems.io.errors import InputError, unknown
-from geolip_theorems.stats.decisions import Decision, decide
+from geolip_theorems.stats.decisions import Decision, Sample, decide
 
 NOMINAL = 0.025
 COVERAGE = 0.95
@@ -88,7 +88,7 @@ def run_cell(cell: Cell, simulations: int, seed: int = 0, judge: Judge = decide)
             cell.threshold,
             cell.comparison,
             figure.get("p") if cell.needs_p else None,
-            n=figure["n"],
+            sample=Sample(figure["n"]),
             needs_p=cell.needs_p,
         ).verdict
         holds += verdict == "holds"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -15,17 +17,20 @@ from geolip_theorems.questions.boundaries.measure import (
     map_spread,
     region_contrasts,
 )
-from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.decisions import Sample, decide
 
 RNG = np.random.default_rng(0)
 
 
-def measured(error, **options):
-    return boundary_structure(error, **options).figures
+def measured(error, gradient=None, input_var=None, input_mean=None, boundary=None, **options):
+    maps = SimpleNamespace(
+        error=error, gradient=gradient, input_var=input_var, input_mean=input_mean, boundary=boundary
+    )
+    return boundary_structure(maps, **options).figures
 
 
 def verdict(figure):
-    return decide(figure["value"], figure["ci95"], 0.1, ">", n=figure["n"]).verdict
+    return decide(figure["value"], figure["ci95"], 0.1, ">", sample=Sample(figure["n"])).verdict
 
 
 def test_uniform_or_unrelated_error_fails_and_planted_holds():

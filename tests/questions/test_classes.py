@@ -17,7 +17,7 @@ from geolip_theorems.questions.classes.measure import (
     shuffled_cosines,
     stratified_variance,
 )
-from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.decisions import Sample, decide
 
 NAMES = tuple("abcdefgh")
 
@@ -46,7 +46,7 @@ def measured(x, y, **options):
 def verdict(result):
     figure = result["min"]
     return decide(
-        figure["value"], figure["ci95"], 0.99, "<", figure["p"], n=figure["n"], needs_p=True
+        figure["value"], figure["ci95"], 0.99, "<", figure["p"], sample=Sample(figure["n"]), needs_p=True
     ).verdict
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,7 +18,7 @@ from geolip_theorems.questions.modes.measure import (
     share_elsewhere,
 )
 from geolip_theorems.stats.class_null import ClassNull
-from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.decisions import Sample, decide
 from geolip_theorems.stats.intervals import permutation_p, share_figure
 
 from ..make import random_maps
@@ -32,17 +34,25 @@ def ablated(cost, only=None):
     return error, cost + 2 if only is None else only, cost + 1
 
 
+def mode_maps(S, error, only, without, ablated=None, absent=None):
+    rows = np.arange(0 if without is None else len(without)) if ablated is None else ablated
+    parts = {"S": S, "error": error, "error_only": only, "error_without": without}
+    return SimpleNamespace(**parts, ablated=rows, absent=absent or {})
+
+
 def measured(cost, S=None, labels=LABELS, **options):
     error, only, without = ablated(cost)
     S = np.broadcast_to(np.arange(cost.shape[-1], 0, -1.0), cost.shape) if S is None else S
     options = {"n_permutations": 499, "names": NAMES} | options
-    return mode_structure(S, error, only, without, labels=labels, **options).figures
+    return mode_structure(mode_maps(S, error, only, without), labels, **options).figures
 
 
 def verdict(result):
     figure = result["share"]
     p = figure.get("p")
-    return decide(figure["value"], figure["ci95"], 0.05, ">", p, n=figure["n"], needs_p=True).verdict
+    return decide(
+        figure["value"], figure["ci95"], 0.05, ">", p, sample=Sample(figure["n"]), needs_p=True
+    ).verdict
 
 
 def noisy(rng, lift):
@@ -120,9 +130,7 @@ def test_costs_are_the_differences_of_the_errors():
 
 def test_energy_rank_is_spearmans():
     subject = random_maps(n=20, D=3)
-    result = mode_structure(
-        subject.S, subject.error, subject.error_only, subject.error_without, n_permutations=9
-    ).figures
+    result = mode_structure(subject, n_permutations=9).figures
     energy = subject.S**2 / (subject.S**2).sum(-1, keepdims=True)
     cost = subject.error_without - subject.error[:10, ..., None]
     expected = [
@@ -181,7 +189,9 @@ def test_a_small_class_that_scatters_is_no_effect_of_class(grouped):
 def test_without_a_separable_decoder_only_energies():
     subject = random_maps()
     why = "the decoder does not take modes apart"
-    found = mode_structure(subject.S, subject.error, None, None, labels=subject.labels, absent=why)
+    found = mode_structure(
+        mode_maps(subject.S, subject.error, None, None, absent={"error_without": why}), subject.labels
+    )
     result = found.figures
     assert result["ablation"] is None
     assert result["share"]["method"] == why
@@ -202,13 +212,15 @@ def test_rounding_noise_is_no_other_mode():
     assert (without - error[..., None]).argmax(-1).std() > 1  # the old rule: each mode a quarter of the time
     dominant, overall = costliest_modes(error, without)
     assert share_elsewhere(dominant, overall).max() == 0
-    result = mode_structure(np.ones(without.shape), error, without, without, n_permutations=9).figures
+    result = mode_structure(
+        mode_maps(np.ones(without.shape), error, without, without), n_permutations=9
+    ).figures
     assert verdict_without_labels(result) == "fails"
 
 
 def verdict_without_labels(result):
     figure = result["share"]
-    return decide(figure["value"], figure["ci95"], 0.05, ">", None, n=figure["n"]).verdict
+    return decide(figure["value"], figure["ci95"], 0.05, ">", None, sample=Sample(figure["n"])).verdict
 
 
 def test_another_mode_must_cost_more_by_a_margin_and_more_than_nothing():
@@ -244,9 +256,9 @@ def test_ablated_images_keep_their_labels_and_groups():
     S = np.ones(cost.shape)
     groups = np.arange(N) % 10
     options = {"labels": LABELS, "names": NAMES, "groups": groups, "n_permutations": 99}
-    part = mode_structure(S, error, only[few], without[few], ablated=few, **options).figures
+    part = mode_structure(mode_maps(S, error, only[few], without[few], few), **options).figures
     options |= {"labels": LABELS[few], "groups": groups[few]}
-    alone = mode_structure(S[few], error[few], only[few], without[few], **options).figures
+    alone = mode_structure(mode_maps(S[few], error[few], only[few], without[few]), **options).figures
     assert part["share"] == alone["share"]
     assert part["ablation"] == alone["ablation"]
 
@@ -261,9 +273,9 @@ def test_few_groups_give_a_value_and_no_verdict():
 def test_no_order_of_the_modes_is_assumed():
     """Modes in another order give the same figures in that order: S may be column norms, in none."""
     subject, order = random_maps(D=5), np.array([3, 0, 4, 1, 2])
-    first = mode_structure(subject.S, subject.error, subject.error_only, subject.error_without).figures
+    first = mode_structure(subject).figures
     S, only, without = (a[..., order] for a in (subject.S, subject.error_only, subject.error_without))
-    again = mode_structure(S, subject.error, only, without).figures
+    again = mode_structure(mode_maps(S, subject.error, only, without)).figures
 
     def values(figures):
         return pytest.approx([figure["value"] for figure in figures])

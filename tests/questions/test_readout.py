@@ -29,7 +29,7 @@ from geolip_theorems.questions.readout.measure import (
     lift_figures,
     probe_accuracies,
 )
-from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.decisions import Sample, decide
 from geolip_theorems.stats.estimators import Accuracy, inflation, influence_of
 from geolip_theorems.stats.intervals import mean_figure
 
@@ -39,7 +39,7 @@ RNG = np.random.default_rng(0)
 
 
 def verdict(figure):
-    return decide(figure["value"], figure["ci95"], 0.0, ">", n=figure["n"]).verdict
+    return decide(figure["value"], figure["ci95"], 0.0, ">", sample=Sample(figure["n"])).verdict
 
 
 def signal_maps(n=150, seed=0, release=2.0, eigenvalues=0.0):
@@ -180,7 +180,7 @@ def test_settle_counts_from_zero():
 def test_accuracy_figure_is_the_inflated_binomial_one():
     hits = RNG.random((1, 400)) < 0.7
     figure = accuracy_figure(hits, None, "m")
-    plain = mean_figure(hits[0].astype(float), bootstrap=False)
+    plain = mean_figure(hits[0].astype(float))
     assert figure["value"] == pytest.approx(plain["value"])
     assert np.ptp(figure["ci95"]) == pytest.approx(inflation(5, 1) * np.ptp(plain["ci95"]))
     # Repeats that are copies of one another take out only what repeats are known to add.

@@ -14,7 +14,7 @@ from geolip_theorems.questions.spatial.measure import (
     shuffled_pixel_cv,
     spatial_structure,
 )
-from geolip_theorems.stats.decisions import decide
+from geolip_theorems.stats.decisions import Sample, decide
 from geolip_theorems.stats.estimators import signed_root
 
 from ..make import maps, residual_maps
@@ -36,7 +36,13 @@ def measured(subject, **options):
 def verdict(result):
     corrected = result["corrected"]
     return decide(
-        corrected["value"], corrected["ci95"], 0.1, ">", corrected.get("p"), n=corrected["n"], needs_p=True
+        corrected["value"],
+        corrected["ci95"],
+        0.1,
+        ">",
+        corrected.get("p"),
+        sample=Sample(corrected["n"]),
+        needs_p=True,
     ).verdict
 
 

@@ -24,7 +24,7 @@ def figure(value, half=0.0):
 
 def means(rows):
     """Figures of (models, N) values an image, and the values as contributions."""
-    return [mean_figure(row, bootstrap=False) for row in rows], [row[None] for row in rows]
+    return [mean_figure(row) for row in rows], [row[None] for row in rows]
 
 
 @pytest.mark.parametrize(

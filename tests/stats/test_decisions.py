@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from geolip_theorems.io.errors import InputError
-from geolip_theorems.stats.decisions import MOST_TIMES, decide, units_to_decide
+from geolip_theorems.stats.decisions import MOST_TIMES, Sample, decide, units_to_decide
 
 finite = st.floats(-1e6, 1e6)
 
@@ -32,7 +32,7 @@ finite = st.floats(-1e6, 1e6)
     ],
 )
 def test_each_verdict(ci, comparison, p, verdict):
-    assert decide(sum(ci) / 2, ci, 0.1, comparison, p, n=50).verdict == verdict
+    assert decide(sum(ci) / 2, ci, 0.1, comparison, p, sample=Sample(50)).verdict == verdict
 
 
 def test_a_claim_that_needs_a_p_does_not_hold_without():
@@ -44,7 +44,7 @@ def test_a_claim_that_needs_a_p_does_not_hold_without():
     ("value", "ci"), [(None, None), (0.3, None), (math.nan, (0, 1)), (0.3, (0, math.inf))]
 )
 def test_undefined_figures_are_inconclusive(value, ci):
-    decision = decide(value, ci, 0.1, ">", n=10)
+    decision = decide(value, ci, 0.1, ">", sample=Sample(10))
     assert (decision.verdict, decision.n_to_decide) == ("inconclusive", None)
     assert "undefined" in decision.reason
 
@@ -59,10 +59,10 @@ def test_the_number_of_images_decides_four_times_in_five():
     sd, n, value = 1.0, 100, 0.15
     se = sd / math.sqrt(n)
     half = stats.t.ppf(0.975, n - 1) * se
-    more = decide(value, (value - half, value + half), 0.0, ">", n=n).n_to_decide
+    more = decide(value, (value - half, value + half), 0.0, ">", sample=Sample(n)).n_to_decide
     power = stats.norm.sf(1.96 - value / (sd / math.sqrt(more)))
     assert power == pytest.approx(0.8, abs=0.01)
-    by_p = decide(value, (0.01, 0.29), 0.0, ">", p=0.05, n=n).n_to_decide
+    by_p = decide(value, (0.01, 0.29), 0.0, ">", p=0.05, sample=Sample(n)).n_to_decide
     z = stats.norm.isf(0.05) * math.sqrt(by_p / n)
     assert stats.norm.sf(stats.norm.isf(0.01) - z) == pytest.approx(0.8, abs=0.005)
 
@@ -90,12 +90,12 @@ def test_a_simultaneous_interval_asks_for_more():
 
 
 def test_groups_are_called_groups():
-    decision = decide(0.1, (-0.1, 0.3), 0.0, ">", n=1300, units=13)
+    decision = decide(0.1, (-0.1, 0.3), 0.0, ">", sample=Sample(1300, 13))
     assert "groups of images (" in decision.reason
     groups = units_to_decide(0.1, 0.2, 13)
     assert decision.n_to_decide == 100 * groups
     assert f"about {groups} groups" in decision.reason
-    assert "groups" not in decide(0.1, (-0.1, 0.3), 0.0, ">", n=1300).reason
+    assert "groups" not in decide(0.1, (-0.1, 0.3), 0.0, ">", sample=Sample(1300)).reason
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_groups_are_called_groups():
     ],
 )
 def test_no_number_is_suggested_where_the_sample_suggests_none(value, ci, p):
-    decision = decide(value, ci, 0.0, ">", p, n=100)
+    decision = decide(value, ci, 0.0, ">", p, sample=Sample(100))
     assert (decision.verdict, decision.n_to_decide) == ("inconclusive", None)
     assert "probably" not in decision.reason
 
 
 def needed(value, ci=None, p=None, **options):
     """Images that would decide the claim of a figure above 0, from 100."""
-    return decide(value, ci or (value - 1, value + 1), 0.0, ">", p, n=100, **options).n_to_decide
+    return decide(value, ci or (value - 1, value + 1), 0.0, ">", p, sample=Sample(100), **options).n_to_decide
 
 
 def test_an_interval_and_a_null_that_are_both_open_need_the_larger_number():
@@ -141,7 +141,7 @@ def test_a_null_that_says_nothing_leaves_no_number_and_one_that_is_not_asked_doe
 
 @given(value=st.floats(-3, 3), p=st.none() | st.floats(0, 1), units=st.none() | st.integers(3, 60))
 def test_what_is_decided_needs_no_images(value, p, units):
-    decision = decide(value, (value - 1, value + 1), 0.0, ">", p, n=100, units=units)
+    decision = decide(value, (value - 1, value + 1), 0.0, ">", p, sample=Sample(100, units))
     if decision.verdict != "inconclusive":
         assert decision.n_to_decide is None
     assert (decision.n_to_decide is None) == ("probably" not in decision.reason)
@@ -156,7 +156,9 @@ def test_what_is_decided_needs_no_images(value, p, units):
 )
 def test_further_from_the_threshold_fewer_images_decide(distances, half, p, n, side):
     near, far = (
-        decide(side * d * half, (side * d * half - half, side * d * half + half), 0.0, ">", p, n=n)
+        decide(
+            side * d * half, (side * d * half - half, side * d * half + half), 0.0, ">", p, sample=Sample(n)
+        )
         for d in distances
     )
     if near.verdict == far.verdict == "inconclusive":
@@ -174,7 +176,10 @@ def test_a_suggestion_is_never_beyond_reason(distance, half, units):
 @given(value=finite, below=st.floats(0, 1e6), above=st.floats(0, 1e6), threshold=finite)
 def test_mirrored_claims_mirror_the_verdict(value, below, above, threshold):
     ci = (value - below, value + above)
-    over, under = decide(value, ci, threshold, ">", n=9), decide(value, ci, threshold, "<", n=9)
+    over, under = (
+        decide(value, ci, threshold, ">", sample=Sample(9)),
+        decide(value, ci, threshold, "<", sample=Sample(9)),
+    )
     mirror = {"holds": "fails", "fails": "holds", "inconclusive": "inconclusive"}
     assert under.verdict == mirror[over.verdict]
     assert (over.verdict == "holds") == (ci[0] > threshold)

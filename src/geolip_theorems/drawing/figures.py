@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from .blocks import Figure, Note, Tile, Tiles
+from .blocks import Figure, Note, Tile
 from .shown import Shown
 from .style import SEQUENTIAL, colour_bar, map_png, svg
 
@@ -62,27 +62,26 @@ def panel(shown: Shown, title: str, key: str, drawn: Drawn) -> Figure:
 
 
 def map_tiles(
-    title: str,
     maps: Sequence[np.ndarray],
     names: Sequence[str],
     *,
     say: Callable[[np.ndarray, str], str],
-    caption: str,
     unit: str,
     limits: tuple[float, float],
     note: Callable[[np.ndarray], str] | None = None,
     cmap: str = SEQUENTIAL,
-    rest: str = "",
-) -> Tiles:
+) -> dict[str, Any]:
     """Maps (gh, gw) side by side on one scale, symmetric about 0 where a unit is a difference's.
 
     Args:
         say: what is seen on a map of a name. note: what stands below the name.
+
+    Returns:
+        ``tiles`` and ``bar`` of :class:`~geolip_theorems.drawing.blocks.Tiles`.
     """
     low, high = limits
     tiles = [
         Tile(map_png(m, low, high, cmap), name, say(m, name), note(m) if note else "")
         for m, name in zip(maps, names, strict=False)
     ]
-    signed = low == -high
-    return Tiles(title, tiles, caption, colour_bar(low, high, unit, cmap, signed=signed), rest=rest)
+    return {"tiles": tiles, "bar": colour_bar(low, high, unit, cmap, signed=low == -high)}

@@ -129,7 +129,7 @@ def gram_matrices(model: nn.Module, images: Tensor) -> np.ndarray:
 
 
 def _error_maps(images: Tensor, recon: Tensor, ps: int) -> dict[str, Tensor]:
-    # Cut first, subtract after, as in the seed protocol: the last bit depends on the order of the sum.
+    # Cut first, subtract after, as in the script's protocol: the last bit depends on the order of the sum.
     squared = (extract_patches(images, ps) - extract_patches(recon, ps)).pow(2)
     error = squared.mean(-1)
     pixels = squared.unflatten(-1, (images.shape[1], ps * ps)).mean(-2)

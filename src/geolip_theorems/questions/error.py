@@ -13,9 +13,7 @@ error = Metric("error", "release error", RelativeMean(), reads=("error",), unit=
 def measure(study: Study) -> Measured:
     """``error``: mean over images of the mean squared error, and each image's own, (N,) float64."""
     values = raw_mean(study.maps.error)
-    return Measured(
-        {"error": error.estimator.figure(values, study.units, bootstrap=False)}, {"error": values}
-    )
+    return Measured({"error": error.estimator.figure(values, study.units)}, {"error": values})
 
 
 ERROR = Question(

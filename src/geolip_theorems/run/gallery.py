@@ -102,7 +102,7 @@ def _class_means(maps: Maps) -> dict[str, np.ndarray]:
     means = np.stack([maps.error[maps.labels == c].mean(0, dtype=np.float64) for c in classes])
     if means.size > MOST_CELLS:
         return {}
-    figures = [mean_figure(*_of_class(maps, c), bootstrap=False) for c in classes]
+    figures = [mean_figure(*_of_class(maps, c)) for c in classes]
     ends = [(np.nan, np.nan) if f["ci95"] is None else f["ci95"] for f in figures]
     return {
         "class_error": means.astype(np.float32),

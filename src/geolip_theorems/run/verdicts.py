@@ -11,7 +11,7 @@ import numpy as np
 from ..questions import Claim, Study, question_of
 from ..results.record import Verdict
 from ..stats.attribution import Attribution
-from ..stats.decisions import decide
+from ..stats.decisions import Sample, decide
 from .expectations import Expectation
 
 NO_LABELS = "the images have no labels, and this question compares classes; give a labelled data set"
@@ -70,9 +70,7 @@ def verdict_on(
         claim.threshold,
         claim.comparison,
         p,
-        n=n,
-        units=figure.get("units", _groups(claim, study, kept)),
-        reach=figure.get("reach"),
+        sample=Sample(n, figure.get("units", _groups(claim, study, kept)), figure.get("reach")),
         needs_p=metric.tested and labelled,
     )
     if ci95 is None and method:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy
@@ -28,6 +28,20 @@ class Decision:
     n_to_decide: int | None = None
 
 
+class Sample(NamedTuple):
+    """What an estimate rests on.
+
+    Attributes:
+        images: their number.
+        groups: of images, where these and not images are what is independent.
+        reach: the interval's half-width in standard errors, where it is not Student's t for these units.
+    """
+
+    images: int | None = None
+    groups: int | None = None
+    reach: float | None = None
+
+
 def decide(
     value: float | None,
     ci95: Sequence[float] | None,
@@ -35,11 +49,8 @@ def decide(
     comparison: str,
     p: float | None = None,
     *,
-    n: int | None = None,
-    units: int | None = None,
-    reach: float | None = None,
+    sample: Sample | None = None,
     needs_p: bool = False,
-    alpha: float = ALPHA,
 ) -> Decision:
     """The verdict on the claim ``value comparison threshold``.
 
@@ -47,13 +58,11 @@ def decide(
         value, ci95: the estimate and the ends of its 95 % interval.
         comparison: ``">"`` or ``"<"``.
         p: of the claim's null, where the claim has one.
-        n: images the estimate rests on, for ``n_to_decide``.
-        units: groups of images where these, not images, are what is independent.
-        reach: the interval's half-width in standard errors, where it is not Student's t for these units.
+        sample: what the estimate rests on, for ``n_to_decide``.
         needs_p: the claim needs a p; without one it cannot hold.
 
     Returns:
-        ``holds`` where the whole interval is on the claim's side and p < alpha; ``fails`` where the whole
+        ``holds`` where the whole interval is on the claim's side and p < 0.01; ``fails`` where the whole
         interval is on the other; else ``inconclusive``. An end on the threshold is on neither side.
         ``n_to_decide`` see :func:`units_to_decide`; images, in groups of the present size where units are
         groups.
@@ -65,6 +74,7 @@ def decide(
         raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")
     if value is None or ci95 is None or not np.isfinite([value, *ci95]).all():
         return Decision("inconclusive", "the figure or its interval is undefined for these images")
+    n, units, reach = sample or Sample()
     sign = 1.0 if comparison == ">" else -1.0
     near, far = sorted((sign * (end - threshold)) for end in ci95)
     span = f"the interval {ci95[0]:.4g} to {ci95[1]:.4g}"
@@ -75,16 +85,16 @@ def decide(
         half = distance - near if distance > 0 else far - distance
         count = n if units is None else units
         more = units_to_decide(distance, half, count, reach)
-        tested, small = needs_p or p is not None, p is not None and p < alpha
+        tested, small = needs_p or p is not None, p is not None and p < ALPHA
         if distance > 0 and tested and not small:  # it would have to hold against its null too
-            both = (more, _units_for_p(p, alpha, count))
+            both = (more, _units_for_p(p, count))
             more = None if None in both else max(both)
         more, words = _suggest(more, n, units)
         return Decision("inconclusive", f"{span} holds {threshold:g}{words}", more)
     if p is None and needs_p:
         return Decision("inconclusive", f"{span} is on the claim's side but its null was not tested")
-    if p is not None and not p < alpha:
-        more, words = _suggest(_units_for_p(p, alpha, n if units is None else units), n, units)
+    if p is not None and not p < ALPHA:
+        more, words = _suggest(_units_for_p(p, n if units is None else units), n, units)
         return Decision("inconclusive", f"{span} is on the claim's side but p = {p:.3g}{words}", more)
     extra = "" if p is None else f" and p = {p:.3g}"
     return Decision("holds", f"{span} is wholly on the claim's side of {threshold:g}{extra}")
@@ -125,11 +135,11 @@ def units_to_decide(
     return math.ceil(scipy.optimize.brentq(excess, 2, most)) if excess(2) > 0 else 2
 
 
-def _units_for_p(p: float | None, alpha: float, units: int | None) -> int | None:
+def _units_for_p(p: float | None, units: int | None) -> int | None:
     """The same for a null: its normal score is taken to grow with the root of the units."""
     if units is None or p is None or not p <= WORTH_SUGGESTING:
         return None
-    need = float(scipy.stats.norm.isf(alpha)) + float(scipy.stats.norm.isf(1 - POWER))
+    need = float(scipy.stats.norm.isf(ALPHA)) + float(scipy.stats.norm.isf(1 - POWER))
     more = math.ceil(units * (need / float(scipy.stats.norm.isf(p))) ** 2)
     return more if more <= MOST_TIMES * units else None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import scipy
@@ -111,9 +111,9 @@ class _ByImage:
 class Mean(_ByImage):
     """The mean over images of one number per image."""
 
-    def figure(self, values: np.ndarray, groups: Groups = None, **how: Any) -> Figure:
+    def figure(self, values: np.ndarray, groups: Groups = None) -> Figure:
         """See :func:`geolip_theorems.stats.intervals.mean_figure`."""
-        return mean_figure(values, groups, **how)
+        return mean_figure(values, groups)
 
     def paired(self, a: np.ndarray, b: np.ndarray, groups: Groups = None) -> Paired:
         """Difference of the means of (N,) values; images without a value in either are left out."""
@@ -127,9 +127,9 @@ class Mean(_ByImage):
 class Share(Mean):
     """The mean of a share per image, inside 0 to 1."""
 
-    def figure(self, values: np.ndarray, groups: Groups = None, **how: Any) -> Figure:
+    def figure(self, values: np.ndarray, groups: Groups = None) -> Figure:
         """See :func:`geolip_theorems.stats.intervals.share_figure`."""
-        return share_figure(values, groups, **how)
+        return share_figure(values, groups)
 
 
 class RelativeMean(Mean):
@@ -149,9 +149,9 @@ class RelativeMean(Mean):
 class RootMeanSquare(_ByImage):
     """The signed root of the mean of one square per image, which may be estimated below zero."""
 
-    def figure(self, values: np.ndarray, groups: Groups = None, **how: Any) -> Figure:
+    def figure(self, values: np.ndarray, groups: Groups = None) -> Figure:
         """The mean square's figure turned into that of its root; the interval's ends turn with it."""
-        squared = mean_figure(values, groups, **how)
+        squared = mean_figure(values, groups)
         value, ci = squared["value"], squared["ci95"]
         ends = None if ci is None else tuple(float(signed_root(end)) for end in ci)
         method = f"signed root of the mean square; {squared['method']}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-TINY = 1e-10
+NO_ERROR = "no image has any error"
 
 
 def raw_mean(error: np.ndarray) -> np.ndarray:
@@ -15,9 +16,26 @@ def raw_mean(error: np.ndarray) -> np.ndarray:
 
 
 def mode_energy(S: np.ndarray) -> np.ndarray:
-    """Each mode's share of a patch's squared singular values: (..., D) -> (..., D)."""
-    squared = np.square(S)
-    return squared / (squared.sum(-1, keepdims=True) + TINY)
+    """Each mode's share of a patch's squared singular values: (..., D) -> (..., D); 0 where all are 0."""
+    largest = np.abs(S).max(-1, keepdims=True)
+    squared = np.square(over(S, largest))  # so that no square leaves the range of its type
+    return over(squared, squared.sum(-1, keepdims=True))
+
+
+def over(above: np.ndarray, below: np.ndarray, otherwise: float = 0.0) -> np.ndarray:
+    """Quotients of floating point arrays, ``otherwise`` where the divisor is 0; free of any scale."""
+    above, below = np.broadcast_arrays(above, below)
+    out = np.full(above.shape, otherwise, np.result_type(above, below))
+    return np.divide(above, below, out=out, where=below != 0)
+
+
+def near_one(x: np.ndarray) -> np.ndarray:
+    """Positive values divided by the power of two below their mean, which changes no digit of them.
+
+    So that squares stay in the range of their type whatever the unit of ``x``. Zeros stay zeros.
+    """
+    mean = float(np.mean(x))
+    return np.ldexp(x, -math.floor(math.log2(mean))) if mean > 0 else x
 
 
 def region_masks(gh: int, gw: int) -> dict[str, np.ndarray]:

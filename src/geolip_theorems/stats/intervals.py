@@ -11,37 +11,22 @@ import scipy
 from .figure import LEVEL, Figure, figure
 from .units import Groups, Units, degrees_of_freedom, unit_factor
 
-N_RESAMPLES = 9999
-LEAST_UNITS_BOOTSTRAP = 30  # below, BCa covers less than it says and Student's t is used
-MOST_UNITS_BOOTSTRAP = 4000  # above, both agree to a fraction of a per cent of their width
-BATCH_ELEMENTS = 2_000_000
-
 Interval = tuple[float, float]
 
 
-def mean_figure(
-    values: np.ndarray,
-    groups: Groups = None,
-    *,
-    seed: int = 0,
-    bootstrap: bool = True,
-    **more: Any,
-) -> Figure:
-    """The mean over images with its interval; images whose value is NaN are left out of it and of ``n``.
+def mean_figure(values: np.ndarray, groups: Groups = None, **more: Any) -> Figure:
+    """The mean over images with Student's interval; a value of NaN is left out of it and of ``n``.
+
+    A BCa bootstrap covers no better on the figures of this suite: see docs/calibration.md.
 
     Args:
         values: (N,) one number an image.
         groups: (N,) group of each image, None where images are independent, or :class:`Units`. Images of a
-            group are drawn together: the mean is then a ratio of the groups' sums to their counts.
-        bootstrap: BCa over images (or groups) by SciPy, 9,999 resamples, where there are 30 to 4,000 of
-            them (of groups unlike in size: an effective 30); else, and outside that range, Student's t (for
-            groups of the linearised ratio).
+            group are one draw: the mean is then a ratio of the groups' sums to their counts, linearised.
 
     Returns:
         See :func:`figure`. Fewer than six images (groups) give a value and no interval. Values that are
         all the same give an interval without width, and the method says so.
-
-    Cost: O(9999 N): 0.2 s for 2,000 images; microseconds without the bootstrap.
     """
     values = np.asarray(values, np.float64)
     known = np.isfinite(values)
@@ -53,28 +38,19 @@ def mean_figure(
     value = sums.sum() / counts.sum()
     if np.ptp(values) == 0:
         ci, method = (value, value), f"no spread: identical values in all {units.name}"
-    elif bootstrap and _bootstraps(units) and np.ptp(sums / counts) > 0:
-        ci, method = _bca(sums, counts, seed), f"BCa bootstrap over {units.name}, {N_RESAMPLES} resamples"
     else:
         ci, method = _student(sums - value * counts, counts, value), f"Student t over {units.name}"
     return figure(value, ci, n, method, **more)
 
 
-def _bootstraps(units: Units) -> bool:
-    """Whether they are neither too few nor too many for the bootstrap."""
-    return units.df + 1 >= LEAST_UNITS_BOOTSTRAP and units.count <= MOST_UNITS_BOOTSTRAP
-
-
-def share_figure(
-    share: np.ndarray, groups: Groups = None, *, seed: int = 0, bootstrap: bool = True
-) -> Figure:
+def share_figure(share: np.ndarray, groups: Groups = None) -> Figure:
     """:func:`mean_figure` of a share, its interval kept inside 0 to 1.
 
     Where every image has the same share an interval without width would claim certainty. Each image (or
     group) is then a trial that did not turn out otherwise: by the exact binomial at most a part q of them
     would, and those have any share from 0 to 1.
     """
-    result = mean_figure(share, groups, seed=seed, bootstrap=bootstrap)
+    result = mean_figure(share, groups)
     if result["ci95"] is None:
         return result
     known = np.isfinite(share)
@@ -86,20 +62,6 @@ def share_figure(
         low, high = result["value"] * (1 - q), result["value"] * (1 - q) + q
         method = f"identical shares: exact binomial, {units.name} as trials"
     return result | {"ci95": [float(max(low, 0.0)), float(min(high, 1.0))], "method": method}
-
-
-def _bca(sums: np.ndarray, counts: np.ndarray, seed: int) -> Interval:
-    def ratio(s: np.ndarray, c: np.ndarray, axis: int = -1) -> np.ndarray:
-        return s.sum(axis) / c.sum(axis)
-
-    batch = max(1, BATCH_ELEMENTS // len(sums))
-    settings = {"n_resamples": N_RESAMPLES, "batch": batch, "method": "BCa", "vectorized": True}
-    rng = np.random.default_rng(seed)
-    if np.ptp(counts) == 0:
-        result = scipy.stats.bootstrap((sums / counts,), np.mean, random_state=rng, **settings)
-    else:
-        result = scipy.stats.bootstrap((sums, counts), ratio, paired=True, random_state=rng, **settings)
-    return result.confidence_interval.low, result.confidence_interval.high
 
 
 def _student(residual_sums: np.ndarray, counts: np.ndarray, value: float) -> Interval:
@@ -136,7 +98,7 @@ def ratio_figure(above: np.ndarray, below: np.ndarray, groups: Groups = None, **
 
 def difference_figure(values: np.ndarray, groups: Groups = None, **more: Any) -> Figure:
     """:func:`mean_figure` of paired differences, with the two-sided p of no difference (Student's t)."""
-    result = mean_figure(values, groups, bootstrap=False, **more)
+    result = mean_figure(values, groups, **more)
     if result["ci95"] is None:
         return result
     units = Units.of(groups, len(values)).take(np.isfinite(values))

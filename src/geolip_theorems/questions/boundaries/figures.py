@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...drawing.blocks import Gallery, Note, Row, Stack, Tile
+from ...drawing.blocks import Gallery, Note, Row, Stack, Tile, Tiles
 from ...drawing.charts import MOST_ROWS, ROW, Dot, dot_plot, legend, named_rows
 from ...drawing.figures import figure, map_tiles
 from ...drawing.shown import Shown
@@ -205,17 +205,19 @@ def _shown_how(shown: Shown) -> str:
 
 def _solver(shown: Shown, maps: np.ndarray, title: str, unit: str, about: str) -> Any:
     few = np.moveaxis(maps[..., :MOST_MODES], -1, 0)
-    return map_tiles(
+    return Tiles(
         f"{title} maps",
-        few,
-        [f"root {k}" for k in range(len(few))],
-        say=lambda m, name: f"{title} of {name}: mean {m.mean():.3g}",
-        note=lambda m: f"{m.mean():.3g}",
         caption=f"n = {shown.images:,} images, no intervals. {about}, roots in ascending order of the "
         "eigenvalue; one colour scale, under each name the mean.",
-        unit=unit,
-        limits=(float(few.min()), float(few.max())),
-        cmap=OTHER,
+        **map_tiles(
+            few,
+            [f"root {k}" for k in range(len(few))],
+            say=lambda m, name: f"{title} of {name}: mean {m.mean():.3g}",
+            note=lambda m: f"{m.mean():.3g}",
+            unit=unit,
+            limits=(float(few.min()), float(few.max())),
+            cmap=OTHER,
+        ),
     )
 
 

@@ -25,39 +25,25 @@ MOST_IN_NULL = 2000
 
 def measure(study: Study) -> Measured:
     """See :func:`boundary_structure`; figures under ``boundaries``."""
-    maps = study.maps
-    found = boundary_structure(
-        maps.error,
-        gradient=maps.gradient,
-        input_var=maps.input_var,
-        input_mean=maps.input_mean,
-        boundary=maps.boundary,
-        labels=study.labels,
-        names=study.names,
-        groups=study.units,
-        seed=study.seed,
-    )
+    found = boundary_structure(study.maps, study.labels, study.names, study.units, seed=study.seed)
     return Measured({"boundaries": found.figures}, found.values)
 
 
 def boundary_structure(
-    error: np.ndarray,
-    *,
-    gradient: np.ndarray | None = None,
-    input_var: np.ndarray | None = None,
-    input_mean: np.ndarray | None = None,
-    boundary: np.ndarray | None = None,
+    maps: Any,
     labels: np.ndarray | None = None,
     names: Sequence[str] = (),
     groups: Groups = None,
+    *,
     seed: int = 0,
     n_permutations: int = N_PERMUTATIONS,
 ) -> Measured:
     """Every figure of question 6.
 
     Args:
-        error: (N, gh, gw). gradient, input_var, boundary: (N, gh, gw). input_mean: (N, gh, gw, channels).
-            labels, groups: (N,). names: of the classes. Each of them may be None.
+        maps: ``error``, ``gradient``, ``input_var``, ``boundary`` (N, gh, gw), ``input_mean`` (N, gh, gw,
+            channels); all but the error may be None.
+        labels, groups: (N,) or None. names: of the classes.
 
     Returns:
         Values ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,): rank correlations with the
@@ -71,6 +57,7 @@ def boundary_structure(
 
     Cost: one sort of N x gh x gw values a map and ``n_permutations`` shuffles: 3 s for 2,000 x 256.
     """
+    error, gradient, input_var, input_mean = maps.error, maps.gradient, maps.input_var, maps.input_mean
     n = len(error)
     e = np.asarray(error, np.float64).reshape(n, -1)
     bright = None if input_mean is None else brightness(input_mean).reshape(n, -1)
@@ -84,14 +71,12 @@ def boundary_structure(
     if slope is not None and bright is not None:
         values["gradient_given_brightness"] = partial_rank_correlation(e, slope, bright)
     result: dict[str, Any] = {
-        name: mean_figure(values[name], groups, seed=seed, bootstrap=name == "gradient", null=0.0)
-        if name in values
-        else None
+        name: mean_figure(values[name], groups, null=0.0) if name in values else None
         for name in (*others, "gradient_given_brightness")
     }
     result["hot_patches"] = hot_patches(error, groups, seed, n_permutations)
     result["regions"] = region_contrasts(error, labels, names, groups)
-    result["true_boundary"] = None if boundary is None else band_contrast(error, boundary, groups)
+    result["true_boundary"] = None if maps.boundary is None else band_contrast(error, maps.boundary, groups)
     values.pop("variance", None)  # no metric reads it
     return Measured(result, values)
 
@@ -113,7 +98,7 @@ def hot_patches(
         error: (N, gh, gw); at most 2,000 images of it are used. groups: (N,) or None.
 
     Returns:
-        A figure: ``value`` positions above mean + 2 standard deviations (the seed protocol's count, which
+        A figure: ``value`` positions above mean + 2 standard deviations (the script's count, which
         is about 2 % of the positions of any map), its ``null`` and ``p``; its interval counts the
         positions that are surely, and those that are possibly above that level (:func:`_hot_interval`);
         ``beyond_chance``: positions whose mean error is above the 95 % point of the shuffled maps'
@@ -257,9 +242,9 @@ def band_contrast(error: np.ndarray, boundary: np.ndarray, groups: Groups) -> di
         inside, outside = (e * b).sum(1) / b.sum(1), (e * (1 - b)).sum(1) / (1 - b).sum(1)
     inside[np.isnan(outside)], outside[np.isnan(inside)] = np.nan, np.nan
     return {
-        "inside": mean_figure(inside, groups, bootstrap=False),
-        "outside": mean_figure(outside, groups, bootstrap=False),
+        "inside": mean_figure(inside, groups),
+        "outside": mean_figure(outside, groups),
         "difference": difference_figure(inside - outside, groups),
         "ratio": ratio_figure(inside, outside, groups, null=1.0),
-        "correlation": mean_figure(rank_correlation(e, b), groups, bootstrap=False, null=0.0),
+        "correlation": mean_figure(rank_correlation(e, b), groups, null=0.0),
     }

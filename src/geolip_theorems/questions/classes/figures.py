@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...drawing.blocks import Tiles
 from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
 from ...drawing.figures import figure, map_tiles
 from ...drawing.shown import Shown
 from ...drawing.style import DIVERGING, MSE, power
+from ...stats.grids import over
 
 KEPT = {
     "maps": ("picture/class_error", 3),
@@ -41,33 +43,37 @@ def class_maps(shown: Shown, overall: np.ndarray, **kept: np.ndarray) -> Any:
     few, n = maps[:MOST_ROWS], each(counts)
     limits = float(few.min()), float(few.max())
     factor, _ = power(limits)
-    means = map_tiles(
+    means = Tiles(
         "Mean error map of each class",
-        few,
-        names,
-        say=lambda m, name: f"Mean error map of class {name}: mean {m.mean():.3g}, largest {m.max():.3g}",
-        note=lambda m: f"{factor * m.mean():.3g}",
         caption=f"{n}. {maps.shape[1]} x {maps.shape[2]} patches, rows from the top; one colour scale for "
         "all. Under each name its mean error.",
-        unit=MSE,
-        limits=limits,
         rest=more,
+        **map_tiles(
+            few,
+            names,
+            say=lambda m, name: f"Mean error map of class {name}: mean {m.mean():.3g}, largest {m.max():.3g}",
+            note=lambda m: f"{factor * m.mean():.3g}",
+            unit=MSE,
+            limits=limits,
+        ),
     )
     differences = few - overall
     reach = float(np.abs(differences).max())
-    apart = map_tiles(
+    apart = Tiles(
         "Difference from the overall map",
-        differences,
-        names,
-        say=lambda d, name: (
-            f"Difference of class {name} from the overall map: from {d.min():+.2g} to {d.max():+.2g}"
-        ),
         caption=f"{n}. Class mean less the mean over all images; red: more error than overall, blue: less. "
         "The scale is symmetric about 0. No interval: see the cosines for what is beyond chance.",
-        unit="difference in " + MSE,
-        limits=(-reach, reach),
-        cmap=DIVERGING,
         rest=more,
+        **map_tiles(
+            differences,
+            names,
+            say=lambda d, name: (
+                f"Difference of class {name} from the overall map: from {d.min():+.2g} to {d.max():+.2g}"
+            ),
+            unit="difference in " + MSE,
+            limits=(-reach, reach),
+            cmap=DIVERGING,
+        ),
     )
     return [means, apart]
 
@@ -79,7 +85,7 @@ def cosine_matrix(shown: Shown, **kept: np.ndarray) -> Any:
     if len(maps) < 2:
         return None
     flat = maps[:MOST_ROWS].reshape(min(len(maps), MOST_ROWS), -1).astype(np.float64)
-    unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    unit = over(flat, np.linalg.norm(flat, axis=1, keepdims=True))
     cosine = unit @ unit.T
     low = float(cosine[~np.eye(len(cosine), dtype=bool)].min())
     a, b = np.unravel_index(np.argmin(cosine + 2 * np.eye(len(cosine))), cosine.shape)

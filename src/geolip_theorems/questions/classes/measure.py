@@ -12,6 +12,7 @@ import numpy as np
 from ...stats.class_null import ClassNull, exchangeable, sums_by
 from ...stats.estimators import student_reach
 from ...stats.figure import figure
+from ...stats.grids import NO_ERROR, near_one, over
 from ...stats.intervals import holm, permutation_p
 from ...stats.units import Groups, Units, degrees_of_freedom, unit_factor
 from ..base import Measured
@@ -79,7 +80,10 @@ def class_structure(
     if len(kept) < 2:
         none = figure(None, None, len(error), f"fewer than two classes have {LEAST_UNITS} {units.name}")
         return {"min": none, "raw_min": none, "per_class": {}, "left_out": left_out}
-    x = np.asarray(error, np.float64).reshape(len(error), -1)[keep]
+    x = near_one(np.asarray(error, np.float64).reshape(len(error), -1)[keep])
+    if not x.any():
+        none = figure(None, None, len(x), NO_ERROR)
+        return {"min": none, "raw_min": none, "per_class": {}, "left_out": left_out}
     y = np.searchsorted(kept, labels[keep])
     g = units.take(keep)
     chosen = [names[c] for c in kept]
@@ -350,7 +354,7 @@ def shuffled_cosines(x: np.ndarray, y: np.ndarray, groups: Groups, seed: int, n:
 def raw_cosines(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Minimum cosine over pairs (B,) and each class's median one (B, C) of class means (B, C, P)."""
     n_classes = means.shape[1]
-    unit = means / np.maximum(np.linalg.norm(means, axis=-1, keepdims=True), 1e-12)
+    unit = over(means, np.linalg.norm(means, axis=-1, keepdims=True))
     a, b = np.triu_indices(n_classes, 1)
     cosines = (unit @ unit.transpose(0, 2, 1))[:, a, b]
     table = np.empty((len(means), n_classes, n_classes - 1))

@@ -145,15 +145,17 @@ def cost_maps(shown: Shown, cost: np.ndarray, ablation: dict[str, Any]) -> Any:
     limits = float(min(0.0, few.min())), float(few.max())
     factor, _ = power(limits)
     rest = cost.shape[-1] - MOST_MODES
-    return map_tiles(
+    return Tiles(
         "Error added by losing a mode",
-        few,
-        [f"mode {k}" for k in range(len(few))],
-        say=lambda m, name: f"Error added by losing {name}: mean {m.mean():.3g}",
-        note=lambda m: f"{factor * m.mean():.3g}",
         caption=f"n = {ablation['cost'][0]['n']:,} images; one colour scale. Under each name the mean over "
         "patches; its interval is in the table of modes.",
-        unit=MSE,
-        limits=limits,
         rest=f"and {rest} more modes" if rest > 0 else "",
+        **map_tiles(
+            few,
+            [f"mode {k}" for k in range(len(few))],
+            say=lambda m, name: f"Error added by losing {name}: mean {m.mean():.3g}",
+            note=lambda m: f"{factor * m.mean():.3g}",
+            unit=MSE,
+            limits=limits,
+        ),
     )

@@ -31,44 +31,27 @@ def measure(study: Study) -> Measured:
         none = figure(None, None, 0, why_absent(maps, "S"))
         return Measured({"modes": {"energy": [], "share": none, "ablation": None}})
     found = mode_structure(
-        maps.S,
-        maps.error,
-        maps.error_only,
-        maps.error_without,
-        ablated=maps.ablated,
-        labels=study.labels,
-        names=study.names,
-        groups=study.units,
-        seed=study.seed,
-        n_permutations=study.n_permutations,
-        absent=why_absent(maps, "error_without"),
+        maps, study.labels, study.names, study.units, seed=study.seed, n_permutations=study.n_permutations
     )
     return Measured({"modes": found.figures}, found.values)
 
 
 def mode_structure(
-    S: np.ndarray,
-    error: np.ndarray,
-    error_only: np.ndarray | None,
-    error_without: np.ndarray | None,
-    *,
-    ablated: np.ndarray | None = None,
+    maps: Any,
     labels: np.ndarray | None = None,
     names: Sequence[str] = (),
     groups: Groups = None,
+    *,
     seed: int = 0,
     n_permutations: int = N_PERMUTATIONS,
-    absent: str | None = None,
 ) -> Measured:
     """Every figure of question 3.
 
     Args:
-        S: (N, gh, gw, D), in any order. error: (N, gh, gw).
-        error_only, error_without: (A, gh, gw, D), the error of the ablated images decoded with only mode
-            k and with all but mode k; None for a model without a separable decoder.
-        ablated: (A,) which images those are; the first A by default.
+        maps: ``S`` (N, gh, gw, D), in any order; ``error`` (N, gh, gw); ``error_only``, ``error_without``
+            (A, gh, gw, D), the error of the images ``ablated`` (A,) decoded with only mode k and with all
+            but mode k; None for a model without a separable decoder (``ablated`` None: the first A).
         labels, groups: (N,) or None. names: of the classes.
-        absent: why there are no ablated errors.
 
     Returns:
         Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) float64, share of the
@@ -86,22 +69,23 @@ def mode_structure(
 
     Cost: O(A gh gw D) and O(A C D) a permutation: 0.5 s for 256 images of 256 patches.
     """
-    units, energy = Units.of(groups, len(error)), mode_energy(np.asarray(S, np.float64))
+    error, error_only, error_without = maps.error, maps.error_only, maps.error_without
+    units, energy = Units.of(groups, len(error)), mode_energy(np.asarray(maps.S, np.float64))
     per_image = energy.mean((1, 2))
-    shares = [share_figure(column, units, bootstrap=False) for column in per_image.T]
+    shares = [share_figure(column, units) for column in per_image.T]
     result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
     if error_without is None or error_only is None:
-        return Measured(result | {"share": figure(None, None, 0, absent or NONE_DECODED)})
+        return Measured(result | {"share": figure(None, None, 0, why_absent(maps, "error_without"))})
     few = len(error_without)
     if few == 0:
         return Measured(result | {"share": figure(None, None, 0, NONE_DECODED)})
-    rows = np.arange(few) if ablated is None else np.asarray(ablated)
+    rows = np.arange(few) if maps.ablated is None else np.asarray(maps.ablated)
     labels, groups = None if labels is None else labels[rows], units.take(rows)
     cost = np.asarray(error_without, np.float64) - np.asarray(error[rows], np.float64)[..., None]
     dominant, overall = costliest_modes(error[rows], error_without)
     elsewhere = share_elsewhere(dominant, overall)
     values = {"ablated": rows.astype(np.int64), "other_mode": elsewhere}
-    result["share"] = share_figure(elsewhere, groups, seed=seed)
+    result["share"] = share_figure(elsewhere, groups)
     result["ablation"] = {
         "cost": _per_mode(cost.mean((1, 2)), groups),
         "only": _per_mode(np.asarray(error_only, np.float64).mean((1, 2)), groups),
@@ -115,7 +99,7 @@ def mode_structure(
         "overall_mode": overall,
         "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
         "energy_rank": mean_figure(
-            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups, bootstrap=False
+            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups
         ),
     }
     if labels is not None and len(np.unique(labels)) > 1:
@@ -227,7 +211,7 @@ def studentised(
 
 
 def _per_mode(values: np.ndarray, groups: Groups) -> list[dict[str, Any]]:
-    return [mean_figure(column, groups, bootstrap=False) for column in values.T]
+    return [mean_figure(column, groups) for column in values.T]
 
 
 def _per_class(

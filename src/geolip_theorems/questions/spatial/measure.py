@@ -6,13 +6,12 @@ import numpy as np
 
 from ...stats.estimators import RootMeanSquare, signed_root
 from ...stats.figure import Figure, figure
-from ...stats.grids import raw_mean
+from ...stats.grids import NO_ERROR, over, raw_mean
 from ...stats.intervals import mean_figure, permutation_p
 from ...stats.units import Groups
 from ..base import Measured
 from ..study import N_NULL, Study
 
-TINY = 1e-10
 MOST_IN_NULL = 200  # images; an even sample of more
 ROOT = RootMeanSquare()
 ONE_PATCH = "a grid of one patch has nothing to vary over"
@@ -37,13 +36,13 @@ def corrected_squared_cv(error: np.ndarray, pixel_var: np.ndarray, pixels: int) 
         pixels: of a patch, its size squared.
 
     Returns:
-        (N,) float64; NaN on a grid of one patch, and for patches of one pixel.
+        (N,) float64; NaN on a grid of one patch, for patches of one pixel, and where there is no error.
     """
     e = np.asarray(error, np.float64).reshape(len(error), -1)
     if e.shape[1] < 2 or pixels < 2:
         return np.full(len(e), np.nan)
     sampling = np.asarray(pixel_var, np.float64).reshape(len(e), -1).mean(1) / (pixels - 1)
-    return (e.var(1, ddof=1) - sampling) / (e.mean(1) + TINY) ** 2
+    return over(e.var(1, ddof=1) - sampling, e.mean(1) ** 2, np.nan)
 
 
 def spatial_cv(error: np.ndarray) -> np.ndarray:
@@ -51,7 +50,7 @@ def spatial_cv(error: np.ndarray) -> np.ndarray:
     flat = np.asarray(error, np.float64).reshape(len(error), -1)
     if flat.shape[1] < 2:
         return np.full(len(flat), np.nan)
-    return flat.std(1, ddof=1) / (flat.mean(1) + TINY)
+    return over(flat.std(1, ddof=1), flat.mean(1), np.nan)
 
 
 def measure(study: Study) -> Measured:
@@ -94,7 +93,8 @@ def spatial_structure(
         ``raw``: mean over images of the uncorrected CV. ``split_half``: the CV from the covariance of the
         halves, whose sampling errors are independent. ``stability``: correlation of the halves' maps,
         stepped up to whole patches (Spearman-Brown), mean over images; these two are None without halves.
-        On a grid of one patch, or of patches of one pixel, values are None and their method says why.
+        On a grid of one patch or of patches of one pixel, and without any error, values are None and
+        their method says why; an image without error has no part in any of them.
 
     Cost: O(N gh gw), and ``n_null`` random maps of at most 200 images: 1.5 s for 256 patches.
     """
@@ -102,32 +102,32 @@ def spatial_structure(
     raw = spatial_cv(error)
     values = {"squared_cv": squared, "raw_cv": raw}
     if np.isnan(squared).all():
-        none = figure(None, None, len(error), ONE_PATCH if np.isnan(raw).all() else ONE_PIXEL)
-        shown = none if np.isnan(raw).all() else mean_figure(raw, groups, seed=seed)
+        why = ONE_PATCH if error[0].size < 2 else NO_ERROR if np.isnan(raw).all() else ONE_PIXEL
+        none = figure(None, None, len(error), why)
+        shown = none if np.isnan(raw).all() else mean_figure(raw, groups)
         figures = {"corrected": none, "corrected_mean": none, "raw": shown}
         return Measured({**figures, "split_half": none, "stability": none}, values)
-    some = np.linspace(0, len(error) - 1, min(len(error), MOST_IN_NULL)).astype(int)
+    known = np.flatnonzero(np.isfinite(squared))
+    some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_IN_NULL)).astype(int)]
     null = shuffled_pixel_cv(error[some], pixel_var[some], pixels, seed, n_null)
     observed = float(np.sqrt(np.square(raw[some]).mean()))
     chance = {"mean": float(null.mean()), "q95": float(np.quantile(null, 0.95))}
     chance |= {"of": "root mean square raw CV, pixels shuffled over the image", "observed": observed}
     chance |= {"shuffles": n_null, "images": len(some)}
     p = permutation_p(observed, null, "greater", 1e-6 * observed)
-    corrected = ROOT.figure(squared, groups, seed=seed)
+    corrected = ROOT.figure(squared, groups)
     result: dict[str, Figure | None] = {
         "corrected": corrected | {"p": p, "null": chance},
-        "corrected_mean": mean_figure(signed_root(squared), groups, seed=seed, bootstrap=False),
-        "raw": mean_figure(raw, groups, seed=seed),
+        "corrected_mean": mean_figure(signed_root(squared), groups),
+        "raw": mean_figure(raw, groups),
         "split_half": None,
         "stability": None,
     }
     if error_half is not None:
         covariance, correlation = _halves(error_half)
-        result["split_half"] = ROOT.figure(
-            covariance / (raw_mean(error) + TINY) ** 2, groups, bootstrap=False
-        )
+        result["split_half"] = ROOT.figure(over(covariance, raw_mean(error) ** 2, np.nan), groups)
         stepped = 2 * correlation / np.maximum(1 + correlation, 1e-3)
-        result["stability"] = mean_figure(stepped, groups, bootstrap=False)
+        result["stability"] = mean_figure(stepped, groups)
     return Measured(result, values)
 
 
