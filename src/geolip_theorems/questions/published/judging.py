@@ -44,7 +44,7 @@ def judged(
         where there is no free value; ``open``: none is shown. ``contradicted``: apart from the published
         value.
     """
-    found = own if isinstance(own, dict) else mean_figure(own, groups, bootstrap=False)
+    found = own if isinstance(own, dict) else mean_figure(own, groups)
     beside = {
         FREE: compared(found, free.value, margin, free.half) if free else None,
         TWINS: _twins(found, own, twins, groups, margin),

@@ -14,12 +14,14 @@ COLUMNS = (
     "on",
     "value",
     "95 % interval",
-    *(FREE, TWINS, PUBLISHED),
+    FREE,
+    TWINS,
+    PUBLISHED,
     "margin",
     "class",
     "public figure",
 )
-COLUMNS = (*COLUMNS, "share of images", "of patches", "of draws")
+SHARES = ("images", "patches", "draws")
 
 
 def read_figures(tree: Mapping[str, Any], on: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -31,39 +33,23 @@ def read_figures(tree: Mapping[str, Any], on: str = "") -> Iterator[tuple[str, M
             yield from read_figures(value, key if key in ("images", "noise") else on)
 
 
-def row(on: str, found: Mapping[str, Any]) -> list[Any]:
-    """One figure's cells."""
-    references, shares = found["references"], found.get("shares") or {}
+def _row(on: str, found: Mapping[str, Any]) -> list[Any]:
+    references = found["references"]
     beside = [references.get(name, {}).get("value") for name in (FREE, TWINS, PUBLISHED)]
     margin = next((one["margin"] for one in references.values()), None)
-    parts = [share(shares.get(name)) for name in ("images", "patches", "draws")]
-    public = (found.get("public") or {}).get("value")
-    first = [found["title"], on, found["value"], ends(found["ci95"])]
-    return [*first, *beside, margin, found["class"], public, *parts]
+    last = [margin, found["class"], (found.get("public") or {}).get("value")]
+    parts = [share((found.get("shares") or {}).get(name)) for name in SHARES]
+    return [found["title"], on, found["value"], ends(found["ci95"]), *beside, *last, *parts]
 
 
-def _numbers(name: str) -> Callable[[Shown], Table | None]:
-    def numbers(shown: Shown) -> Table | None:
+def numbers(name: str) -> Callable[[Shown], Table | None]:
+    """The builder of one claim's table; the readings are its caption."""
+
+    def published_numbers(shown: Shown) -> Table | None:
         found = list(read_figures(shown.get(f"calibrated.published_{name}") or {}))
-        if not found:
-            return None
-        readings = ". ".join(f"{one['reading']}{f' (on {on})' if on else ''}" for on, one in found)
-        return table(
-            f"Published claim: {name.replace('_', ' ')}",
-            COLUMNS,
-            [row(*one) for one in found],
-            f"{readings}.",
-        )
+        readings = "".join(f"{one['reading']}{f' (on {on})' if on else ''}. " for on, one in found)
+        columns = (*COLUMNS, *(f"share of {part}" for part in SHARES))
+        title = f"Published claim: {name.replace('_', ' ')}"
+        return table(title, columns, [_row(*one) for one in found], readings.strip()) if found else None
 
-    numbers.__name__ = f"{name}_numbers"
-    return numbers
-
-
-band_numbers = _numbers("band")
-spectrum_numbers = _numbers("spectrum")
-coordination_numbers = _numbers("coordination")
-resolution_numbers = _numbers("resolution")
-tiling_numbers = _numbers("tiling")
-unseen_noise_numbers = _numbers("unseen_noise")
-codebook_numbers = _numbers("codebook")
-friction_numbers = _numbers("friction")
+    return published_numbers
