@@ -85,13 +85,12 @@ def model_evidence(
     channels, patch = getattr(model, "channels", 3), model.patch_size
     usual = TRAINED if TRAINED % patch == 0 else 16 * patch
     sizes = tuple(size for size in sizes if size % patch == 0)
+    fit = {TRAINED, WHOLE} <= {*sizes}
     return Evidence(
         rows_of(model, pictures, seed),
         rows_of(model, trained_noise(usual, seed, channels), seed, decoded=True),
         rows_of(model, unseen_noise(usual, seed, channels), seed, decoded=True),
-        passes_of(model, white_images(max(sizes), seed, channels), sizes)
-        if {TRAINED, WHOLE} <= {*sizes}
-        else None,
+        passes_of(model, white_images(max(sizes), seed, channels), sizes) if fit else None,
     )
 
 

@@ -48,9 +48,7 @@ def judged(
     beside = {
         FREE: compared(found, free.value, margin, free.half) if free else None,
         TWINS: _twins(found, own, twins, groups, margin),
-        PUBLISHED: compared(found, said.value, said.margin or margin or abs(said.value) / 10)
-        if said
-        else None,
+        PUBLISHED: said and compared(found, said.value, said.margin or margin or abs(said.value) / 10),
     }
     references: dict[str, Any] = {name: one for name, one in beside.items() if one}
     if FREE in references:
@@ -58,7 +56,7 @@ def judged(
     if PUBLISHED in references:
         references[PUBLISHED] |= {"date": said.date, "source": said.source}
     kind = classed(references)
-    contradicted = PUBLISHED in references and references[PUBLISHED]["equal"] is False
+    contradicted = (beside[PUBLISHED] or {}).get("equal") is False
     more = {"references": references, "class": kind, "contradicted": contradicted, "title": title}
     return found | more | {"reading": reading(title, found, references, kind)}
 
