@@ -13,7 +13,13 @@ from geolip_theorems import measure
 from geolip_theorems.drawing.shown import Shown
 from geolip_theorems.model.architectures import PatchSVAE
 from geolip_theorems.questions import claims, metrics, question_of, questions, requested
-from geolip_theorems.questions.published import PUBLISHED_QUESTIONS, band_distance, evidence, rank_distance
+from geolip_theorems.questions.published import (
+    PUBLISHED_QUESTIONS,
+    axes_deviation,
+    band_distance,
+    evidence,
+    rank_distance,
+)
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import Results, finite, now
 from geolip_theorems.run.expectations import load_expectations
@@ -22,10 +28,10 @@ from tests.suite.conftest import ROOT
 ASKED = tuple(claim for question in PUBLISHED_QUESTIONS for claim in question.claims)
 
 
-def untrained():
+def untrained(**more):
     """Of large patches, so that large images have few."""
     torch.manual_seed(3)
-    return PatchSVAE(V=32, D=4, patch_size=16, hidden=32, depth=1, n_cross_layers=1).eval()
+    return PatchSVAE(V=32, D=4, patch_size=16, hidden=32, depth=1, n_cross_layers=1, **more).eval()
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +111,15 @@ def test_the_record_is_valid_and_its_tables_show_each_reading(record):
     (band,) = tables["band"]
     assert [row[1].text for row in band.rows] == ["images", "noise"]
     assert "equal to random rows" in band.caption
+
+
+def test_rows_off_the_sphere_have_no_free_value(images, few_twins):
+    claims = [band_distance < 1, axes_deviation < 0.05]
+    found = measure(untrained(row_norm="none"), images, ablation_images=0, claims=claims)
+    assert [verdict.verdict for verdict in found.verdicts] == ["not measured", "holds"]
+    assert "not of length 1" in found.verdicts[0].reason
+    axes = found.measurements["calibrated"]["published_codebook"]["images"]["axes"]
+    assert list(axes["references"]) == ["untrained networks"]
 
 
 def test_a_published_version_is_held_against_what_was_published_of_it(images, few_twins):

@@ -29,6 +29,7 @@ from .values import published
 
 SOURCES = ("images", "noise")
 RESAMPLES = 200
+NO_SPHERE = "the rows of M are not of length 1, so random unit rows say nothing of them"
 NO_PASSES = "the model's patches do not fit images of 64 pixels"
 NO_ATTENTION = "the model has no cross-attention with a gate"
 SPECTRUM = {"rank": "effective rank", "ratio": "S0 / S_last", "s0": "S0"}
@@ -86,7 +87,7 @@ def _patch_figures(study: Study, titles: Mapping[str, str]) -> dict[str, Any]:
         distances[f"{name}_distance"] = (
             distance_figure(one, beside["value"], beside["margin"]) | {"reading": one["reading"]}
             if beside
-            else _missing(one["method"], study)
+            else _missing(one["method"] if one["ci95"] is None else NO_SPHERE, study)
         )
     return found | distances
 
@@ -219,7 +220,7 @@ def codebook(study: Study) -> Measured:
                 figures[name],
                 [book[name] for book in books],
                 margin=CODEBOOK if name == "deviation" else max(1.0, SINGLE * free[name].spread),
-                free=free.get(name),
+                free=free.get(name) if own.sphere else None,
                 said=published(study.model.name, name, on),
             )
             for name, title in BOOK.items()
