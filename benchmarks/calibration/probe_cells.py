@@ -16,6 +16,7 @@ from geolip_theorems.questions.readout.measure import (
     OVER_CHANCE,
     accuracy_figure,
     lift_figures,
+    over_chance_figure,
 )
 from geolip_theorems.run.options import DEFAULT_CONTROLS
 from geolip_theorems.stats.attribution import attribution
@@ -69,7 +70,9 @@ def lifts(
     more = {"combinations": COMBINATIONS, "best_of": PARTS} if every else {"combinations": {}}
     found = cross_validated(read, y, groups, seed=seed, **more)
     hits = {name: part.hits for name, part in found.items()}
-    return lift_figures(hits, 1 / N_CLASSES, groups, "simulated", seed, found["release"].n_folds)
+    how = groups, "simulated"
+    over_chance = over_chance_figure(hits["release"], y, *how, found["release"].n_folds)
+    return lift_figures(hits, *how, seed, found["release"].n_folds) | {OVER_CHANCE: over_chance}
 
 
 def lift(rng: np.random.Generator, name: str, **subject: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from .questions.readout import (
     friction_accuracy,
     release_over_chance,
     release_over_friction,
+    release_over_picture,
 )
 from .questions.spatial import corrected_cv, raw_cv
 
@@ -29,4 +30,5 @@ __all__ = [
     "raw_cv",
     "release_over_chance",
     "release_over_friction",
+    "release_over_picture",
 ]

@@ -14,8 +14,9 @@ from ..make import random_maps
 
 KEYS = ["error", "spatial_cv", "class_cosine", "modes", "probes", "lifts", "boundaries"]
 QUICK = {"n_permutations": 99}
-CLAIMS = ["spatial_cv.corrected", "class_cosine.min", "modes.share", "lifts.release-chance",
-          "lifts.release-friction", "lifts.all-eigenvalues", "boundaries.gradient"]  # fmt: skip
+CLAIMS = ["spatial_cv.corrected", "class_cosine.min", "modes.share", "lifts.balanced-chance",
+          "lifts.release-patch_means", "lifts.release-friction", "lifts.all-eigenvalues",
+          "boundaries.gradient"]  # fmt: skip
 
 
 def calibrated(maps, **how):

@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 
 from geolip_theorems.io.errors import InputError
@@ -26,7 +28,9 @@ from geolip_theorems.questions.readout import RELEASE
 from geolip_theorems.questions.readout.measure import (
     CONFUSED,
     accuracy_figure,
+    balanced,
     lift_figures,
+    over_chance_figure,
     probe_accuracies,
 )
 from geolip_theorems.stats.decisions import Sample, decide
@@ -98,7 +102,7 @@ def test_a_group_cannot_be_recognised():
     fair, lifts, _ = probe_accuracies(subject, labels, groups=groups, **options)
     assert leaking["release"]["value"] > 0.9
     assert fair["release"]["value"] < 0.65
-    assert verdict(lifts["release-chance"]) != "holds"
+    assert verdict(lifts["balanced-chance"]) != "holds"
 
 
 def test_noise_gives_chance_and_no_lift():
@@ -111,7 +115,7 @@ def test_planted_signal_is_found_and_shuffled_labels_lose_it():
     subject = signal_maps()
     probes, lifts, _ = probe_accuracies(subject, subject.labels, repeats=1)
     for name in (
-        "release-chance",
+        "balanced-chance",
         "release-eigenvalues",
         "release+eigenvalues-eigenvalues",
         "all-eigenvalues",
@@ -121,7 +125,7 @@ def test_planted_signal_is_found_and_shuffled_labels_lose_it():
     assert probes["release"]["null"] == pytest.approx(1 / 3)
     shuffled = np.random.default_rng(0).permutation(subject.labels)
     _, lost, _ = probe_accuracies(subject, shuffled, repeats=1)
-    assert verdict(lost["release-chance"]) != "holds"
+    assert verdict(lost["balanced-chance"]) != "holds"
 
 
 def test_useless_features_do_not_cost_the_combination():
@@ -162,7 +166,7 @@ def test_no_lift_comes_from_logarithms_alone():
     lifts = {}
     for kind, offered in (("denied", denied), ("offered", features)):
         found = cross_validated(offered, y, None, combinations=COMBINATIONS, best_of=PARTS, repeats=1)
-        lifts[kind] = lift_figures({k: v.hits for k, v in found.items()}, 1 / 3, None, "m")
+        lifts[kind] = lift_figures({k: v.hits for k, v in found.items()}, None, "m")
     for name in ("all-eigenvalues", "release+eigenvalues-eigenvalues", "release-eigenvalues"):
         assert lifts["denied"][name]["value"] > 0.05  # what the rule before this one gave
         assert abs(lifts["offered"][name]["value"]) < 0.02
@@ -209,7 +213,8 @@ def test_few_groups_have_no_interval():
     for count, known in ((5, False), (6, True)):
         groups = np.arange(130) % count
         accuracy = accuracy_figure(hits, groups, "m")
-        lifts = lift_figures(each, 0.5, groups, "m")
+        lifts = lift_figures(each, groups, "m")
+        lifts["chance"] = over_chance_figure(hits, np.arange(130) % 2, groups, "m")
         for found in (accuracy, *lifts.values()):
             assert found["value"] is not None
             assert (found["ci95"] is not None) == known
@@ -224,20 +229,66 @@ def test_one_large_group_leaves_few_degrees_of_freedom():
     assert accuracy_figure(hits, uneven, "m")["reach"] > 1.5 * accuracy_figure(hits, even, "m")["reach"]
 
 
-def test_lifts_are_paired_and_simultaneous():
+def test_lifts_are_paired():
     base = RNG.random((2, 500)) < 0.5
     names = {name for pair in LIFTS.values() for name in pair}
     hits = {name: base ^ (RNG.random((2, 500)) < 0.05) for name in sorted(names)}
-    lifts = lift_figures(hits, 0.1, None, "m")
+    lifts = lift_figures(hits, None, "m")
     for name, (a, b) in LIFTS.items():
         figure = lifts[name]
         assert figure["value"] == pytest.approx(hits[a].mean() - hits[b].mean())
-        assert np.ptp(figure["ci95"]) > 1.1 * np.ptp(figure["ci95_alone"])
+        assert np.ptp(figure["ci95_joint"]) > 1.1 * np.ptp(figure["ci95"])
         assert figure["smallest_detectable"] > np.ptp(figure["ci95"]) / 2
-        assert np.ptp(figure["ci95_alone"]) < 0.11  # an unpaired difference would have 0.16
-    assert lifts["release-chance"]["value"] == pytest.approx(hits["release"].mean() - 0.1)
-    same = lift_figures(dict.fromkeys(names, base), 0.1, None, "m")["all-eigenvalues"]
-    assert (same["value"], same["ci95"], same["p"]) == (0.0, [0.0, 0.0], 1.0)
+        assert np.ptp(figure["ci95"]) < 0.11  # an unpaired difference would have 0.16
+        assert figure["p_joint"] == pytest.approx(min(1, figure["p"] * len(LIFTS)))
+
+
+def test_probes_that_agree_on_every_image_are_not_known_to_agree_on_all():
+    base = RNG.random((2, 500)) < 0.5
+    same = lift_figures(dict.fromkeys({n for pair in LIFTS.values() for n in pair}, base), None, "m")
+    figure = same["all-eigenvalues"]
+    assert (figure["value"], figure["p"]) == (0.0, 1.0)
+    most = stats.binomtest(0, 500).proportion_ci(0.95).high
+    assert figure["ci95"] == pytest.approx([-most, most])
+
+
+def test_the_figure_over_chance_is_balanced_accuracy():
+    labels = np.array([0] * 30 + [1] * 60 + [3] * 110)
+    guesses = np.where(RNG.random((2, 200)) < 0.6, labels, RNG.choice([0, 1, 3], (2, 200)))
+    hits = guesses == labels
+    figure = over_chance_figure(hits, labels, None, "m")
+    expected = np.mean([balanced_accuracy_score(labels, row) for row in guesses])
+    assert figure["value"] == pytest.approx(expected - 1 / 3)
+    parts = balanced(hits, labels)
+    assert parts.mean() == pytest.approx(expected)
+    weights = np.full(200, 1 / 200)
+    weights[7] += 1e-6  # an influence is the slope in an image's weight
+    rates = [(weights * hits[0])[labels == c].sum() / weights[labels == c].sum() for c in (0, 1, 3)]
+    slope = (np.mean(rates) - parts[0].mean()) / 1e-6
+    assert parts[0, 7] - parts[0].mean() == pytest.approx(slope, rel=1e-3)
+
+
+def test_always_the_commonest_class_is_no_lift_and_no_certainty():
+    labels = (np.arange(400) % 20 == 0).astype(np.int64)
+    figure = over_chance_figure(np.tile(labels == 0, (2, 1)), labels, None, "m")
+    assert figure["value"] == 0
+    assert figure["ci95"][0] < -0.05
+    assert figure["ci95"][1] > 0.05
+    assert verdict(figure) == "inconclusive"
+
+
+def test_classes_drawn_at_random_do_not_take_a_lift_away():
+    """Less the majority rate of the sample a lift of 7.5 points reads as 4 or less."""
+    rng, truth, found, covered = np.random.default_rng(4), 0.075, [], 0
+    for _ in range(300):
+        labels = rng.integers(0, 10, 250)
+        hits = np.tile(rng.random(250) < 0.1 + truth, (2, 1))
+        figure = over_chance_figure(hits, labels, None, "m")
+        found.append(figure["value"])
+        covered += figure["ci95"][0] <= truth <= figure["ci95"][1]
+    assert np.mean(found) == pytest.approx(truth, abs=4 * np.std(found) / np.sqrt(300))
+    assert covered / 300 > 0.93
+    assert np.mean([np.bincount(rng.integers(0, 10, 250)).max() / 250 for _ in range(99)]) > 0.13
 
 
 def test_everything_is_chosen_inside_the_folds():
@@ -276,7 +327,7 @@ def test_the_kept_hits_are_those_of_the_figures():
     found = RELEASE.measure(Study(subject, seed=3))
     probes, lifts = found.figures["probes"], found.figures["lifts"]
     named = {name for name, p in probes.items() if isinstance(p, dict) and "value" in p}
-    assert {f"hits/{name}" for name in named} == set(found.values)
+    assert {"balanced/release", *(f"hits/{name}" for name in named)} == set(found.values)
     for name in named:
         hits = found.values[f"hits/{name}"]
         assert hits.shape == (2, 60)
@@ -306,7 +357,7 @@ def test_the_convolutional_readout_reads_what_is_there():
     probes, lifts, _ = probe_accuracies(subject, subject.labels, n_folds=3, repeats=1, probe="conv")
     assert "conv probe" in probes["release"]["method"]
     assert probes["release"]["value"] > 0.6
-    assert verdict(lifts["release-chance"]) == "holds"
+    assert verdict(lifts["balanced-chance"]) == "holds"
     assert "all-best_single" not in lifts
 
 

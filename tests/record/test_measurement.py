@@ -19,6 +19,7 @@ from geolip_theorems.questions.boundaries import gradient_correlation
 from geolip_theorems.run import subject
 from geolip_theorems.run.analyse import analyse
 from geolip_theorems.run.subject import RunOptions, open_subject
+from geolip_theorems.run.verdicts import adjust
 
 GOLDEN = str(Path(__file__).parents[1] / "data" / "svae_d4.pt")
 
@@ -36,6 +37,7 @@ def test_the_record_is_the_command_lines(model, tmp_path):
     options = RunOptions(max_images=40, ablation_images=8, controls=0, offline=True)
     subject = open_subject(GOLDEN, "scenes", options)
     wanted = analyse(subject, MapsCache(tmp_path)).record
+    adjust([wanted])
     images = load_images("scenes", image_size=16, max_images=40)
     found = measure(model, images, ablation_images=8)
     assert found.measurements == wanted.measurements

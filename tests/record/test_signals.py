@@ -124,7 +124,7 @@ def test_what_is_left_is_measured_as_ever(runs):
     whole = runs("4 modes")[0].measurements
     for part in ("error", "spatial_cv", "class_cosine", "boundaries"):
         assert bare["calibrated"][part] == whole["calibrated"][part]
-    for part, name in (("probes", "release"), ("probes", "patch_means"), ("lifts", "release-chance")):
+    for part, name in (("probes", "release"), ("probes", "patch_means"), ("lifts", "balanced-chance")):
         assert bare["calibrated"][part][name] == whole["calibrated"][part][name]
     script, wanted = bare["script"], whole["script"]
     assert list(script) == list(wanted)

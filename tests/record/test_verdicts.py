@@ -102,7 +102,7 @@ def test_a_claim_is_neither_true_nor_false_and_says_what_it_claims():
 
 def test_every_question_has_a_claim_and_every_claim_a_name():
     assert {verdict(claim).question for claim in claims()} == {f"q{number}" for number in range(1, 7)}
-    assert len(CLAIMS) == len(claims()) == 7
+    assert len(CLAIMS) == len(claims()) == 8
     assert (CV.threshold, CV.comparison) == (0.1, ">")
     assert (COSINE.threshold, COSINE.comparison) == (0.99, "<")
 

@@ -45,7 +45,7 @@ def test_subject_less_twins_is_the_difference_that_is_shown(unit):
 def test_a_card_shows_all_three(labelled):
     html = labelled.html
     cards = re.findall(r"<article.*?</article>", html, re.S)
-    assert len(cards) == 7
+    assert len(cards) == 8
     for card in cards:
         own, twins, difference = (
             re.search(rf"<dt>{name}</dt><dd>([^<]*)", card).group(1).replace("−", "-")

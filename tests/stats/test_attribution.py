@@ -160,8 +160,8 @@ def test_influences_have_the_figures_slopes(measured):
     """What an image adds is what counting it a little more does to the figure."""
     found, ablated = measured
     influence = {name: metric.influence(found.values, 60) for name, metric in METRICS.items()}
-    for name in ("lifts.release-chance", "lifts.release-friction", "lifts.all-eigenvalues"):
-        offset = 1 / 3 if name == "lifts.release-chance" else 0
+    for name in ("lifts.balanced-chance", "lifts.release-friction", "lifts.all-eigenvalues"):
+        offset = 1 / 3 if name == "lifts.balanced-chance" else 0
         assert influence[name].shape == (2, 60)
         assert influence[name].mean() - offset == pytest.approx(METRICS[name].of(found.figures)["value"])
     squared = found.values["squared_cv"]

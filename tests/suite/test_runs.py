@@ -32,6 +32,7 @@ CLAIMS = [
     "class_cosine",
     "mode_share",
     "release_chance",
+    "release_picture",
     "release_friction",
     "all_eigenvalues",
     "gradient",
@@ -118,7 +119,7 @@ def test_workers_agree_with_one_process(run_suite):
 def test_images_without_labels_answer_three_questions(run_suite, npz):
     run = run_suite("--model", GOLDEN, "--dataset", npz(labels=None), *SMALL)
     verdicts = run.verdicts()
-    for claim in ("class_cosine", "release_chance", "release_friction", "all_eigenvalues"):
+    for claim in ("class_cosine", "release_chance", "release_picture", "release_friction", "all_eigenvalues"):
         assert verdicts[claim]["verdict"] == "not measured"
         assert "no labels" in verdicts[claim]["reason"]
     for claim in ("spatial_cv", "mode_share", "gradient"):
@@ -140,7 +141,8 @@ def test_ids_show_the_claim_with_the_runs_threshold(run_suite, tmp_path):
         "spatial_cv.corrected > 0.1-svae_d4-scenes]",
         "class_cosine.min < 0.99-svae_d4-scenes]",
         "modes.share > 0.05-svae_d4-scenes]",
-        "lifts.release-chance > 0-svae_d4-scenes]",
+        "lifts.balanced-chance > 0-svae_d4-scenes]",
+        "lifts.release-patch_means > 0-svae_d4-scenes]",
         "lifts.release-friction > 0-svae_d4-scenes]",
         "lifts.all-eigenvalues > 0-svae_d4-scenes]",
         "boundaries.gradient > 0.1-svae_d4-scenes]",

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..results.comparison import FAIL_ON
 from .output import console, print_json, print_table, say
 from .parser import add_command, add_json
 
 if TYPE_CHECKING:
     from ..results.comparison import Comparison
 
-FAIL_ON = ("regression", "flip", "never")
 REGRESSED = 1
 
 
@@ -37,8 +37,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--fail-on",
         choices=FAIL_ON,
         default="regression",
-        help="what makes the exit code 1: a verdict that got worse or a metric certainly worse by enough to "
-        "matter (regression, default), a verdict alone (flip), nothing (never)",
+        help="what makes the exit code 1: a metric certainly worse by enough to matter, or a verdict that "
+        "got worse with a figure certainly worse (regression, default); also a verdict that got worse within "
+        "chance (flip); nothing (never)",
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the comparison as HTML")
     add_json(parser)
@@ -51,8 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
     comparisons = compare_runs(options.results)
     regressions = [line for comparison in comparisons for line in comparison.regressions()]
-    flips = [line for comparison in comparisons for line in comparison.worse_flips()]
-    found = {"regression": regressions, "flip": flips, "never": []}[options.fail_on]
+    found = [line for comparison in comparisons for line in comparison.regressions(options.fail_on)]
     if options.html:
         from ..report.html.compared import write_comparison
 
@@ -62,7 +62,6 @@ def run(options: argparse.Namespace) -> int:
         content = {
             "comparisons": [comparison.to_dict() for comparison in comparisons],
             "regressions": regressions,
-            "worse_verdicts": flips,
             "fail_on": options.fail_on,
             "failed": bool(found),
         }
@@ -70,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         show(comparisons)
         if found:
-            say(f"{len(found)} {options.fail_on}{'s' if len(found) > 1 else ''}: exit code {REGRESSED}")
+            say(f"{len(found)} got worse: exit code {REGRESSED}")
     return REGRESSED if found else 0
 
 

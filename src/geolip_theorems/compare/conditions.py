@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..io.errors import InputError
+from ..questions import MEASURES_VERSION
+from ..questions.study import SAME_SINCE
 
 OF_DATASET = ("sha256", "preprocessing", "n_images")
 OF_PROTOCOL = ("extraction", "measures", "probe", "ablation_images")
@@ -16,6 +18,9 @@ def conditions(subject: Mapping[str, Any]) -> dict[str, Any]:
     found = {f"dataset.{key}": subject["dataset"][key] for key in OF_DATASET}
     found["seed"] = subject["seed"]
     found |= {f"protocol.{key}": subject["protocol"].get(key) for key in OF_PROTOCOL}
+    measures = found["protocol.measures"]
+    if isinstance(measures, int) and SAME_SINCE <= measures <= MEASURES_VERSION:
+        found["protocol.measures"] = MEASURES_VERSION
     found |= {f"threshold.{v['claim']}": v["threshold"] for v in subject["verdicts"]}
     return found
 

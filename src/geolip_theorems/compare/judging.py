@@ -229,9 +229,8 @@ def _flips(
 def _flip(then: str, now: str, difference: Difference | None) -> tuple[str, str]:
     """What became of a verdict, and whether its figure is worse for certain.
 
-    A worse verdict counts either way: figures are repeatable to the bit, so an unchanged model never flips,
-    and of a changed one it is a fact on these images. That a figure near its threshold changes sides between
-    models that are alike is said with it.
+    A figure near its threshold changes sides between models that are alike; that is said, and fails a run
+    only where flips are asked to. A figure without an interval cannot be told from one that moved.
     """
     if then == now:
         return "same", f"{now}, as before"
@@ -244,7 +243,7 @@ def _flip(then: str, now: str, difference: Difference | None) -> tuple[str, str]
         return "worse", f"{words}; the figures' difference has no interval"
     low, high = sorted(difference.better * end for end in difference.joint)
     if low == high == 0:
-        return "worse", f"{words}, though the figure is the same"
+        return "worse within chance", f"{words}, though the figure is the same"
     if high < 0:
         return "worse", f"{words}; {difference.reason}"
     return "worse within chance", f"{words}, within chance: {difference.reason}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 DIGITS_OF_WIDTH = 3  # of an interval: its figure has as many decimals
+FAMILY = 0.05  # of all claims of a run together
+FALSE_HOLDS = 0.025  # of claims whose figures lie on their thresholds
 MOST_PLACES = 6  # numbers with more decimals read better with a power of ten
 
 
@@ -103,6 +105,25 @@ class VerdictRow:
         return {True: "yes", False: "no", None: "not shown"}[self.verdict["attributed"]]
 
     @property
+    def training(self) -> str:
+        """Is it beyond untrained weights, a fitted last layer and simple codecs: yes, no or not shown."""
+        if self.verdict["attribution"] is None and not self.verdict.get("references"):
+            return "-"
+        return {True: "yes", False: "no", None: "not shown"}[self.verdict.get("training")]
+
+    @property
+    def references(self) -> list[tuple[str, str, str]]:
+        """Each reference's name, figure and difference to it with its interval."""
+        return [
+            (
+                one["name"],
+                self._number(one["value"], self._apart),
+                self._signed(one["difference"], one["ci95"]),
+            )
+            for one in self.verdict.get("references") or []
+        ]
+
+    @property
     def mark(self) -> str:
         """``expected`` where the verdict is one that was."""
         return "expected" if self.verdict["expected"] == self.word else ""
@@ -175,10 +196,7 @@ class VerdictRow:
         found = self._difference
         if found.get("value") is None:
             return ""
-        sign = "" if self.percent or found["value"] < 0 else "+"
-        ci95 = found.get("ci95")
-        ends = f" ({span(interval(ci95, self.percent, self._apart))})" if ci95 else ""
-        return sign + self._number(found["value"], self._apart) + ends
+        return self._signed(found["value"], found.get("ci95"))
 
     @property
     def about_twins(self) -> str:
@@ -207,6 +225,11 @@ class VerdictRow:
         known = places(self.verdict["ci95"]), places(self._difference.get("ci95"))
         return max((found for found in known if found is not None), default=None)
 
+    def _signed(self, value: float, ci95: Any) -> str:
+        sign = "" if self.percent or value < 0 else "+"
+        ends = f" ({span(interval(ci95, self.percent, self._apart))})" if ci95 else ""
+        return sign + self._number(value, self._apart) + ends
+
     def _number(self, value: Any, decimals: int | None = None) -> str:
         return number(value, self.percent, places(self.verdict["ci95"]) if decimals is None else decimals)
 
@@ -218,6 +241,20 @@ def verdict_rows(subject: Mapping[str, Any]) -> list[VerdictRow]:
     """The rows of a record's subject."""
     controls = (subject.get("measurements") or {}).get("controls")
     return [VerdictRow(verdict, controls) for verdict in subject["verdicts"]]
+
+
+def about_family(subjects: Iterable[Mapping[str, Any]]) -> str:
+    """How many claims a run judged, and what that many give by chance; empty where it judged none."""
+    judged = [v for s in subjects for v in s["verdicts"] if v.get("p_holm") is not None]
+    holding = [v for v in judged if v["verdict"] == "holds"]
+    if not judged:
+        return ""
+    sure = sum(v["p_holm"] < FAMILY for v in holding)
+    return (
+        f"{len(judged)} claims judged, each by itself: if none were true, at most "
+        f"{FALSE_HOLDS * len(judged):.1g} would be said to hold. Of {len(holding)} that hold, {sure} do so "
+        f"with p below {FAMILY:g} after Holm's adjustment for all {len(judged)}."
+    )
 
 
 def span(text: str) -> str:

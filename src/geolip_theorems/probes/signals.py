@@ -62,7 +62,7 @@ SIGNALS: Registry[Signal] = Registry(
     Signal("input_variance", ("input_var",), trivial=True),
 )
 
-# A signal joins no combination and no lift by itself: each lift more widens the intervals of all.
+# A signal joins no combination and no lift by itself: each lift more widens the joint intervals of all.
 ALL = "release+eigenvalues+friction"
 COMBINATIONS: dict[str, tuple[str, ...]] = {
     name: tuple(name.split("+")) for name in ("release+eigenvalues", "release+friction", ALL)
@@ -76,6 +76,7 @@ LIFTS: dict[str, tuple[str, str]] = {
     "release+friction-friction": ("release+friction", "friction"),
     "all-eigenvalues": (ALL, "eigenvalues"),
     "all-best_single": (ALL, BEST),
+    "release-patch_means": ("release", "patch_means"),
 }
 
 

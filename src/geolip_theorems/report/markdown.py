@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..drawing.text import VerdictRow, assumed, verdict_rows
+from ..drawing.text import VerdictRow, about_family, assumed, verdict_rows
 from ..results.notes import described
 
 MARKS = {
@@ -19,7 +19,7 @@ MARKS = {
 def summary(results: Mapping[str, Any]) -> str:
     """A heading and a table of verdicts for each subject of a ``results.json``."""
     parts = [part for subject in results["subjects"] for part in _subject(subject)]
-    return "\n".join(["## Theorem 3: release fidelity", "", *parts])
+    return "\n".join(["## Theorem 3: release fidelity", "", *parts, about_family(results["subjects"])])
 
 
 def _subject(subject: Mapping[str, Any]) -> list[str]:
@@ -35,13 +35,22 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
     if subject["error"]:
         return [*lines, f"**{subject['error']}**", ""]
     columns = ("question", "claim", "value", "95 % interval", "threshold", "verdict")
-    columns += ("beyond untrained weights",)
-    lines += ["", f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|"]
+    columns += ("beyond untrained weights", "the training's doing")
+    lines += ["", f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|---|"]
     lines += [*map(_row, verdict_rows(subject)), ""]
     return [*lines, *(f"> {line}\n" for line in described(subject.get("notes") or []))]
 
 
 def _row(row: VerdictRow) -> str:
     mark = MARKS[row.word] + (f" ({row.mark})" if row.mark else "")
-    cells = [row.question, row.title, row.value, row.interval, row.claimed, mark, row.attributed]
+    cells = [
+        row.question,
+        row.title,
+        row.value,
+        row.interval,
+        row.claimed,
+        mark,
+        row.attributed,
+        row.training,
+    ]
     return "| " + " | ".join(cells) + " |"

@@ -12,12 +12,12 @@ from rich.text import Text
 from ..drawing.blocks import Table as Block
 from ..drawing.blocks import attempt
 from ..drawing.shown import Shown
-from ..drawing.text import VerdictRow, verdict_rows
+from ..drawing.text import VerdictRow, about_family, verdict_rows
 from ..questions import questions
 from ..results.notes import described
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
-UNTRAINED = "beyond\nuntrained\nweights"
+UNTRAINED, TRAINING = "beyond\nuntrained\nweights", "the\ntraining's\ndoing"
 MOST_ROWS = 20  # of a table; more are counted, not listed
 WIDE = 110  # columns from which a verdict's row has room for everything
 GAP = 2
@@ -43,6 +43,8 @@ def render(subjects: Sequence[Mapping[str, Any]], console: Console, *, tables: b
                 console.print()
                 for piece in table(part, console.width):
                     console.print(piece)
+    if family := about_family(subjects):
+        console.print(Text(family))
 
 
 def verdict_table(rows: Sequence[VerdictRow], width: int) -> RenderableType:
@@ -50,14 +52,14 @@ def verdict_table(rows: Sequence[VerdictRow], width: int) -> RenderableType:
     if not rows:
         return Text("no verdict was asked for")
     made = _table()
-    columns = ("", "verdict", "claim", "value", "95 % interval", "claimed", UNTRAINED)
-    for column in (*columns, *(("images", "script") if width >= WIDE else ())):
+    columns = ("", "verdict", "claim", "value", "95 % interval", "claimed", TRAINING)
+    for column in (*columns, *((UNTRAINED, "images", "script") if width >= WIDE else ())):
         left = column in ("", "verdict", "claim")
         made.add_column(column, justify="left" if left else "right", no_wrap=column != "claim")
     for row in rows:
         word = Text(row.word, style=STYLES[row.word])
-        cells = [row.question, word, row.title, row.value, row.interval, row.claimed, row.attributed]
-        made.add_row(*cells, *((row.images, row.script) if width >= WIDE else ()))
+        cells = [row.question, word, row.title, row.value, row.interval, row.claimed, row.training]
+        made.add_row(*cells, *((row.attributed, row.images, row.script) if width >= WIDE else ()))
     return made
 
 

@@ -38,7 +38,9 @@ class Timing(TypedDict):
     candidate: float | None
 
 
-REGRESSIONS = ("worse", "worse within chance", "lost")
+REGRESSIONS = ("worse", "lost")
+FLIPS = (*REGRESSIONS, "worse within chance")
+FAIL_ON = {"regression": REGRESSIONS, "flip": FLIPS, "never": ()}  # what fails a run
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Flip:
 
     Attributes:
         outcome: ``worse`` (the figure too, for certain), ``worse within chance`` (the figure's change may be
-            chance; it counts all the same), ``better``, ``same``, ``lost``.
+            chance), ``better``, ``same``, ``lost``.
     """
 
     claim: str
@@ -116,12 +118,7 @@ class Comparison:
         """As it stands in ``results.json``."""
         return asdict(self)
 
-    def regressions(self) -> list[str]:
-        """What got worse, a line each: verdicts first."""
-        return self.worse_flips() + [
-            f"{d.title}: {d.reason}" for d in self.metrics if d.outcome in REGRESSIONS
-        ]
-
-    def worse_flips(self) -> list[str]:
-        """The verdicts that got worse."""
-        return [f"{f.title}: {f.reason}" for f in self.verdicts if f.outcome in REGRESSIONS]
+    def regressions(self, fail_on: str = "regression") -> list[str]:
+        """What got worse, a line each, verdicts first; ``fail_on`` is a key of ``FAIL_ON``."""
+        bad = FAIL_ON[fail_on]
+        return [f"{one.title}: {one.reason}" for one in (*self.verdicts, *self.metrics) if one.outcome in bad]

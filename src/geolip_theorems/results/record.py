@@ -70,13 +70,20 @@ class Protocol(TypedDict):
     control_images: Count
 
 
-class Controls(TypedDict):
-    """The claims' figures of the subject and of its random-weight twins, on the same images."""
-
+class _Controls(TypedDict):
     images: Count
-    source: Literal["bank", "drawn"]
+    source: Literal["bank", "drawn", "none"]
     subject: Claimed
     twins: list[dict[str, Figure | int | None]]
+
+
+class Controls(_Controls, total=False):
+    """The claims' figures of the subject, of its random-weight twins and of references, on the same images.
+
+    A reference has its ``name``, what it is ``about``, and why it is ``missing`` where it could not be made.
+    """
+
+    references: list[dict[str, Figure | str | None]]
 
 
 class Measurements(TypedDict, total=False):
@@ -150,6 +157,16 @@ class Attributed(TypedDict):
     difference: TwinDifference | None
 
 
+class Beside(TypedDict):
+    """The subject less one reference, on the same images; ``beyond`` in the claim's direction."""
+
+    name: str
+    value: float
+    difference: float
+    ci95: Interval
+    beyond: bool | None
+
+
 @dataclass
 class Verdict:
     """One claim's outcome on one subject.
@@ -162,10 +179,14 @@ class Verdict:
         threshold, comparison: the claim holds where value ``comparison`` threshold.
         n: images the figure rests on.
         p: of the claim's null, where it has one.
+        p_claim: of the claim being false, see :class:`geolip_theorems.stats.decisions.Decision`; ``p_holm``:
+            the same adjusted for all claims judged in the run, on all its subjects (Holm 1979).
         reason: why, in a sentence; for ``inconclusive`` what would decide it.
         n_to_decide: images that would probably decide an inconclusive verdict.
         attributed: whether the subject is beyond untrained weights; False, behind them; None, not shown.
         attribution: why, and the twins' range.
+        references: the subject beside each of the references that has such a figure.
+        training: whether it is beyond all of these: random weights, a fitted last layer, simple codecs.
         expected, expected_reason: from the expectations file, where it has an entry.
         script_value: the script's own value of the question, where it has one.
         probe: the readout the figure comes from, for the questions that train one.
@@ -194,6 +215,10 @@ class Verdict:
     script_value: float | None = None
     probe: Literal["ridge", "conv"] | None = None
     unit: Literal["pp", ""] = ""
+    references: list[Beside] = field(default_factory=list)
+    training: bool | None = None
+    p_claim: Probability | None = None
+    p_holm: Probability | None = None
 
 
 @dataclass
@@ -307,6 +332,7 @@ def _items(found: Any) -> list[Any]:
 
 
 RENAMED = {"seed_protocol": "script", "seed_accuracies": "script_accuracies", "seed_value": "script_value"}
+UNKNOWN = {"references": [], "training": None, "p_claim": None, "p_holm": None}  # to version 2
 IN_POINTS = ("lifts.", "probes.")  # metrics of version 2 that are shown in percentage points
 
 
@@ -320,7 +346,7 @@ def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
         for subject in content["subjects"]:
             subject["measurements"] = renamed(subject["measurements"])
             subject["verdicts"] = [
-                {**renamed(v), "unit": "pp" if v["metric"].startswith(IN_POINTS) else ""}
+                {**renamed(v), "unit": "pp" if v["metric"].startswith(IN_POINTS) else "", **UNKNOWN}
                 for v in subject["verdicts"]
             ]
             subject.setdefault("notes", [])

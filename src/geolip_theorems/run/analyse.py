@@ -33,11 +33,13 @@ from ..questions import (
 from ..results.companion import PER_IMAGE
 from ..results.record import SubjectRecord
 from ..script import script_accuracies, script_protocol
+from ..stats.grids import raw_mean
 from .bank import banked_twins
-from .controls import Controls, Member, Twin, chosen_images, drawn_seeds, has_twins, twin_of
+from .controls import Controls, Member, Referred, Twin, chosen_images, drawn_seeds, has_twins, twin_of
 from .expectations import Expectation
 from .gallery import gallery_arrays
 from .notes import subject_notes
+from .references import reference_subjects
 from .subject import Subject
 from .verdicts import verdict_on
 
@@ -137,6 +139,7 @@ def analyse(
             study,
             found.values,
             attribution=attributions[claim.name],
+            references=controls.beside(claim) if controls else [],
             expectation=known.get(claim.name),
             probe=subject.options.probe,
         )
@@ -223,25 +226,28 @@ class _Work:
     def controls(self, read: Reading, asked: tuple[Claim, ...]) -> Controls | None:
         """The subject and its random-weight twins, measured on the same ``control_images`` images."""
         subject, options = self.subject, self.subject.options
-        if not has_twins(subject):
+        if not options.controls:
             return None
         chosen, ablated = chosen_images(subject)
         part = read.maps.take(chosen)
         if part.ablated is None:  # a model whose modes cannot be ablated has twins whose modes need not be
             ablated = np.arange(0)
-        banked = banked_twins(subject, chosen, ablated, asked)
-        drawn = []
-        if len(banked) < options.controls:
-            drawn = drawn_seeds(subject.model.sha256, options.seed, options.controls)
-        twins = []
-        with self.watch("measuring random-weight twins", len(drawn) + 1) as done:
+        banked = banked_twins(subject, chosen, ablated, asked) if has_twins(subject) else []
+        seeds = drawn_seeds(subject.model.sha256, options.seed, options.controls)
+        drawn = seeds if has_twins(subject) and len(banked) < options.controls else []
+        twins, references = [], []
+        with self.watch("measuring references and random-weight twins", len(drawn) + 1) as done:
             own = self.control(part, read, asked)
+            mse = float(raw_mean(part.error).mean())
+            for one, other, missing in reference_subjects(subject, chosen, mse, seeds[0]):
+                member = Member({}, {}) if other is None else self.other(other, ablated, asked)
+                references.append(Referred(**vars(member), name=one.name, about=one.about, missing=missing))
             done(1)
             for seed in drawn:
                 twins.append(self.twin(seed, chosen, ablated, asked))
                 done(1 + len(twins))
-        source = "drawn" if drawn else "bank"
-        return Controls(own, twins or banked, Study(part).units, source)
+        source = "drawn" if drawn else "bank" if banked else "none"
+        return Controls(own, twins or banked, references, Study(part).units, source)
 
     def control(self, maps: Maps, read: Reading, asked: tuple[Claim, ...]) -> Member:
         """What the claims need of the controls' images; nulls play no part in it and are not drawn."""
@@ -250,8 +256,12 @@ class _Work:
     def twin(self, seed: int, images: np.ndarray, ablated: np.ndarray, asked: tuple[Claim, ...]) -> Twin:
         """The subject's random-weight twin of a seed on some of the images, see :func:`chosen_images`."""
         twin = twin_of(self.subject, seed, images)
-        read = self.maps(twin, ablated, timed=False)
-        return Twin(**vars(self.control(read.maps, read, asked)), seed=seed, sha256=twin.model.sha256)
+        return Twin(**vars(self.other(twin, ablated, asked)), seed=seed, sha256=twin.model.sha256)
+
+    def other(self, subject: Subject, ablated: np.ndarray, asked: tuple[Claim, ...]) -> Member:
+        """Another model on the controls' images, its maps from the cache."""
+        read = self.maps(subject, ablated, timed=False)
+        return self.control(read.maps, read, asked)
 
 
 def measured_twins(

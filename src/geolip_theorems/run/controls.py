@@ -16,7 +16,7 @@ import numpy as np
 from ..model.architectures import architecture_of
 from ..model.sources import random_twin, weights_sha256
 from ..questions import Claim, Measured
-from ..stats.attribution import Attribution, attribution
+from ..stats.attribution import Attribution, Beside, attribution, beside
 from ..stats.figure import Figure
 from ..stats.units import Units
 from .subject import Subject
@@ -57,16 +57,26 @@ class Twin(Member):
 
 
 @dataclass(frozen=True)
+class Referred(Member):
+    """A reference by its name, or, without figures, why there is none: see :mod:`.references`."""
+
+    name: str
+    about: str
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class Controls:
-    """The subject and its twins on the same images.
+    """The subject, its twins and its references on the same images.
 
     Attributes:
         units: of these images.
-        source: ``bank``, or ``drawn`` for this subject and run.
+        source: of the twins: ``bank``, ``drawn`` for this subject and run, ``none`` for a foreign model.
     """
 
     subject: Member
     twins: list[Twin]
+    references: list[Referred]
     units: Units
     source: str
 
@@ -82,11 +92,33 @@ class Controls:
             "source": self.source,
             "subject": figures(self.subject),
             "twins": [{"seed": twin.seed, **figures(twin)} for twin in self.twins],
+            "references": [
+                {"name": one.name, "about": one.about, "missing": one.missing, **figures(one)}
+                for one in self.references
+            ],
         }
 
-    def attribution(self, claim: Claim) -> Attribution:
-        """What the twins say of a claim."""
-        return compared(claim, self.subject, self.twins, self.units)
+    def attribution(self, claim: Claim) -> Attribution | None:
+        """What the twins say of a claim; None without any."""
+        return compared(claim, self.subject, self.twins, self.units) if self.twins else None
+
+    def beside(self, claim: Claim) -> list[Beside]:
+        """What each reference says of a claim that it has a figure for."""
+        name, own = claim.metric.name, self.subject
+        found = (
+            beside(
+                one.name,
+                own.figures.get(name) or {},
+                one.figures.get(name) or {},
+                claim.comparison,
+                own=own.parts.get(name),
+                other=one.parts.get(name),
+                groups=self.units,
+                inflation=claim.metric.estimator.inflation,
+            )
+            for one in self.references
+        )
+        return [one for one in found if one is not None]
 
 
 def compared(claim: Claim, subject: Member, twins: Sequence[Member], units: Units) -> Attribution:
@@ -104,8 +136,8 @@ def compared(claim: Claim, subject: Member, twins: Sequence[Member], units: Unit
 
 
 def has_twins(subject: Subject) -> bool:
-    """Whether twins are asked for, and the subject's shape can be made anew."""
-    return bool(subject.options.controls) and architecture_of(subject.model.model) is not None
+    """Whether the subject's shape can be made anew."""
+    return architecture_of(subject.model.model) is not None
 
 
 def drawn_seeds(sha256: str, seed: int, count: int) -> list[int]:

@@ -17,6 +17,7 @@ from ..results.record import SubjectRecord
 from .analyse import Watch, analyse, unwatched
 from .options import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed
 from .subject import live_subject, model_channels
+from .verdicts import adjust
 
 
 def measure(
@@ -83,8 +84,9 @@ def measure(
         subject = live_subject(model, images, options, name)
         with temporary_folder() as temporary:
             cache = MapsCache(Path(cache_dir or temporary))
-            return analyse(
-                subject, cache, asked=None if claims is None else tuple(claims), watch=watch
-            ).record
+            asked = None if claims is None else tuple(claims)
+            record = analyse(subject, cache, asked=asked, watch=watch).record
+            adjust([record])
+            return record
     finally:
         model.train(training)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from ..questions import Claim, Study, question_of
-from ..results.record import Verdict
-from ..stats.attribution import Attribution
+from ..results.record import SubjectRecord, Verdict
+from ..stats.attribution import Attribution, Beside, beyond_all
 from ..stats.decisions import Sample, decide
+from ..stats.intervals import holm
 from .expectations import Expectation
+from .references import LAST_LAYER, MATCHED
 
 NO_LABELS = "the images have no labels, and this question compares classes; give a labelled data set"
 
@@ -24,6 +26,7 @@ def verdict_on(
     kept: Mapping[str, np.ndarray],
     *,
     attribution: Attribution | None = None,
+    references: Sequence[Beside] = (),
     expectation: Expectation | None = None,
     probe: str = "ridge",
 ) -> Verdict:
@@ -31,7 +34,8 @@ def verdict_on(
 
     Args:
         measurements: the record's. study: the images. kept: what they contribute, see :class:`Measured`.
-        attribution: what the random-weight twins say. expectation: the verdict expected.
+        attribution, references: what random-weight twins and references say.
+        expectation: the verdict expected.
         probe: of the run, for figures that come from it.
     """
     metric, question = claim.metric, question_of(claim.metric)
@@ -78,12 +82,22 @@ def verdict_on(
     return replace(
         verdict,
         p=p,
+        p_claim=decision.p,
         verdict=decision.verdict,
         reason="; ".join(filter(None, (decision.reason, figure.get("reading")))),
         n_to_decide=decision.n_to_decide,
         attributed=attribution.attributed if attribution else None,
         attribution=asdict(attribution) if attribution else None,
+        references=[asdict(found) for found in references],
+        training=beyond_all(attribution and attribution.attributed, references, (MATCHED, (LAST_LAYER,))),
     )
+
+
+def adjust(records: Iterable[SubjectRecord]) -> None:
+    """Set ``p_holm`` of every verdict of a run: its p adjusted for all that the run judged."""
+    judged = [v for record in records for v in record.verdicts if v.p_claim is not None]
+    for verdict, p in zip(judged, holm(np.array([v.p_claim for v in judged])), strict=True):
+        verdict.p_holm = float(p)
 
 
 def _groups(claim: Claim, study: Study, kept: Mapping[str, np.ndarray]) -> int | None:

@@ -1,8 +1,8 @@
-"""Is a subject beyond untrained weights? The subject against twins of its shape with random weights.
+"""Is a subject beyond untrained weights, and beyond what takes next to no training?
 
-It says nothing of how the weights came to be: a few fitted weights may do what a whole training does. Subject
-and twins are measured on the same images, so what the images have in common cancels in their
-difference. Its interval joins two kinds of chance: other images, and other random weights.
+Subject, random-weight twins and references are measured on the same images, so what the images have in
+common cancels in their differences. The twins' interval joins two kinds of chance: other images, and other
+random weights; a reference is a single model, and its interval is over images alone.
 """
 
 from __future__ import annotations
@@ -112,6 +112,68 @@ def attribution(
         twin,
         difference,
     )
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A subject beside one reference: the reference's ``value`` and the paired ``difference`` to it.
+
+    Attributes:
+        beyond: True, the interval of the difference is wholly in the claim's direction; False, wholly in the
+            other; None, it contains 0.
+    """
+
+    name: str
+    value: float
+    difference: float
+    ci95: list[float]
+    beyond: bool | None
+
+
+def beside(
+    name: str,
+    subject: Mapping[str, Any],
+    reference: Mapping[str, Any],
+    comparison: str,
+    *,
+    own: np.ndarray | None = None,
+    other: np.ndarray | None = None,
+    groups: Groups = None,
+    inflation: float = 1.0,
+) -> Beside | None:
+    """A subject against one reference, as in :func:`attribution`; None where either is undefined."""
+    if None in (subject.get("value"), subject.get("ci95"), reference.get("value"), reference.get("ci95")):
+        return None
+    if own is not None and other is not None:
+        half = _paired_half(own, [other], groups, inflation)
+    else:
+        half = math.hypot(_half(subject), _half(reference))
+    d = subject["value"] - reference["value"]
+    if not math.isfinite(half):
+        return None
+    far = abs(d) > half
+    beyond = (d > 0) == (comparison == ">") if far else None
+    return Beside(name, reference["value"], d, [d - half, d + half], beyond)
+
+
+def beyond_all(
+    twins: bool | None, references: Sequence[Beside], needed: Sequence[Sequence[str]]
+) -> bool | None:
+    """Whether a figure is the training's doing: beyond the twins and every reference.
+
+    Args:
+        twins: :attr:`Attribution.attributed`.
+        needed: of each of these groups at least one must be among the references.
+
+    Returns:
+        False where the twins or a reference are certainly ahead, None where anything is open or missing.
+    """
+    answers = [twins, *(found.beyond for found in references)]
+    if False in answers:
+        return False
+    names = {found.name for found in references}
+    whole = all(names & {*group} for group in needed)
+    return True if whole and None not in answers else None
 
 
 def _paired_half(own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, inflation: float) -> float:

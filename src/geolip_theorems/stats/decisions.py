@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..io.errors import InputError
 
 Verdict = Literal["holds", "fails", "inconclusive"]
 ALPHA = 0.01
+TWO_SIDED = 1.959963984540054  # of the normal distribution, 95 %
 POWER = 0.80  # the chance with which a decision is promised
 WORTH_SUGGESTING = 0.2  # a larger p says nothing about the size of an effect
 MOST_TIMES = 100  # the present number of images; above, the sample does not suggest a number
@@ -21,11 +22,18 @@ MOST_TIMES = 100  # the present number of images; above, the sample does not sug
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict, why, and, where it is inconclusive, how many images would probably decide it (or None)."""
+    """A verdict and why.
+
+    Attributes:
+        n_to_decide: how many images would probably decide what is inconclusive, or None.
+        p: of the claim being false: the greater of the null's and of the interval's, one-sided; 0.025 where
+            the interval ends on the threshold. None where nothing could be decided.
+    """
 
     verdict: Verdict
     reason: str
     n_to_decide: int | None = None
+    p: float | None = None
 
 
 class Sample(NamedTuple):
@@ -74,9 +82,34 @@ def decide(
         raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")
     if value is None or ci95 is None or not np.isfinite([value, *ci95]).all():
         return Decision("inconclusive", "the figure or its interval is undefined for these images")
-    n, units, reach = sample or Sample()
     sign = 1.0 if comparison == ">" else -1.0
+    decision = _decided(value, ci95, threshold, sign, p, sample or Sample(), needs_p)
+    return replace(decision, p=_claim_p(sign * (value - threshold), value, ci95, sign, p, needs_p))
+
+
+def _claim_p(
+    distance: float, value: float, ci95: Sequence[float], sign: float, p: float | None, needs_p: bool
+) -> float | None:
+    """See :class:`Decision`; the interval's p by the normal distribution that gives it 95 %."""
+    if p is None and needs_p:
+        return None
+    half = value - ci95[0] if sign > 0 else ci95[1] - value
+    score = math.copysign(math.inf, distance) if half <= 0 else TWO_SIDED * distance / half
+    return max(float(scipy.stats.norm.sf(score)), p or 0.0)
+
+
+def _decided(
+    value: float,
+    ci95: Sequence[float],
+    threshold: float,
+    sign: float,
+    p: float | None,
+    sample: Sample,
+    needs_p: bool,
+) -> Decision:
+    """The verdict and its reason; ``sign`` is 1 for >, -1 for <."""
     near, far = sorted((sign * (end - threshold)) for end in ci95)
+    n, units, reach = sample
     span = f"the interval {ci95[0]:.4g} to {ci95[1]:.4g}"
     if far < 0:
         return Decision("fails", f"{span} is wholly on the other side of {threshold:g}")

@@ -37,7 +37,7 @@ BOUNDARIES = Question(
     "describe how hard the eigenvalues of a patch were to find.",
     measure=measure,
     metrics=(gradient_correlation, contrast_correlation, gradient_given_brightness),
-    claims=((gradient_correlation > 0.1).named("gradient", "the model fails at boundaries"),),
+    claims=((gradient_correlation > 0.1).named("gradient", "errors follow the boundaries of the image"),),
     figures=later(
         f"{__name__}.figures",
         "region_bars",

@@ -21,12 +21,12 @@ class_cosine = Metric(
 
 CLASSES = Question(
     id="q2",
-    title="Do classes fail in different places?",
+    title="Do the errors of classes lie in different places?",
     about="Each class's error maps are averaged. Two classes that fail in the same places have maps in the "
     "same direction, a cosine of 1, whatever the size of their errors.",
     measure=measure,
     metrics=(class_cosine,),
-    claims=((class_cosine < 0.99).named("class_cosine", "classes fail in different places"),),
+    claims=((class_cosine < 0.99).named("class_cosine", "the errors of classes lie in different places"),),
     figures=later(f"{__name__}.figures", "class_maps", "cosine_matrix", "class_errors", "class_cosines"),
     tables=later(f"{__name__}.tables", "class_numbers"),
 )

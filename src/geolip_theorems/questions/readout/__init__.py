@@ -39,7 +39,23 @@ def _metric(name: str, title: str, *probes: str, better: int = 0, script: Any = 
     return Metric(name, title, Accuracy(), reads, better=better, script=script, **shared)
 
 
-release_over_chance = _metric("lifts.release-chance", "accuracy of release over chance", "release", better=+1)
+release_over_chance = Metric(
+    "lifts.balanced-chance",
+    "balanced accuracy of release over chance",
+    Accuracy(),
+    ("balanced/release",),
+    unit="pp",
+    better=+1,
+    smallest=0.02,
+    needs_labels=True,
+)
+release_over_picture = _metric(
+    "lifts.release-patch_means",
+    "accuracy, release over the patches' means",
+    "release",
+    "patch_means",
+    better=+1,
+)
 release_over_friction = _metric(
     "lifts.release-friction",
     "accuracy, release over friction",
@@ -66,9 +82,18 @@ RELEASE = Question(
     title="What do the maps tell about the class?",
     about="Probes are trained on the maps to name the class of an image they have not seen.",
     measure=asked,
-    metrics=(release_over_chance, release_over_friction, eigenvalues_accuracy, friction_accuracy),
+    metrics=(
+        release_over_chance,
+        release_over_picture,
+        release_over_friction,
+        eigenvalues_accuracy,
+        friction_accuracy,
+    ),
     claims=(
         (release_over_chance > 0).named("release_chance", "release maps tell classes apart"),
+        (release_over_picture > 0).named(
+            "release_picture", "release tells more of the class than the shrunk picture"
+        ),
         (release_over_friction > 0).named("release_friction", "release classifies better than friction"),
     ),
     figures=later(f"{__name__}.figures", "accuracies", "by_class", "confusions"),

@@ -15,16 +15,17 @@ from ...probes.conv import conv_cross_validated
 from ...probes.features import feature_groups
 from ...probes.nested import N_FOLDS, Predictions, cross_validated, too_few
 from ...probes.signals import ALL, BEST, COMBINATIONS, LIFTS, PARTS, missing_probes
+from ...stats.class_null import sums_by
 from ...stats.decisions import POWER
 from ...stats.estimators import influence_of, student_reach
-from ...stats.figure import Figure, figure
+from ...stats.figure import LEVEL, Figure, figure
 from ...stats.intervals import simultaneous_reach
 from ...stats.units import Groups, Units
 from ..base import Measured
 from ..study import PROBES, Study
 
 REPEATS = 2
-OVER_CHANCE = "release-chance"
+OVER_CHANCE = "balanced-chance"
 CONFUSED = (*PARTS, ALL)
 MOST_CONFUSED = 30  # classes of a confusion matrix
 
@@ -32,7 +33,8 @@ MOST_CONFUSED = 30  # classes of a confusion matrix
 def measure(study: Study) -> Measured:
     """See :func:`probe_accuracies`; figures under ``probes`` and ``lifts``, None without two classes.
 
-    Values: ``hits/PROBE`` (R, N) bool, the classifier not trained on an image named its class.
+    Values: ``hits/PROBE`` (R, N) bool, the classifier not trained on an image named its class, and
+    ``balanced/release`` (R, N) float32, see :func:`balanced`.
     """
     if not study.several_classes:
         return Measured({"probes": None, "lifts": None})
@@ -44,7 +46,10 @@ def measure(study: Study) -> Measured:
         probe=study.probe,
         device=study.device,
     )
-    return Measured({"probes": probes, "lifts": lifts}, {f"hits/{name}": rows for name, rows in hits.items()})
+    values = {f"hits/{name}": rows for name, rows in hits.items()}
+    if "release" in hits:
+        values["balanced/release"] = balanced(hits["release"], study.labels).astype(np.float32)
+    return Measured({"probes": probes, "lifts": lifts}, values)
 
 
 def probe_accuracies(
@@ -67,7 +72,7 @@ def probe_accuracies(
         n_folds, repeats: of the cross-validation. device: of the linear algebra, or the readout.
 
     Returns:
-        probes: a figure a feature group, combination and ``best_single`` (its ``null`` the majority
+        probes: a figure per feature group, combination and ``best_single`` (its ``null`` the majority
         rate; with ``per_repeat``, and ``chosen``, the variants and penalties taken and how often), and
         ``probe``, ``chance``, ``n_folds``, ``repeats``; ``confusion``, see :func:`confusion`.
         lifts: see :func:`lift_figures`.
@@ -105,7 +110,8 @@ def probe_accuracies(
         }
     probes["confusion"] = confusion(results, labels)
     hits = {name: found.hits for name, found in results.items()}
-    lifts = lift_figures(hits, chance, groups, method, seed, folds)
+    lifts = lift_figures(hits, groups, method, seed, folds)
+    lifts[OVER_CHANCE] = over_chance_figure(hits["release"], labels, groups, method, folds)
     return probes | unknown_probes, lifts | unknown_lifts, hits
 
 
@@ -166,25 +172,66 @@ def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int 
     return figure(value, ends, n, text, **_counted(units, reach))
 
 
+def balanced(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What images add to the mean over classes of a class's accuracy.
+
+    A guess made in the dark has a balanced accuracy of one over the number of classes, however rare some
+    are; the majority rate of a sample is above the true one by chance (Brodersen et al. 2010).
+
+    Args:
+        hits: (R, N) bool. labels: (N,).
+
+    Returns:
+        (R, N) float64. Its mean over images is the balanced accuracy; each value less that mean is the
+        image's influence: a hit less its class's accuracy, times N over the class's images and the classes.
+    """
+    _, y, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    rates = sums_by(1.0 * hits.T, y, len(counts)).T / counts
+    weight = len(y) / (len(counts) * counts[y])
+    return rates.mean(1, keepdims=True) + weight * (hits - rates[:, y])
+
+
+def over_chance_figure(
+    hits: np.ndarray, labels: np.ndarray, groups: Groups, method: str, n_folds: int = N_FOLDS
+) -> Figure:
+    """Balanced accuracy of hits (R, N) less one over the number of classes.
+
+    A class of which all or no image was named has no spread; its error is then that of the exact binomial
+    with its images (groups) as trials. Fewer than six images (groups) give a value and no interval.
+    """
+    n, units = len(labels), Units.of(groups, len(labels))
+    classes, y = np.unique(labels, return_inverse=True)
+    value, _, error = influence_of(balanced(hits, labels), units, n_folds)
+    lift = value - 1 / len(classes)
+    if not units.enough:
+        return figure(lift, None, n, f"{method}; balanced accuracy, {units.too_few}", null=0.0)
+    rates = np.array([hits[:, y == c].mean() for c in range(len(classes))])
+    seen = np.array([len(np.unique(units.index[y == c])) for c in range(len(classes))])
+    reach = student_reach(units.df)
+    unseen = np.where((rates == 0) | (rates == 1), at_most(seen), 0) / len(classes)
+    half = math.hypot(reach * error, *unseen)
+    text = f"{method}; balanced accuracy, Student t over {units.name}, corrected resampled variance"
+    return figure(lift, (lift - half, lift + half), n, text, null=0.0, **_counted(units, reach))
+
+
 def lift_figures(
     hits: Mapping[str, np.ndarray],
-    chance: float,
     groups: Groups,
     method: str,
     seed: int = 0,
     n_folds: int = N_FOLDS,
 ) -> dict[str, Any]:
-    """Paired differences between probes, with intervals that hold for all of them at once.
+    """Paired differences between probes.
 
     Args:
-        hits: (R, N) a probe, on the same folds. chance: the majority rate. n_folds: in a repeat.
+        hits: (R, N) per probe, on the same folds. n_folds: in a repeat.
 
     Returns:
-        A figure a lift of ``LIFTS``: ``ci95`` simultaneous over the set (max t), ``reach`` its half-width
-        in standard errors, ``ci95_alone``, ``p`` (two-sided, times the number of lifts),
-        ``smallest_detectable``: the lift this sample would find, its simultaneous interval above 0, with a
-        chance of 80 %. And ``release-chance``: the release probe less the majority rate, an interval of
-        its own, as the majority rate is known. Fewer than six images (groups): values without intervals.
+        A figure per lift of ``LIFTS``: ``ci95`` of this lift, ``reach`` its half-width in standard errors,
+        ``p`` (two-sided); ``ci95_joint`` and ``p_joint`` hold for all lifts at once (max t; times their
+        number); ``smallest_detectable``: the lift this sample would find, its interval above 0, with a
+        chance of 80 %. Two probes that agree on every image have no spread: the exact binomial says how
+        many others could differ. Fewer than six images (groups): values without intervals.
 
     Cost: 20,000 draws of as many normal variables as there are lifts.
     """
@@ -192,31 +239,30 @@ def lift_figures(
     units = Units.of(groups, n)
     pairs = {name: pair for name, pair in LIFTS.items() if set(pair) <= set(hits)}
     parts = {name: influence_of(1.0 * hits[a] - hits[b], units, n_folds) for name, (a, b) in pairs.items()}
-    accuracy = accuracy_figure(hits["release"], groups, method, n_folds)
-    ends = None if accuracy["ci95"] is None else tuple(end - chance for end in accuracy["ci95"])
-    over_chance = figure(accuracy["value"] - chance, ends, n, accuracy["method"], null=0.0)
-    over_chance |= {key: accuracy[key] for key in ("units", "reach") if key in accuracy}
     if not parts:  # maps of the release error alone
-        return {OVER_CHANCE: over_chance}
+        return {}
     if not units.enough:
         text = f"{method}; paired, {units.too_few}"
-        few = {name: figure(value, None, n, text, null=0.0) for name, (value, _, _) in parts.items()}
-        return few | {OVER_CHANCE: over_chance}
+        return {name: figure(value, None, n, text, null=0.0) for name, (value, _, _) in parts.items()}
     influences = np.stack([influence for _, influence, _ in parts.values()], 1)
-    reach = simultaneous_reach(influences, units.df, seed)
-    alone = student_reach(units.df)
+    joint, alone = simultaneous_reach(influences, units.df, seed), student_reach(units.df)
     text = f"{method}; paired, Student t over {units.name}, corrected resampled variance"
-    text += f"; simultaneous over {len(parts)} lifts"
     lifts: dict[str, Any] = {}
     for name, (value, _, error) in parts.items():
-        ends = (value - reach * error, value + reach * error)
-        p = 1.0 if error == 0 else float(2 * scipy.stats.t.sf(abs(value) / error, units.df))
-        lifts[name] = figure(value, ends, n, text, null=0.0, **_counted(units, reach)) | {
-            "ci95_alone": [value - alone * error, value + alone * error],
-            "p": min(1.0, p * len(parts)),
-            "smallest_detectable": (reach + float(scipy.stats.t.ppf(POWER, units.df))) * error,
+        error = error or float(at_most(units.count)) / alone
+        p = float(2 * scipy.stats.t.sf(abs(value) / error, units.df))
+        ends = (value - alone * error, value + alone * error)
+        lifts[name] = figure(value, ends, n, text, null=0.0, p=p, **_counted(units, alone)) | {
+            "ci95_joint": [value - joint * error, value + joint * error],
+            "p_joint": min(1.0, p * len(parts)),
+            "smallest_detectable": (alone + float(scipy.stats.t.ppf(POWER, units.df))) * error,
         }
-    return lifts | {OVER_CHANCE: over_chance}
+    return lifts
+
+
+def at_most(units: np.ndarray | int) -> np.ndarray:
+    """The largest share of which none is seen among so many units one time in forty (exact binomial)."""
+    return 1 - ((1 - LEVEL) / 2) ** (1 / np.asarray(units, np.float64))
 
 
 def _counted(units: Units, reach: float) -> dict[str, Any]:

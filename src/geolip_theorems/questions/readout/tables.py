@@ -27,7 +27,7 @@ def probe_numbers(shown: Shown) -> Table | None:
 
 
 def lift_numbers(shown: Shown) -> Table | None:
-    """What one set of features adds to another, paired, with intervals that hold all at once."""
+    """What one set of features adds to another, paired."""
     found = shown.find("calibrated.lifts")
     if accuracy_figures(shown) is None or found is None:
         return None
@@ -36,12 +36,12 @@ def lift_numbers(shown: Shown) -> Table | None:
             name,
             points(f["value"]),
             ends(f["ci95"], "points"),
-            ends(f.get("ci95_alone"), "points"),
-            p_text(f.get("p")),
+            ends(f.get("ci95_joint"), "points"),
+            p_text(f.get("p_joint")),
             points(f.get("smallest_detectable")),
         ]
         for name, f in found.items()
     ]
-    columns = ("lift", "value", "95 %, all at once", "95 %, alone", "p, Bonferroni", "detectable from")
+    columns = ("lift", "value", "95 %", "95 %, all at once", "p, Bonferroni", "detectable from")
     caption = "Detectable from: the lift whose interval would be above 0 four times in five."
     return table("Numbers of the lifts", columns, body, caption)

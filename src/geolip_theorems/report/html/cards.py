@@ -39,6 +39,7 @@ class Strip:
     ci: tuple[float, float] | None
     script: float | None
     twins: list[float]
+    references: list[Tick]
     alt: str
 
 
@@ -93,7 +94,9 @@ def strip(row: VerdictRow) -> Strip | None:
     value, ci95, threshold, script = v["value"], v["ci95"], v["threshold"], v.get("script_value")
     if value is None:
         return None
-    drawn = [value, threshold, *(ci95 or []), *twins, *([] if script is None else [script])]
+    references = [(one["name"], one["value"]) for one in v.get("references") or []]
+    drawn = [value, threshold, *(ci95 or []), *twins, *(x for _, x in references)]
+    drawn += [] if script is None else [script]
     drawn = [scale * float(x) for x in drawn]
     low, high = min(drawn), max(drawn)
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -115,6 +118,7 @@ def strip(row: VerdictRow) -> Strip | None:
         ci=(at(ci95[0]), round(at(ci95[1]) - at(ci95[0]), 3)) if ci95 else None,
         script=None if script is None else at(script),
         twins=[at(x) for x in twins],
+        references=[Tick(at(x), name) for name, x in references],
         alt=_alt(row),
     )
 
@@ -132,6 +136,7 @@ def _alt(row: VerdictRow) -> str:
         parts.append(f"script {row.script}")
     if row.twin_values:
         parts.append(f"random-weight twins {row.twins}")
+    parts += [f"{name} {value}" for name, value, _ in row.references]
     return "; ".join(parts)
 
 
@@ -150,8 +155,8 @@ def tally(shown: Shown) -> list[tuple[str, int, str]]:
 
 def verdict_table(shown: Shown) -> Table:
     """All numbers of the cards, to sort and copy."""
-    columns = ("claim", "question", "verdict", "value", "95 % interval", "claimed", "p", "images")
-    columns += ("script", "twins' mean", "beyond untrained weights")
+    columns = ("claim", "question", "verdict", "value", "95 % interval", "claimed", "p", "p (Holm)", "images")
+    columns += ("script", "twins' mean", "beyond untrained weights", "the training's doing")
     rows = []
     for made in cards(shown):
         row, v = made.row, made.row.verdict
@@ -165,10 +170,12 @@ def verdict_table(shown: Shown) -> Table:
                 ends(v["ci95"], "points" if row.percent else ""),
                 Cell(row.claimed, row.claimed),
                 p_text(v["p"]),
+                p_text(v.get("p_holm")),
                 v["n"],
                 figure(v.get("script_value")),
                 figure(row.twin_mean),
                 Cell(row.attributed, row.attributed),
+                Cell(row.training, row.training),
             ]
         )
     return table("All verdicts as a table", columns, rows, "Methods: " + _methods(shown))

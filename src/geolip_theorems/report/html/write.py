@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...drawing.shown import Shown, clean
+from ...drawing.text import about_family
 from ...io.errors import InputError
 from ...questions import questions
 from ...results.companion import of_subject
@@ -54,6 +55,7 @@ def render(results: dict[str, Any], folder: Path) -> str:
         cards={shown.number: cards.cards(shown) for shown in subjects},
         tallies={shown.number: cards.tally(shown) for shown in subjects},
         tables={shown.number: cards.verdict_table(shown) for shown in subjects if shown.record["verdicts"]},
+        family=about_family(results["subjects"]),
         overview=cards.overview(subjects) if len(subjects) > 1 else [],
         sections=sections,
         comparisons=[
