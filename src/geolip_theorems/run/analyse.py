@@ -139,7 +139,7 @@ def analyse(
             study,
             found.values,
             attribution=attributions[claim.name],
-            references=controls.beside(claim) if controls else [],
+            references=controls.beside(claim) if controls and claim in standing else [],
             expectation=known.get(claim.name),
             probe=subject.options.probe,
         )

@@ -82,7 +82,7 @@ def verdict_on(
     return replace(
         verdict,
         p=p,
-        p_claim=decision.p,
+        p_claim=None if question and question.on_request else decision.p,  # folded: no t distribution
         verdict=decision.verdict,
         reason="; ".join(filter(None, (decision.reason, figure.get("reading")))),
         n_to_decide=decision.n_to_decide,
