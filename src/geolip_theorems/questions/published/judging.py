@@ -54,7 +54,7 @@ def judged(
     if FREE in references:
         references[FREE] |= {"of": free.of}
     if PUBLISHED in references:
-        references[PUBLISHED] |= {"date": said.date, "source": said.source}
+        references[PUBLISHED] |= {"date": said.date, "source": said.source, "shown": said.shown}
     kind = classed(references)
     contradicted = (beside[PUBLISHED] or {}).get("equal") is False
     more = {"references": references, "class": kind, "contradicted": contradicted, "title": title}
@@ -76,7 +76,7 @@ def reading(title: str, found: Figure, references: Mapping[str, Compared], kind:
     ends = "" if found["ci95"] is None else " [{:.4g}, {:.4g}]".format(*found["ci95"])
     value = "undefined" if found["value"] is None else f"{found['value']:.4g}{ends}"
     said = [
-        f"{WORDS[one['equal']]} {one.get('of', name)} ({one['value']:.4g})"
+        f"{WORDS[one['equal']]} {one.get('of', name)} ({one.get('shown') or format(one['value'], '.4g')})"
         for name, one in references.items()
     ]
     return f"{title} {value}: {', '.join(said) or 'nothing to compare it with'}: {kind}"

@@ -17,12 +17,13 @@ else:
 
 @dataclass(frozen=True)
 class Published:
-    """One value: ``margin`` is half the range it was given with, or None where it was given without one."""
+    """One value: ``margin`` is half the range it was given with, or None; ``shown``: as it was given."""
 
     value: float
     margin: float | None
     date: str
     source: str
+    shown: str = ""
 
 
 @lru_cache
@@ -47,8 +48,11 @@ def published(version: str, figure: str, on: str) -> Published | None:
         fits = entry["figure"] == figure and version in entry["versions"] and entry.get("on", on) == on
         if fits and "low" in entry:
             low, high = float(entry["low"]), float(entry["high"])
-            return Published((low + high) / 2, (high - low) / 2, entry["date"], entry["source"])
+            return Published(
+                (low + high) / 2, (high - low) / 2, entry["date"], entry["source"], f"{low:g} to {high:g}"
+            )
         if fits:
             margin = entry.get("plus_minus")
-            return Published(float(entry["value"]), margin, entry["date"], entry["source"])
+            shown = f"{entry['value']:g}" + (f" ± {margin:g}" if margin else "")
+            return Published(float(entry["value"]), margin, entry["date"], entry["source"], shown)
     return None
