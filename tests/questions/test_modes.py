@@ -249,6 +249,15 @@ def test_no_other_choice_of_the_overall_mode_gives_a_smaller_share():
     assert shares[overall] == min(shares)
 
 
+def test_the_overall_mode_is_said_to_be_uncertain_where_two_are_near():
+    rng = np.random.default_rng(3)
+    shares = measured(noisy(rng, 0.0))["ablation"]["overall_shares"]
+    assert sum(shares) == pytest.approx(1)
+    assert max(shares) < 0.95
+    sure = measured(noisy(rng, 3.0))["ablation"]["overall_shares"]
+    assert sure == [1, 0, 0, 0]
+
+
 def test_ablated_images_keep_their_labels_and_groups():
     cost = planted(np.random.default_rng(2))
     error, only, without = ablated(cost)

@@ -127,7 +127,7 @@ def analyse(
             "controls": None if controls is None else controls.summary(standing),
         },
         timings=work.timings,
-        notes=subject_notes(subject.model.model, maps),
+        notes=subject_notes(subject.model.model, maps, subject.images),
     )
     here = (subject.model.name, subject.images.name, len(subject.images))
     known = {e.claim: e for e in expectations if (e.model, e.dataset, e.images) == here}

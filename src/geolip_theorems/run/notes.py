@@ -6,7 +6,10 @@ from typing import Any
 
 from torch import nn
 
+from ..data.duplicates import SHARE, near_duplicates, share_in_groups
+from ..data.imageset import ImageSet
 from ..extraction.maps import Maps
+from ..questions import questions
 
 COLUMN_NORMS = "column norms"
 OF_S = (
@@ -17,6 +20,11 @@ OF_FRICTION = (
     "Its Gram matrices are diagonal, so friction is a function of S alone: what is said of eigenvalues and "
     "friction compares a map with a function of itself."
 )
+DUPLICATES = (
+    "{share:.0%} of the images show nearly the same as another, within two pixels. Intervals take them for "
+    "independent and are too narrow, and probes are tested on what they were trained on; --group-duplicates "
+    "makes groups of them."
+)
 UNREACHED_SIZE = 16
 UNREACHED = (
     "With 16 modes the conduit's path ends away from the eigenpairs of every Gram matrix and is repaired: "
@@ -24,15 +32,18 @@ UNREACHED = (
 )
 
 
-def subject_notes(model: nn.Module, maps: Maps) -> list[dict[str, Any]]:
+def subject_notes(model: nn.Module, maps: Maps, images: ImageSet) -> list[dict[str, Any]]:
     """The notes on a subject, ``{"questions": ["q4", ..], "text": ...}`` each; none for a model with every
-    signal, singular values and fewer than 16 modes.
+    signal, singular values and fewer than 16 modes on images that differ.
 
     Args:
         model: its ``spectrum`` says what S are, ``"singular values"`` where it has none.
-        maps: of the subject.
+        maps, images: of the subject.
     """
     found = []
+    share = share_in_groups(near_duplicates(images)) if images.groups is None else 0.0
+    if share >= SHARE:
+        found.append(_note(tuple(question.id for question in questions()), DUPLICATES.format(share=share)))
     if maps.S is not None and getattr(model, "spectrum", "") == COLUMN_NORMS:
         text = OF_S if maps.friction is None else f"{OF_S} {OF_FRICTION}"
         found.append(_note(("q3", "q4", "q5"), text))

@@ -25,6 +25,7 @@ class RunOptions:
         offline: never touch the network.
         image_size: side in pixels; None for the model's own.
         normalize: ``none``, ``imagenet``, ``MEAN/STD``; None for what the model was trained with.
+        group_duplicates: images that are nearly the same are one group.
         max_images: measure the first so many; None for all.
         data_root: folder of CIFAR-10; None for the default.
         ablation_images: images whose modes are ablated; None for all.
@@ -43,6 +44,7 @@ class RunOptions:
     offline: bool = False
     image_size: int | None = None
     normalize: str | None = None
+    group_duplicates: bool = False
     max_images: int | None = None
     data_root: Path | None = None
     ablation_images: int | None = DEFAULT_ABLATION_IMAGES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import nn
 
 from ..conduit.backends import choose
 from ..data.channels import count
+from ..data.duplicates import near_duplicates
 from ..data.imageset import ImageSet, check_labels
 from ..data.sources import load_images
 from ..extraction.extract import EXTRACTION_VERSION, Extraction
@@ -144,6 +145,8 @@ def open_subject(model: str, dataset: str, options: RunOptions, *, read: bool = 
         channels=model_channels(loaded.model),
     )
     _check_fit(loaded.model, images)
+    if options.group_duplicates:
+        images = replace(images, groups=near_duplicates(images))
     if read:
         _ = images.sha256
     return Subject(loaded, images, options)

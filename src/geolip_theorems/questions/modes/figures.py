@@ -26,6 +26,8 @@ from ...drawing.style import (
 MOST_MODES = 16
 ABLATION = {"ablation": "calibrated.modes.ablation"}
 
+UNSURE = 0.05  # of resamples, from which the overall mode is said to be uncertain
+
 
 def _why(shown: Shown) -> str:
     """Why modes were not ablated, or not even measured."""
@@ -132,6 +134,11 @@ def dominant_map(shown: Shown, ablation: dict[str, Any]) -> Any:
         within = f" (95 % interval {100 * ci[0]:.1f} to {100 * ci[1]:.1f} %)" if ci else ""
         part = f"{100 * share['value']:.1f} %{within}"
         caption += f" In {part} of the patches of single images it is another."
+    unsure = 1 - (ablation.get("overall_shares") or {overall: 1})[overall]
+    if unsure > UNSURE:
+        caption += (
+            f" Which mode is the overall one is uncertain: another in {100 * unsure:.0f} % of resamples."
+        )
     alt = f"Dominant mode of each patch; overall mode {overall}; on the map: modes "
     tile = Tile(category_png(modes, colours), "", alt + ", ".join(map(str, present)))
     keys = [Key(colours[k], f"mode {k}" + (" (overall)" if k == overall else "")) for k in present]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from ...stats.class_null import ClassNull
+from ...stats.class_null import ClassNull, sums_by
 from ...stats.figure import figure
 from ...stats.grids import mode_energy, region_masks, why_absent
 from ...stats.intervals import mean_figure, permutation_p, share_figure
@@ -21,6 +21,7 @@ from ..study import Study
 N_PERMUTATIONS = 9999
 MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
 NONE_DECODED = "no image was decoded without a mode"
+RESAMPLES = 999
 TIE = 1e-5  # of the statistic: class sums of shuffles are float32
 
 
@@ -63,7 +64,8 @@ def mode_structure(
         ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to
         the error, and ``only``, the error with mode k alone: a figure a mode each; ``cost_per_class``,
         ``cost_per_region``: D such figures each; ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw), the
-        mode that most often costs most there, as lists; ``overall_mode``, see :func:`costliest_modes`;
+        mode that most often costs most there, as lists; ``overall_mode``, see :func:`costliest_modes`, and
+        ``overall_shares``, see :func:`overall_shares`;
         ``costliest_on_average``: the mode of the greatest mean cost; ``energy_rank``: Spearman
         correlation, over patches and modes of an image, of cost with energy.
 
@@ -97,6 +99,7 @@ def mode_structure(
         "cost_map": cost.mean(0).tolist(),
         "dominant_map": scipy.stats.mode(dominant, axis=0).mode.tolist(),
         "overall_mode": overall,
+        "overall_shares": overall_shares(error[rows], error_without, groups, seed),
         "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
         "energy_rank": mean_figure(
             rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups
@@ -125,13 +128,29 @@ def costliest_modes(error: np.ndarray, error_without: np.ndarray) -> tuple[np.nd
     Returns:
         (A, gh, gw) int64 mode of each patch, and the overall one.
     """
+    cost, other = _costs(error, error_without)
+    overall = int(other.mean((0, 1, 2)).argmin())
+    return np.where(other[..., overall], cost.argmax(-1), overall), overall
+
+
+def _costs(error: np.ndarray, error_without: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What losing each mode costs (A, gh, gw, D), and whether another mode's loss costs more, bool."""
     without = np.asarray(error_without, np.float64)
     cost = without - np.asarray(error, np.float64)[..., None]
-    most, best = cost.max(-1), cost.argmax(-1)
-    margin = MARGIN * without.mean(-1)
-    other = [(most - cost[..., k] > margin) & (most > 0) for k in range(cost.shape[-1])]
-    overall = int(np.argmin([elsewhere.mean() for elsewhere in other]))
-    return np.where(other[overall], best, overall), overall
+    most = cost.max(-1, keepdims=True)
+    return cost, (most - cost > MARGIN * without.mean(-1, keepdims=True)) & (most > 0)
+
+
+def overall_shares(error: np.ndarray, error_without: np.ndarray, groups: Groups, seed: int) -> list[float]:
+    """How often each mode is the overall one when images (or groups) are drawn anew, D shares.
+
+    Where two modes are near, the name of the overall one is chance, though the figure hardly depends on it.
+    """
+    _, other = _costs(error, error_without)
+    units, (images, modes) = Units.of(groups, len(other)), (len(other), other.shape[-1])
+    of_unit = sums_by(other.reshape(images, -1, modes).sum(1).astype(np.float64), units.index, units.count)
+    drawn = np.random.default_rng(seed).multinomial(units.count, [1 / units.count] * units.count, RESAMPLES)
+    return (np.bincount((drawn @ of_unit).argmin(1), minlength=modes) / RESAMPLES).tolist()
 
 
 def share_elsewhere(dominant: np.ndarray, overall: int) -> np.ndarray:
