@@ -1,7 +1,7 @@
 """The published claims are measured where one is asked for, and change nothing where none is."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import resources
 
 import jsonschema
@@ -20,6 +20,7 @@ from geolip_theorems.questions.published import (
     evidence,
     rank_distance,
 )
+from geolip_theorems.report.html.write import render
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import Results, finite, now
 from geolip_theorems.run.expectations import load_expectations
@@ -112,6 +113,17 @@ def test_the_record_is_valid_and_its_tables_show_each_reading(record):
     (band,) = tables["band"]
     assert [row[1].text for row in band.rows] == ["images", "noise"]
     assert "equal to random rows" in band.caption
+
+
+def test_the_report_has_a_section_where_one_was_asked_for(record, tmp_path):
+    def page(verdicts):
+        run = Results([replace(record, verdicts=verdicts)], ["pytest"], environment(), now())
+        return render(finite(run.to_dict()), tmp_path)
+
+    bands = [verdict for verdict in record.verdicts if verdict.claim == "band_free"]
+    assert 'id="band"' in page(bands)
+    assert 'id="spectrum"' not in page(bands)
+    assert 'id="band"' not in page([])
 
 
 def test_rows_off_the_sphere_have_no_free_value(images, few_twins):
