@@ -261,10 +261,12 @@ def friction(study: Study) -> Measured:
     cv = spatial_cv_of_mean(maps.friction)
     exact = figure(cv, (cv, cv), len(study), "over these images, no interval")
     said = {name: published(version, name, "images") for name in ("mean_friction", "friction_cv")}
+    with np.errstate(divide="ignore"):
+        logs = np.log(images).mean(1)
     found |= {
         "mean": judged("mean friction", images.mean(1), (), study.units, said=said["mean_friction"]),
         "cv": judged("spatial CV of friction", exact, margin=FLAT, said=said["friction_cv"]),
-        "classes": class_spread(np.log(images).mean(1), study),
+        "classes": class_spread(logs, study),
     }
     return Measured({"published_friction": found})
 
@@ -273,6 +275,8 @@ def class_spread(values: np.ndarray, study: Study) -> Figure:
     """The largest abs difference of a class's mean from the mean over classes, of (N,) values."""
     if not study.several_classes:
         return _missing("the images have no labels of several classes", study)
+    if not np.isfinite(values).all():
+        return _missing("some modes have a friction of 0, whose logarithm is undefined", study)
     members = [study.labels == c for c in np.unique(study.labels)]
     whole, parts = np.mean([values[rows].mean() for rows in members]), []
     for rows in members:
