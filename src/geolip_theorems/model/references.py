@@ -48,10 +48,8 @@ class _Last(Kit):
 def with_fitted_last_layer(model: PatchModel, images: Tensor) -> PatchModel | None:
     """A copy of a model whose decoder's last layer is fitted to images by least squares, and nothing else.
 
-    There is no boundary smoothing behind it, so that the fit is the best one.
-
     Args:
-        model: a built-in model, on the CPU.
+        model: a built-in model with fresh weights, on the CPU; its boundary smoothing is the identity then.
         images: (N, C, H, W) float32 to fit on.
 
     Returns:
@@ -60,7 +58,6 @@ def with_fitted_last_layer(model: PatchModel, images: Tensor) -> PatchModel | No
     Cost: one pass over the images; one system of hidden + 1 unknowns.
     """
     fitted = copy.deepcopy(model)
-    fitted.boundary_smooth = nn.Identity()
     kit = _Last()
     fitted.stages(kit)
     if kit.layer is None:
@@ -77,8 +74,10 @@ def with_fitted_last_layer(model: PatchModel, images: Tensor) -> PatchModel | No
                 recon = fitted(part)["recon"]
                 patches = extract_patches(part, model.patch_size).flatten(0, 1)
                 out = extract_patches(recon, model.patch_size).flatten(0, 1)
-                if len(seen) != 1 or not torch.equal(seen[0][1].reshape(out.shape), out):
-                    return None
+                if [y.numel() for _, y in seen] != [out.numel()] or not torch.equal(
+                    seen[0][1].reshape(out.shape), out
+                ):
+                    return None  # what the stage ends in is not what the image is made of
                 features = seen[0][0].reshape(len(patches), -1)
                 features = torch.cat([features, torch.ones(len(features), 1)], 1)
                 gram += (features.T @ features).double()
