@@ -6,7 +6,8 @@ COUNTED := RELIABILITY_COUNTS=reports/reliability.json
 SECONDS := 120
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint dist train bench calibrate bank against-script large minute gpu torture fuzz reliability clean
+.PHONY: theorems test lint dist train published bench calibrate calibrate-published bank against-script large minute gpu
+.PHONY: torture fuzz reliability clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -36,6 +37,14 @@ bench: $(STAMP)  ## time the conduit, the model's steps and the probes beside th
 calibrate: $(STAMP)  ## untrained models, and simulated subjects with known truth: what the verdicts say (hours)
 	$(BIN)/python -m benchmarks.calibration.untrained --out reports/untrained.md
 	$(BIN)/python -m benchmarks.calibration.run --simulations 2000 --out reports/calibration.md $(ARGS)
+
+# make published                             the embedded model, an untrained one, two small ones trained first
+# make published MODEL=v40_freckles_noise    every published figure of that version
+published: $(STAMP)  ## what the public articles claim, in one table: reports/published/table.md (10 minutes)
+	$(BIN)/python -m benchmarks.published $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+calibrate-published: $(STAMP)  ## random rows and planted ones under the published claims (10 minutes)
+	$(BIN)/python -m benchmarks.calibration.published --out reports/calibration_published.md $(ARGS)
 
 bank: $(STAMP)  ## measure the random-weight twins that come with the suite again (half an hour on two cores)
 	$(BIN)/python -m benchmarks.twin_bank $(ARGS)

@@ -75,7 +75,7 @@ def _expectation(file: str, number: int, entry: object) -> Expectation:
     fits = isinstance(entry, dict) and entry.keys() == KEYS.keys()
     if not fits or not all(type(entry[key]) is kind for key, kind in KEYS.items()):
         raise InputError(f"{where}: expected the entries {', '.join(KEYS)}; images a number, the others text")
-    names = [claim.name for claim in claims()]
+    names = [claim.name for claim in claims(on_request=True)]
     condition = {"<", ">"} & set(entry["claim"].split())  # the name of a claim of one's own, known later
     if entry["claim"] not in names and not condition:
         raise unknown(f"claim in {where}", entry["claim"], names)

@@ -45,10 +45,11 @@ def write_report(results_path: Path, out: Path) -> Path:
 def render(results: dict[str, Any], folder: Path) -> str:
     """The page's text; ``folder`` is where the companions are."""
     subjects = [load(number, record, folder) for number, record in enumerate(results["subjects"], 1)]
+    judged = {verdict["question"] for shown in subjects for verdict in shown.record["verdicts"]}
     sections = [
         (question, [(shown, page.blocks(question, shown)) for shown in subjects])
         for question in questions()
-        if question.figures() or question.tables()
+        if (question.figures() or question.tables()) and (not question.on_request or question.id in judged)
     ]
     return render_page(
         "page.html.j2",
