@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint train bench calibrate bank against-script large minute gpu torture fuzz clean
+.PHONY: theorems test lint dist train bench calibrate bank against-script large minute gpu torture fuzz clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -15,6 +15,9 @@ test: $(STAMP) lint  ## the suite's own tests
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+dist: $(STAMP)  ## build the source archive and the wheel
+	$(BIN)/python -m hatchling build -d dist
 
 train: $(STAMP)  ## train a model like the embedded one (about 40 minutes on two cores)
 	$(BIN)/geolip-theorems train --out reports/train --steps 5300 $(ARGS)

@@ -17,7 +17,7 @@ from .conftest import GOLDEN, SMALL, THEOREM
 
 DATA = ("--dataset", "scenes")
 MODEL = ("--model", str(GOLDEN), *DATA)
-CLAIMS, METRICS = 7, 9
+CLAIMS, METRICS = 8, 10
 SCHEMA = Path(companion.__file__).with_name("results.schema.json")
 
 
@@ -203,12 +203,12 @@ def test_a_report_that_cannot_be_made_loses_no_results(run_suite, monkeypatch, e
 
 
 def test_a_comparison_that_cannot_be_made_loses_no_results(run_suite, monkeypatch):
-    import fixtures.results
+    from geolip_theorems.plugin import results
 
     def broken(*_):
         raise ValueError("shapes differ")
 
-    monkeypatch.setattr(fixtures.results, "compared_models", broken)
+    monkeypatch.setattr(results, "compared_models", broken)
     run = run_suite(*MODEL, *SMALL, "-k", "q1", "--save-baseline", "kept")
     assert run.verdicts()["spatial_cv"]["verdict"]
     assert run.result.ret == pytest.ExitCode.TESTS_FAILED
@@ -219,12 +219,12 @@ def test_a_comparison_that_cannot_be_made_loses_no_results(run_suite, monkeypatc
 
 
 def test_tables_that_cannot_be_shown_hide_no_path(run_suite, monkeypatch):
-    import fixtures.results
+    from geolip_theorems.plugin import results
 
     def broken(*_, **__):
         raise KeyError("measures")
 
-    monkeypatch.setattr(fixtures.results, "render", broken)
+    monkeypatch.setattr(results, "render", broken)
     run = run_suite(*MODEL, *SMALL, "-k", "q1")
     assert run.result.ret == pytest.ExitCode.OK
     assert "WARNING: the tables cannot be shown (KeyError: 'measures')" in run.text

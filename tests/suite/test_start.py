@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fixtures import start
+from geolip_theorems.plugin import start
 
 
 @pytest.fixture

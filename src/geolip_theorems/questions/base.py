@@ -177,6 +177,7 @@ class Question:
         claims: what is judged.
         figures: gives the builders of the report's figures; called when a report is made.
         tables: gives the builders of its tables, which the terminal shows too; they load no drawing library.
+        cached: its measure is a function of maps, seed and probe alone until ``MEASURES_VERSION`` is raised.
     """
 
     id: str
@@ -187,6 +188,7 @@ class Question:
     claims: tuple[Claim, ...] = ()
     figures: Callable[[], Sequence[Callable[[Any], Any]]] = tuple
     tables: Callable[[], Sequence[Callable[[Any], Any]]] = tuple
+    cached: bool = True
 
     @property
     def label(self) -> str:

@@ -12,7 +12,6 @@ from ..io.errors import InputError
 from ..stats.units import Units
 
 N_PERMUTATIONS, N_NULL = 9999, 999
-PROBES = ("ridge", "conv")  # what questions that train a readout may train
 MEASURES_VERSION = 5  # raised whenever a figure changes: cached analyses of another version are not used
 SAME_SINCE = (
     4  # the oldest version whose figures, where they go by the same name, are today's; intervals may differ

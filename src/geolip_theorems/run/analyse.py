@@ -202,7 +202,8 @@ class _Work:
                 found = question.measure(study)
                 return found.figures, found.values
 
-            found = self.cache.analysis(read, {**key, "question": question.id}, compute)
+            kept = {**key, "question": question.id}
+            found = self.cache.analysis(read, kept, compute) if question.cached else compute()
             figures |= found[0]
             values |= found[1]
         return Measured(figures, values)

@@ -20,7 +20,7 @@ from ..extraction.extract import EXTRACTION_VERSION, Extraction
 from ..extraction.tiles import tile_size
 from ..io.errors import InputError, printable
 from ..model.architectures import grid_shape, kernels
-from ..model.sources import LoadedModel, open_model, weights_sha256
+from ..model.sources import LoadedModel, architecture_config, loaded_module, open_model
 from ..questions import MEASURES_VERSION
 from .options import RunOptions
 
@@ -154,12 +154,6 @@ def open_subject(model: str, dataset: str, options: RunOptions, *, read: bool = 
     return Subject(loaded, images, options)
 
 
-def architecture_config(model: nn.Module) -> dict[str, Any] | None:
-    """A model's ``config.as_dict()``, or None for a model that has none."""
-    config = getattr(model, "config", None)
-    return config.as_dict() if hasattr(config, "as_dict") else None
-
-
 def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: str) -> Subject:
     """A subject of a module that is in memory already, for :func:`geolip_theorems.measure`.
 
@@ -167,21 +161,8 @@ def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: 
         InputError: the model has no patch size, its weights are not finite, or the images' size or number
             of channels does not fit.
     """
-    if not hasattr(model, "patch_size"):
-        raise InputError(f"model {name!r} has no patch_size; only patch models can be measured")
-    for key, value in model.state_dict().items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")
+    loaded = loaded_module(model, name, "a module in memory")
     _check_fit(model, images)
-    loaded = LoadedModel(
-        model=model,
-        name=name,
-        source="a module in memory",
-        sha256=weights_sha256(model),
-        implementation=type(model).__module__.partition(".")[0],
-        config=architecture_config(model) or {},
-        normalize="none",
-    )
     return Subject(loaded, images, options)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...compare.pairing import Side
+from ...compare.ranking import Ranking, rankings
 from ...drawing.shown import Shown, clean
 from ...drawing.text import about_family
 from ...io.errors import InputError
@@ -62,12 +64,19 @@ def render(results: dict[str, Any], folder: Path) -> str:
             (comparing.heading(found), comparing.comparison_blocks(number, found))
             for number, found in enumerate(results.get("comparisons") or [], 1)
         ],
+        rankings=comparing.ranking_blocks(_rankings(subjects)),
         layout=page.layout,
         command=page.command(results),
         timings=page.timings(subjects),
         environment=page.environment(results),
         provenance=[page.provenance(shown) for shown in subjects],
     )
+
+
+def _rankings(subjects: Sequence[Shown]) -> list[Ranking]:
+    """Of the subjects that were measured, with the arrays that are there."""
+    measured = [shown for shown in subjects if not shown.record["error"]]
+    return rankings([Side(shown.record, shown.arrays, shown.record["id"]) for shown in measured])
 
 
 def load(number: int, record: Mapping[str, Any], folder: Path) -> Shown:
