@@ -62,7 +62,7 @@ def test_a_pipe_gets_plain_verdicts_and_tables_where_asked_for(tmp_path):
         assert "\x1b[" not in text
         assert "extracting" not in text
         assert "results: " in text
-        assert sum(line.startswith("q") for line in text.splitlines()) == 7
+        assert sum(line.startswith("q") for line in text.splitlines()) == 8
     assert all(part in asked.stdout for part in TABLES)
     assert not any(part in plain.stdout for part in TABLES)
 
