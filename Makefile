@@ -6,7 +6,8 @@ COUNTED := RELIABILITY_COUNTS=reports/reliability.json
 SECONDS := 120
 STAMP := $(VENV)/.installed
 
-.PHONY: theorems test lint train bench calibrate bank against-script large torture fuzz reliability clean
+.PHONY: theorems test lint dist train published bench calibrate calibrate-published bank against-script large minute gpu
+.PHONY: torture fuzz reliability clean
 
 theorems: $(STAMP)  ## the main job: the six questions on the embedded model and the digits, offline
 	$(BIN)/pytest theorems/ --offline --junitxml reports/latest/junit.xml $(ARGS)
@@ -17,6 +18,9 @@ test: $(STAMP) lint  ## the suite's own tests
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+dist: $(STAMP)  ## build the source archive and the wheel
+	$(BIN)/python -m hatchling build -d dist
 
 train: $(STAMP)  ## train a model like the embedded one (about 40 minutes on two cores)
 	$(BIN)/geolip-theorems train --out reports/train --steps 5300 $(ARGS)
@@ -34,6 +38,14 @@ calibrate: $(STAMP)  ## untrained models, and simulated subjects with known trut
 	$(BIN)/python -m benchmarks.calibration.untrained --out reports/untrained.md
 	$(BIN)/python -m benchmarks.calibration.run --simulations 2000 --out reports/calibration.md $(ARGS)
 
+# make published                             the embedded model, an untrained one, two small ones trained first
+# make published MODEL=v40_freckles_noise    every published figure of that version
+published: $(STAMP)  ## what the public articles claim, in one table: reports/published/table.md (10 minutes)
+	$(BIN)/python -m benchmarks.published $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+calibrate-published: $(STAMP)  ## random rows and planted ones under the published claims (10 minutes)
+	$(BIN)/python -m benchmarks.calibration.published --out reports/calibration_published.md $(ARGS)
+
 bank: $(STAMP)  ## measure the random-weight twins that come with the suite again (half an hour on two cores)
 	$(BIN)/python -m benchmarks.twin_bank $(ARGS)
 
@@ -43,6 +55,12 @@ against-script: $(STAMP)  ## the script's protocol its own way and the suite's, 
 
 large: $(STAMP)  ## memory and cost per image, from 2,000 to 200,000 images
 	$(BIN)/python benchmarks/large.py $(ARGS)
+
+minute: $(STAMP)  ## times of a first run and of a large one beside their limits (5 minutes on two quiet cores)
+	$(BIN)/python -m benchmarks.minute $(ARGS)
+
+gpu: $(STAMP)  ## every check on a CUDA card, ten minutes; without a card: make gpu ARGS=--dry
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 torture: $(STAMP)  ## kill runs at 30 random moments, workers at 20 or so; theorems in random orders (15 minutes)
 	$(COUNTED) $(BIN)/python -m benchmarks.torture --points 30

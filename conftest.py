@@ -1,13 +1,8 @@
-"""Registers the suite's plugins; everything they do is in ``fixtures/``."""
+"""Registers the suite's plugins, as its entry point does where it is installed, and the benchmarks'."""
 
 pytest_plugins = [
     "pytester",
-    "fixtures.start",  # first: the others load torch
-    "fixtures.options",
-    "fixtures.subjects",
-    "fixtures.analyses",
-    "fixtures.verdicts",
-    "fixtures.baseline",
-    "fixtures.results",
+    "geolip_theorems.plugin",
+    "geolip_theorems.plugin.suite",
     "fixtures.benchmarks",
 ]

@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .model.architectures import PatchSVAE
     from .model.sources import load_model
-    from .run.measure import measure
-    from .testing import claim
+    from .notebook import measure, read_records
+    from .testing import claim, metric
 
-__all__ = ["PatchSVAE", "claim", "load_model", "measure"]
+__all__ = ["PatchSVAE", "claim", "load_model", "measure", "metric", "read_records"]
 __version__ = "0.1.0"
 
 # Loaded when asked for: models need torch, measures SciPy and scikit-learn, and neither is quick to import.
 _PLACES = {
     "PatchSVAE": "model.architectures",
     "load_model": "model.sources",
-    "measure": "run.measure",
+    "measure": "notebook",
+    "read_records": "notebook",
     "claim": "testing",
+    "metric": "testing",
 }
 
 

@@ -49,4 +49,4 @@ def test_the_same_claim_in_a_notebook():
         ("error < 0.0001", "fails"),
         ("error < 10000", "holds"),
     ]
-    assert len(measure(model, images, ablation_images=0).verdicts) == len(claims()) == 7
+    assert len(measure(model, images, ablation_images=0).verdicts) == len(claims()) == 8

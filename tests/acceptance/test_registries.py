@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.options import SUBJECT_OPTIONS
 from geolip_theorems.cli import main
 from geolip_theorems.conduit import conduit, conduit_from_svd
 from geolip_theorems.conduit.backends import BACKENDS, warn_once
@@ -21,6 +20,7 @@ from geolip_theorems.model.sources import open_model
 from geolip_theorems.probes.signals import LIFTS
 from geolip_theorems.questions.readout.measure import OVER_CHANCE, probe_accuracies
 from geolip_theorems.results import companion
+from geolip_theorems.run.flags import SUBJECT_OPTIONS
 
 from ..make import random_maps
 from .conftest import HERE, ROOT

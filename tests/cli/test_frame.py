@@ -12,7 +12,7 @@ import pytest
 from geolip_theorems.cli import COMMANDS, build_parser, main
 from geolip_theorems.cli.output import print_table
 
-NAMES = ("models", "datasets", "train", "report", "compare", "cache", "summary")
+NAMES = ("run", "models", "datasets", "train", "report", "compare", "history", "cache", "summary", "card")
 PROGRAM = [sys.executable, "-m", "geolip_theorems.cli"]
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.gpu.checks import resources
 from geolip_theorems.conduit import backends, conduit, conduit_from_svd
 from geolip_theorems.conduit.cache import cache_directory
 from tests.conduit.matrices import TOLERANCE, clustered, grams, residuals
 
 triton = pytest.importorskip("triton")
+quick_compiler = pytest.importorskip("geolip_theorems.conduit.triton_backend").quick_compiler
 DATA = Path(__file__).parents[1] / "data" / "conduit.npz"
 
 
@@ -78,13 +80,7 @@ def test_without_a_c_compiler_torch_takes_over(monkeypatch):
     assert backends.choose("triton", torch.device("cpu")).name == "triton"
 
 
-def test_kernel_compiles_for_a_gpu(monkeypatch):
-    """Ahead of time, for compute capability 9.0: rounded divisions and roots, and no fused multiply-add.
-
-    The smallest size, because ptxas takes minutes of a shared core for n = 4 (which compiles too).
-    """
-    n = 2
-    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+def compiled(n: int):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
@@ -95,8 +91,36 @@ def test_kernel_compiles_for_a_gpu(monkeypatch):
     constants = {"LIMIT": 8e-6, "SKEW": 0.9e-10, "FUSED": False, "DEVICE": True, "BLOCK": 64}
     source = ASTSource(solve, {**pointers, **dict.fromkeys(constants, "constexpr")}, constexprs=constants)
     options = {"enable_fp_fusion": False, "num_warps": 2}
-    assembly = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options).asm["ptx"]
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options).asm
+
+
+@pytest.fixture
+def compiler(monkeypatch, tmp_path):
+    """Triton's, with nothing in its cache."""
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])  # make gpu compiles 6 too, in twice the time of all these
+def test_kernels_compile_for_a_gpu(compiler, n):
+    """Ahead of time, for compute capability 9.0: rounded divisions and roots, and no fused multiply-add.
+
+    Up to n = 4 a matrix fits a thread's 255 registers.
+    """
+    with quick_compiler():
+        found = compiled(n)
+    assembly = found["ptx"]
     assert "div.rn.f32" in assembly
     assert "sqrt.rn.f32" in assembly
     assert not re.search(r"\bdiv\.(full|approx)|\bsqrt\.approx", assembly)
     assert not re.search(r"\bfma\.rn", assembly)
+    registers, spilled = resources(found["cubin"])
+    assert registers <= 255
+    assert (spilled == 0) == (n <= 4)  # 5 is the negative control
+
+
+def test_the_pass_left_out_changes_nothing(compiler, monkeypatch, tmp_path):
+    with quick_compiler():
+        without = compiled(2)["cubin"]
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "another"))
+    assert compiled(2)["cubin"] == without

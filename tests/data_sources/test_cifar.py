@@ -81,7 +81,7 @@ def meta() -> bytes:
 def published(tmp_path, monkeypatch):
     """A small CIFAR-10 in the real layout, taken for the published one; its root."""
     root = tmp_path / "root"
-    folder = root / CIFAR10.base_folder
+    folder = root / cifar.FOLDER
     folder.mkdir(parents=True)
     contents = {name: batch(k + 1) for k, (name, _) in enumerate(CIFAR10.train_list)}
     contents |= {cifar.TEST: batch(), cifar.META: meta()}
@@ -99,14 +99,22 @@ def published(tmp_path, monkeypatch):
 def archive(published, tmp_path, monkeypatch):
     """The same as a .tar.gz, the folder gone; its path outside the cache."""
     path = tmp_path / "served.tar.gz"
-    folder = published / CIFAR10.base_folder
+    folder = published / cifar.FOLDER
     with tarfile.open(path, "w:gz") as tar:
-        tar.add(folder, CIFAR10.base_folder)
+        tar.add(folder, cifar.FOLDER)
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
-    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(cifar, "ARCHIVE_MD5", hashlib.md5(path.read_bytes()).hexdigest())
     return path
+
+
+def test_what_is_published_is_what_torchvision_knows():
+    ours = cifar.FOLDER, cifar.ARCHIVE, cifar.URL, cifar.ARCHIVE_MD5
+    assert ours == (CIFAR10.base_folder, CIFAR10.filename, CIFAR10.url, CIFAR10.tgz_md5)
+    meta_file = (CIFAR10.meta["filename"], CIFAR10.meta["md5"])
+    assert dict([*CIFAR10.train_list, *CIFAR10.test_list, meta_file]) == cifar.MD5
+    assert (cifar.TEST, CIFAR10.meta["key"]) == (CIFAR10.test_list[0][0], "label_names")
 
 
 def test_the_writer_of_this_test_writes_the_real_format():
@@ -122,7 +130,7 @@ def test_images_and_labels_are_torchvisions(published):
     assert ours.labels.tolist() == theirs.targets
     assert ours.classes == tuple(theirs.classes)
     assert torch.equal(ours.tensor(0, 1)[0], torch.from_numpy(rows()[0].reshape(3, 32, 32)) / 255)
-    inside = load_images("cifar10", image_size=32, data_root=published / CIFAR10.base_folder, offline=True)
+    inside = load_images("cifar10", image_size=32, data_root=published / cifar.FOLDER, offline=True)
     assert inside.sha256 == ours.sha256
     assert ours.substitute_for is None
 
@@ -169,7 +177,7 @@ HOSTILE = {
 def test_hostile_pickles_run_nothing_even_under_the_right_hash(case, published, tmp_path, monkeypatch):
     marker = tmp_path / "it_ran"
     content = HOSTILE[case](marker)
-    (published / CIFAR10.base_folder / cifar.TEST).write_bytes(content)
+    (published / cifar.FOLDER / cifar.TEST).write_bytes(content)
     monkeypatch.setitem(cifar.MD5, cifar.TEST, hashlib.md5(content).hexdigest())
     with pytest.raises(
         InputError, match=r"is not one of CIFAR-10's files|not in CIFAR-10's format"
@@ -199,7 +207,7 @@ def test_the_hostile_pickle_would_run_elsewhere(tmp_path):
 )
 def test_other_contents_are_one_line(content, published, monkeypatch):
     content = pickle.dumps(content, protocol=2)
-    (published / CIFAR10.base_folder / cifar.TEST).write_bytes(content)
+    (published / cifar.FOLDER / cifar.TEST).write_bytes(content)
     monkeypatch.setitem(cifar.MD5, cifar.TEST, hashlib.md5(content).hexdigest())
     with pytest.raises(InputError) as caught:
         load_images("cifar10", data_root=published, offline=True)
@@ -208,32 +216,27 @@ def test_other_contents_are_one_line(content, published, monkeypatch):
 
 def test_a_file_with_another_hash_is_not_even_read(published, tmp_path, monkeypatch):
     monkeypatch.setattr(cifar, "unpickle", lambda *_: pytest.fail("it was read"))
-    (published / CIFAR10.base_folder / cifar.TEST).write_bytes(_shell(tmp_path / "it_ran"))
+    (published / cifar.FOLDER / cifar.TEST).write_bytes(_shell(tmp_path / "it_ran"))
     with pytest.raises(InputError, match=r"test_batch has the MD5 .* it is not read"):
         load_images("cifar10", data_root=published, offline=True)
     assert not (tmp_path / "it_ran").exists()
-
-
-def test_the_hashes_are_torchvisions():
-    assert cifar.MD5["test_batch"] == "40351d587109b95175f43aff81a1287e"
-    assert len(cifar.MD5) == 7
 
 
 # --- the cache ---------------------------------------------------------------------------------------
 
 
 def test_an_archive_put_into_the_cache_by_hand_is_unpacked(archive, published):
-    archive.rename(published / CIFAR10.filename)
+    archive.rename(published / cifar.ARCHIVE)
     images = load_images("cifar10", image_size=32, data_root=published, offline=True)
     assert len(images) == N
     assert len(CIFAR10(published, train=True)) == 5 * N  # torchvision finds all it looks for
 
 
 def test_another_archive_is_not_unpacked(archive, published):
-    (published / CIFAR10.filename).write_bytes(archive.read_bytes()[:-1])
+    (published / cifar.ARCHIVE).write_bytes(archive.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"has the MD5 .* it is not unpacked"):
         load_images("cifar10", data_root=published)
-    assert not (published / CIFAR10.base_folder).exists()
+    assert not (published / cifar.FOLDER).exists()
 
 
 def test_offline_says_how_to_fill_the_cache(tmp_path):
@@ -242,7 +245,7 @@ def test_offline_says_how_to_fill_the_cache(tmp_path):
         InputError, match="--offline forbids a download; to fill the cache by hand put"
     ) as caught:
         load_images("cifar10", data_root=tmp_path / "none", offline=True)
-    assert CIFAR10.url in str(caught.value)
+    assert cifar.URL in str(caught.value)
     assert str(tmp_path / "none") in str(caught.value)
     assert time.monotonic() - start < 1
     assert not (tmp_path / "none").exists()
@@ -271,7 +274,7 @@ def server(monkeypatch):
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     running.daemon_threads = True
     threading.Thread(target=running.serve_forever, args=(0.05,), daemon=True).start()
-    monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{running.server_port}/{CIFAR10.filename}")
+    monkeypatch.setattr(cifar, "URL", f"http://127.0.0.1:{running.server_port}/{cifar.ARCHIVE}")
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     yield handler
@@ -288,7 +291,7 @@ def test_it_is_downloaded_when_it_can_be(spec, server, archive, published, capsy
     server.status = 500  # from now on the cache must do
     again = load_images(spec, image_size=32, data_root=published)
     assert again.sha256 == images.sha256
-    assert sorted(os.listdir(published)) in ([CIFAR10.base_folder], [CIFAR10.base_folder, "cifar10.lock"])
+    assert sorted(os.listdir(published)) in ([cifar.FOLDER], [cifar.FOLDER, "cifar10.lock"])
 
 
 def test_a_wrong_download_leaves_nothing(server, archive, published):
@@ -317,7 +320,7 @@ def test_auto_takes_the_digits_and_says_so(server, archive, published, monkeypat
 def test_a_silent_network_costs_no_more_than_the_time_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/x")
+        monkeypatch.setattr(cifar, "URL", f"http://127.0.0.1:{silent.getsockname()[1]}/x")
         start = time.monotonic()
         with pytest.raises(InputError, match="gives no answer"):
             load_images("cifar10", data_root=tmp_path)
@@ -327,7 +330,7 @@ def test_a_silent_network_costs_no_more_than_the_time_allowed(tmp_path, monkeypa
 def test_auto_survives_a_cache_it_cannot_use(published, tmp_path):
     offline = load_images("auto", data_root=tmp_path / "none", offline=True)
     assert offline.substitute_for == "cifar10: it is not in the cache, and --offline forbids a download"
-    (published / CIFAR10.base_folder / cifar.TEST).write_bytes(b"damaged")
+    (published / cifar.FOLDER / cifar.TEST).write_bytes(b"damaged")
     assert "cannot be used" in load_images("auto", data_root=published).substitute_for
     (tmp_path / "file").write_text("")
     for spec, expected in (("auto", "digits"), ("digits", "digits")):

@@ -15,8 +15,10 @@ from torch import nn
 from geolip_theorems import load_model
 from geolip_theorems.conduit import conduit
 from geolip_theorems.data.imageset import from_arrays
-from geolip_theorems.extraction.extract import extract
+from geolip_theorems.extraction.extract import Extraction, extract
 from geolip_theorems.extraction.patch_maps import decodes, gradient_magnitude
+from geolip_theorems.extraction.shards import cut
+from geolip_theorems.extraction.tiles import TileRunner
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import FastForward, extract_patches, stitch_patches
 
@@ -112,6 +114,25 @@ def test_the_encoder_runs_once_an_image(model, images, monkeypatch):
     extract(model, from_arrays(images))
     assert len(seen) == 3  # 19 images in tiles of 8
     assert sum(seen) == 24  # the last tile filled up
+
+
+def test_the_tile_that_shows_the_layout_is_used(model, images, maps, monkeypatch):
+    called, run = [], TileRunner.__call__
+
+    def counted(self, start, stop):
+        called.append(start)
+        return run(self, start, stop)
+
+    monkeypatch.setattr(TileRunner, "__call__", counted)
+    extraction = Extraction(model, from_arrays(images))
+    shards = cut(19, 8)
+    assert set(extraction.layout().per_image) >= {"error", "friction"}
+    found = dict(extraction.run(shards))
+    assert called == [0, 8, 16]
+    for shard, rows in found.items():
+        assert np.array_equal(rows["error"], maps.error[shard.start : shard.stop])
+    assert len(dict(extraction.run(shards))) == 3
+    assert sorted(called) == [0, 0, 8, 8, 16, 16]  # negative control: it is kept for one run
 
 
 def test_an_image_does_not_know_its_company(model, images, maps):

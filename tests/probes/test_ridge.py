@@ -8,6 +8,8 @@ import torch
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
+from geolip_theorems.model.threads import one_thread
+from geolip_theorems.probes import nested
 from geolip_theorems.probes.features import standardised
 from geolip_theorems.probes.ridge import RidgeBank, _solve_positive
 
@@ -28,8 +30,8 @@ def test_scores_are_scikit_learns_ridge(p):
             np.testing.assert_allclose(scores.numpy(), fit.predict(X[folds == fold]), atol=2e-4)
 
 
-def test_banded_scores_are_those_of_the_weighted_kernel():
-    n = 48
+@pytest.mark.parametrize("n", [48, 240])  # dual, then primal
+def test_banded_scores_are_those_of_the_weighted_kernel(n):
     a, b = (RNG.standard_normal((n, p)).astype(np.float32) for p in (40, 30))
     y, folds = np.arange(n) % 2, np.arange(n) % 3
     bank = RidgeBank({"a": a, "b": b}, y, folds)
@@ -41,6 +43,36 @@ def test_banded_scores_are_those_of_the_weighted_kernel():
     fit = KernelRidge(alpha=0.7, kernel="linear").fit(features[train], target - target.mean(0))
     expected = fit.predict(features[~train]) + target.mean(0)
     np.testing.assert_allclose(scores.numpy(), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("n", [48, 240])
+def test_what_is_given_up_is_made_again(n):
+    blocks = {name: RNG.standard_normal((n, 40)).astype(np.float32) for name in "ab"}
+    bank = RidgeBank(blocks, np.arange(n) % 2, np.arange(n) % 3)
+    how = ((("a", 0.2), ("b", 0.8)), (0,), (0.7,))
+    before = bank.held_out(*how)[0]
+    bank.forget({"a"})
+    assert torch.equal(bank.held_out(*how)[0], before)
+
+
+def test_threads_change_no_prediction(monkeypatch):
+    n = 300
+    features = {name: {"raw": RNG.standard_normal((n, 30)).astype(np.float32)} for name in "abc"}
+    y = np.arange(n) % 3
+    features["a"]["raw"][:, 0] += y
+    how = {"combinations": {"a+b": ("a", "b")}, "best_of": ("a", "b"), "repeats": 1}
+
+    def guesses(threads, small):
+        monkeypatch.setattr(nested, "SMALL", small)
+        with one_thread():  # gives the number back that there was
+            torch.set_num_threads(threads)
+            found = nested.cross_validated(features, y, None, **how)
+        return {name: predictions.guesses for name, predictions in found.items()}
+
+    alone, beside = guesses(1, 1000), guesses(3, 0)
+    assert list(alone) == ["a", "b", "c", "a+b", "best_single"]
+    assert all(np.array_equal(alone[name], beside[name]) for name in alone)
+    assert not np.array_equal(alone["a"], alone["b"])  # negative control
 
 
 @pytest.mark.parametrize(("n", "p"), [(60, 7), (400, 200), (60, 90)])  # primal at once, one by one, dual

@@ -166,6 +166,21 @@ def test_what_a_decoder_makes_of_some_modes_is_in_the_key():
     assert key(Decoding(0)) != key(Decoding(1))
 
 
+def test_what_a_cards_last_bits_depend_on_is_in_its_key_alone(monkeypatch):
+    """Batch and kind of float32; a CPU's maps know neither."""
+    monkeypatch.setattr(Extraction, "fingerprint", lambda self: "")
+
+    def parts(device, batch):
+        options = RunOptions(device=device, batch_size=batch)
+        return replace(subject, options=options).maps_key(np.arange(0))
+
+    subject = live_subject(built_in(), IMAGES, RunOptions(), "model")
+    assert parts("cuda", None)["float32"] == "ieee"
+    assert parts("cuda", None) == parts("cuda", 128) != parts("cuda", 32)
+    assert parts("cpu", None) == parts("cpu", 32)
+    assert "float32" not in parts("cpu", None)
+
+
 def test_twins_have_keys_of_their_own():
     subject = live_subject(built_in(), IMAGES, RunOptions(), "model")
     chosen = np.arange(10)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from _pytest.outcomes import Failed, Skipped
 
-from fixtures import verdicts as plugin
-from fixtures.verdicts import ClaimDoesNotHoldError, settle
 from geolip_theorems.drawing.text import VerdictRow, describe_verdict
 from geolip_theorems.io.errors import InputError
+from geolip_theorems.plugin import verdicts as plugin
+from geolip_theorems.plugin.verdicts import ClaimDoesNotHoldError, settle
 from geolip_theorems.questions import Study, claims
 from geolip_theorems.questions.base import look_up
 from geolip_theorems.report.markdown import summary

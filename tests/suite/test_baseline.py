@@ -197,7 +197,9 @@ def test_a_companion_that_cannot_be_removed_blocks_nothing(run_suite):
 
 def test_a_report_folder_that_takes_nothing_any_more_loses_no_results(run_suite, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("fixtures.results.write_results", spoil("reports/latest", write_results))
+    monkeypatch.setattr(
+        "geolip_theorems.plugin.results.write_results", spoil("reports/latest", write_results)
+    )
     run = run_suite(*MODEL, *SMALL, "-k", "q1")
     assert run.result.ret == pytest.ExitCode.TESTS_FAILED
     assert "WARNING: OSError: [Errno 28] No space left on device; the results are elsewhere" in run.text
@@ -238,12 +240,12 @@ def test_a_report_that_cannot_be_made_loses_no_results(run_suite, monkeypatch, e
 
 
 def test_a_comparison_that_cannot_be_made_loses_no_results(run_suite, monkeypatch):
-    import fixtures.results
+    from geolip_theorems.plugin import results
 
     def broken(*_):
         raise ValueError("shapes differ")
 
-    monkeypatch.setattr(fixtures.results, "compared_models", broken)
+    monkeypatch.setattr(results, "compared_models", broken)
     run = run_suite(*MODEL, *SMALL, "-k", "q1", "--save-baseline", "kept")
     assert run.verdicts()["spatial_cv"]["verdict"]
     assert run.result.ret == pytest.ExitCode.TESTS_FAILED
@@ -254,12 +256,12 @@ def test_a_comparison_that_cannot_be_made_loses_no_results(run_suite, monkeypatc
 
 
 def test_tables_that_cannot_be_shown_hide_no_path(run_suite, monkeypatch):
-    import fixtures.results
+    from geolip_theorems.plugin import results
 
     def broken(*_, **__):
         raise KeyError("measures")
 
-    monkeypatch.setattr(fixtures.results, "render", broken)
+    monkeypatch.setattr(results, "render", broken)
     run = run_suite(*MODEL, *SMALL, "-k", "q1")
     assert run.result.ret == pytest.ExitCode.OK
     assert "WARNING: the tables cannot be shown (KeyError: 'measures')" in run.text

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "geolip_theorems"
 # From the ground up; a package may import those before it. The loose modules at the top are the public names.
 LAYERS = (
     *("io", "stats", "conduit", "data", "model", "drawing", "extraction", "probes", "results"),
-    *("questions", "script", "compare", "run", "training", "report", "public", "cli"),
+    *("questions", "script", "compare", "run", "training", "report", "public", "plugin", "cli"),
 )
 ONE_WAY = {
     "script": {"run", "public"}

@@ -2,11 +2,17 @@
 
 import re
 import shlex
+from dataclasses import fields
 
 import pytest
 
 from geolip_theorems.cli import build_parser
+from geolip_theorems.extraction.maps import Maps
+from geolip_theorems.questions import Study, base
+from geolip_theorems.questions.own import measure
+from geolip_theorems.run.settings import load_settings
 
+from ..make import random_maps
 from .conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -34,6 +40,8 @@ def test_every_command_can_be_given(options):
             assert words[1] in targets
         elif program == "geolip-theorems":
             build_parser().parse_args(words[1:])
+        elif program == "pip" and "--group" not in words:
+            assert words == ["pip", "install", "geolip-theorems"]
         elif program == "pip":
             groups = re.findall(r"^([a-z]+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
             assert words[-2] == "--group"
@@ -47,10 +55,31 @@ def test_the_table_of_options_is_whole(options):
     table = README[README.index("## Options") : README.index("## Commands and exit codes")]
     named = set(re.findall(r"`(--[a-z-]+)", table))
     assert named <= options
-    from fixtures.options import OUTPUT_OPTIONS, RUN_OPTIONS, SUBJECT_OPTIONS
+    from geolip_theorems.run.flags import OUTPUT_OPTIONS, RUN_OPTIONS, SUBJECT_OPTIONS
 
     missing = {*SUBJECT_OPTIONS, *RUN_OPTIONS, *OUTPUT_OPTIONS} - set(re.findall(r"`(--[a-z-]+)", README))
     assert missing == set()
+
+
+def test_its_settings_can_be_used(tmp_path):
+    (settings,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "theorems.toml").write_text(settings)
+    found = load_settings(tmp_path, "nightly")
+    assert found.options == {"--model": ["my.pt"], "--dataset": ["cifar10"], "--max-images": 2000}
+
+
+def test_its_claims_can_be_tested(monkeypatch):
+    monkeypatch.setattr(base, "_ASKED", dict(base._ASKED))
+    (claims,) = (code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "@claim" in code)
+    written = {}
+    exec(claims, written)
+    marks = [written[name].pytestmark[0] for name in ("test_reconstructs", "test_no_patch_dominates")]
+    assert [str(mark.args[0]) for mark in marks] == ["error < 0.0001", "own.worst_patch < 0.2"]
+    some = random_maps()
+    maps = Maps(
+        **{field.name: getattr(some, field.name) for field in fields(Maps) if hasattr(some, field.name)}
+    )
+    assert measure(Study(maps)).figures["own"]["worst_patch"]["value"] > 0
 
 
 def test_every_link_leads_somewhere():

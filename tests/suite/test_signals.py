@@ -40,7 +40,7 @@ def test_the_suite_runs_on_it(run_suite, monkeypatch, tmp_path, name):
     assert set(reasons) == set(not_measured)
     assert all(reason.endswith(not_measured[question]) for question, reason in reasons.items())
     skips = [line for line in run.text.splitlines() if line.startswith("SKIPPED")]
-    grams = [line for line in skips if "_on_subject" in line or "fixtures/analyses" in line]
+    grams = [line for line in skips if "_on_subject" in line or "plugin/analyses" in line]
     assert bool(grams) == bool(no_grams)
     assert all(f"not measured: {no_grams}" in line for line in grams)
     (note,) = run.results["subjects"][0]["notes"] or [None]

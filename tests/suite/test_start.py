@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import start
+from geolip_theorems.plugin import start
 
 ROOT = Path(__file__).parents[2]
 

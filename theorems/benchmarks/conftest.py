@@ -20,8 +20,8 @@ from fixtures.benchmarks import (
     YARDSTICK,
     Contestants,
 )
-from fixtures.options import suite_options
 from geolip_theorems.model.sources import LoadedModel
+from geolip_theorems.plugin.options import suite_options
 
 HERE = Path(__file__).parent
 MORE_PAIRS, MOST_TIMES = 5, 6  # pairs at a time while a limit is undecided; in all, times the first number

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.laws import explained_by_spectrum, friction_change, isospectral, ulp_envelope
-from fixtures.grams import random_grams
 from geolip_theorems.conduit import conduit
+from geolip_theorems.conduit.laws import explained_by_spectrum, friction_change, isospectral, ulp_envelope
+from geolip_theorems.plugin.grams import random_grams
 
 # Measured on these matrices: 0.96 of the pairs, and 0.11 of the variance.
 LEAST_SHARE_OF_PAIRS = 0.8

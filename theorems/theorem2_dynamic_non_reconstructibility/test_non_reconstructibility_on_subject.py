@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.laws import explained_by_spectrum, friction_change, isospectral, ulp_envelope
+from geolip_theorems.conduit.laws import explained_by_spectrum, friction_change, isospectral, ulp_envelope
 
 
 def test_spectrum_does_not_determine_friction_on_the_subject(subject_grams, record_property):

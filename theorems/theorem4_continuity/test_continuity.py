@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
-from fixtures.grams import perturbation, random_grams
+from geolip_theorems.conduit.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
+from geolip_theorems.plugin.grams import perturbation, random_grams
 
 # The solver's own rounding, relative to ||A||; eigenvectors feel it divided by their gap.
 ROUNDING = 2e-6
@@ -28,7 +28,7 @@ def test_eigenvectors_obey_davis_kahan(size):
 
 def test_the_bounds_can_be_broken(monkeypatch):
     """Negative control: eigenvalues off by a thousandth and vectors turned by as much break the bounds."""
-    from benchmarks import laws
+    from geolip_theorems.conduit import laws
 
     A = random_grams(200, 4)
     calls = iter([0.0, 1e-3] * 2)

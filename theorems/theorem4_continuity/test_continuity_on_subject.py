@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
-from fixtures.grams import perturbation
+from geolip_theorems.conduit.laws import branch_signature, davis_kahan_excess, friction_change, weyl_excess
+from geolip_theorems.plugin.grams import perturbation
 
 ROUNDING = 2e-6
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fixtures.grams import has_one_largest_entry, random_grams, random_signs
 from geolip_theorems.conduit import canonical_signs, conduit
+from geolip_theorems.plugin.grams import has_one_largest_entry, random_grams, random_signs
 
 # The compiled backend at the suite's own size, the reference at others (nothing to compile).
 SIZES = [(4, "auto"), (2, "torch"), (3, "torch"), (6, "torch")]

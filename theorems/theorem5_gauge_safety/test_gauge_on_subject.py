@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from fixtures.grams import has_one_largest_entry, random_signs
 from geolip_theorems.conduit import canonical_signs, conduit
+from geolip_theorems.plugin.grams import has_one_largest_entry, random_signs
 
 
 def test_gauge_on_the_subject(subject_grams):

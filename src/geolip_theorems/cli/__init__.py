@@ -1,4 +1,4 @@
-"""The command line: ``geolip-theorems models | datasets | train | report | compare | cache | summary``.
+"""The command line, ``geolip-theorems COMMAND``.
 
 Exit codes: 0 done; 1 something regressed, or is damaged; 2 something given cannot be used; 3 an error of the
 program itself; 130 interrupted; 141 the reader of a pipe went away.
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..io.errors import InputError, reason
-from . import cache, compare, listings, report, summary, train
+from . import cache, card, compare, history, listings, report, run, summary, train
 from .output import say
 from .parser import EXIT_CODES, Parser, TeachingFormatter
 
 DESCRIPTION = "Tests of what a patch-SVD autoencoder keeps and loses, and what to do with their results."
 EPILOG = f"""\
-The tests themselves run with pytest:
-  pytest theorems/ --model my_checkpoint.pt --dataset digits    # writes reports/latest/results.json
+Begin with:
+  geolip-theorems run --model my_checkpoint.pt --dataset digits # writes reports/latest/results.json
 
 Then:
   geolip-theorems report reports/latest/results.json            # one HTML file to look at
@@ -30,7 +30,7 @@ Then:
 Each command has its own help: geolip-theorems COMMAND --help
 
 {EXIT_CODES}"""
-COMMANDS = (listings, train, report, compare, cache, summary)  # in the order of --help
+COMMANDS = (run, listings, train, report, compare, history, cache, summary, card)  # in the order of --help
 UNUSABLE, INTERNAL = 2, 3
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of the signal, as shells count
 TRACEBACK = "GEOLIP_TRACEBACK"

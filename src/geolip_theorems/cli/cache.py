@@ -47,7 +47,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int | None:
     """The ``cache`` command."""
-    from ..extraction.cache import DEFAULT_LIMIT_GB, MapsCache, default_folder
+    from ..extraction import DEFAULT_LIMIT_GB
+    from ..extraction.cache import MapsCache, default_folder
     from ..extraction.housekeeping import entries, prune
 
     given = options.cache_dir

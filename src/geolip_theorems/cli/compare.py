@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from .output import console, print_json, print_table, say, show
 from .parser import add_command, add_json
 
 if TYPE_CHECKING:
+    from ..compare.ranking import Ranking
     from ..results.comparison import Comparison
 
 REGRESSED = 1
@@ -47,20 +49,23 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The ``compare`` command."""
-    from ..compare.sides import compare_runs
+    from ..compare.ranking import rankings
+    from ..compare.sides import compare_runs, open_run
     from ..results.record import finite
 
     comparisons = compare_runs(options.results)
+    ranked = rankings([side for path in options.results for side in open_run(path)])
     regressions = [line for comparison in comparisons for line in comparison.regressions()]
     found = [line for comparison in comparisons for line in comparison.regressions(options.fail_on)]
     if options.html:
         from ..report.html.compared import write_comparison
 
-        write_comparison(comparisons, options.html)
+        write_comparison(comparisons, options.html, ranked)
         say(f"comparison: {options.html}")
     if options.json:
         content = {
             "comparisons": [comparison.to_dict() for comparison in comparisons],
+            "rankings": [asdict(ranking) for ranking in ranked],
             "regressions": regressions,
             "fail_on": options.fail_on,
             "failed": bool(found),
@@ -68,9 +73,19 @@ def run(options: argparse.Namespace) -> int:
         print_json(finite(content))
     else:
         show_all(comparisons)
+        show_rankings(ranked)
         if found:
             say(f"{len(found)} got worse: exit code {REGRESSED}")
     return REGRESSED if found else 0
+
+
+def show_rankings(ranked: list[Ranking]) -> None:
+    """The table of all models, where there are at least three."""
+    from ..report.ranking import EXPLAINED, tables
+
+    for title, columns, rows in tables(ranked):
+        print_table(columns, rows, title=title, right=columns[2:])
+        print(f"note: {EXPLAINED}")
 
 
 def show_all(comparisons: list[Comparison]) -> None:

@@ -47,6 +47,7 @@ def model_rows() -> list[dict[str, str]]:
         ("NAME@REVISION", "form", "a published one at a revision of its repository"),
         ("hf://OWNER/REPO/FILE@REVISION", "form", "a file on the hub"),
         ("FILE", "form", "a .pt checkpoint or .safetensors file"),
+        ("MODULE:FUNCTION", "form", "a function of yours that returns an nn.Module; this runs your code"),
     ]
     return [dict(zip(("name", "kind", "about"), row, strict=True)) for row in rows]
 

@@ -85,7 +85,7 @@ def _environment_notes(reference: Mapping[str, Any], candidate: Mapping[str, Any
 def _differences(
     chosen: Sequence[tuple[Question, Metric]], reference: Side, candidate: Side, family: int
 ) -> list[Difference]:
-    parts = [_measure(metric, reference, candidate) for _, metric in chosen]
+    parts = [part_of(metric, reference, candidate) for _, metric in chosen]
     known = [i for i, part in enumerate(parts) if part.p is not None]
     # Holm's rule within a comparison, Bonferroni's over several.
     p_holm = np.minimum(holm(np.array([parts[i].p for i in known])) * (family // len(chosen)), 1)
@@ -97,7 +97,7 @@ def _differences(
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A metric's figures and its difference before it is judged; ``reach`` gives a half-width by level."""
 
     reference: Mapping[str, Any] | None
@@ -124,27 +124,28 @@ class _Part:
         return [self.difference - reach, self.difference + reach]
 
 
-def _measure(metric: Metric, reference: Side, candidate: Side) -> _Part:
+def part_of(metric: Metric, reference: Side, candidate: Side) -> Part:
+    """A metric on both sides, and its difference: paired by image where their arrays allow it."""
     first, second = figures = reference.figure(metric), candidate.figure(metric)
     if None in figures:
-        return _Part(*figures)
+        return Part(*figures)
     found = paired_difference(metric, reference, candidate)
     if found is not None:
         error = found.error if math.isfinite(found.error) else None
-        return _Part(first, second, found.difference, error, found.df, True, found.units)
+        return Part(first, second, found.difference, error, found.df, True, found.units)
     relative = metric.estimator.relative
     scale = first["value"] if relative else 1.0
     difference = (second["value"] - first["value"]) / scale
     if first.get("ci95") is None or second.get("ci95") is None:
-        return _Part(first, second, difference)
+        return Part(first, second, difference)
     z = float(scipy.stats.norm.ppf(0.975))
     errors = [(f["ci95"][1] - f["ci95"][0]) / (2 * z * scale) for f in figures]
     if relative:
         errors[0] *= second["value"] / scale
-    return _Part(first, second, difference, math.hypot(*errors))
+    return Part(first, second, difference, math.hypot(*errors))
 
 
-def _judge(question: Question, metric: Metric, part: _Part, p_holm: float | None, family: int) -> Difference:
+def _judge(question: Question, metric: Metric, part: Part, p_holm: float | None, family: int) -> Difference:
     joint = part.interval(family)
     outcome, reason = _outcome(metric, part, joint)
     return Difference(
@@ -172,7 +173,7 @@ def _figure(figure: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if figure is None else {key: figure.get(key) for key in ("value", "ci95")}
 
 
-def _outcome(metric: Metric, part: _Part, joint: list[float] | None) -> tuple[str, str]:
+def _outcome(metric: Metric, part: Part, joint: list[float] | None) -> tuple[str, str]:
     if part.reference is None or part.candidate is None:
         if part.reference is not None and metric.better:
             return "lost", "measured in the reference and not any more"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from collections.abc import Iterator
 
 import torch
 import triton  # noqa: F401  (an ImportError here makes the caller fall back to torch)
@@ -25,6 +27,24 @@ BLOCK = 64
 CHUNK = 2**24
 SUSPECT_ASYMMETRY = 0.9e-10
 FAILED, SUSPECT = 1, 2
+_compiling = threading.Lock()
+
+
+@contextlib.contextmanager
+def quick_compiler() -> Iterator[None]:
+    """Triton's compiler without the pass TritonGPUCoalesce: minutes for n = 6, and the binary is the same.
+
+    The pass looks for a better order of loads and stores; these kernels' threads have a row each, in order.
+    """
+    from triton.backends.nvidia.compiler import passes
+
+    with _compiling:  # other kernels, compiled meanwhile by other threads, need the pass
+        add = getattr(passes.ttgpuir, "add_coalesce", None)
+        passes.ttgpuir.add_coalesce = lambda manager: None
+        try:
+            yield
+        finally:
+            passes.ttgpuir.add_coalesce = add
 
 
 def launch(A: Tensor, S: Tensor, packet: ConduitPacket, status: Tensor, fused: bool) -> None:
@@ -32,8 +52,9 @@ def launch(A: Tensor, S: Tensor, packet: ConduitPacket, status: Tensor, fused: b
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     solve = kernel_module(n, cache_directory("triton_*.py"), interpreted).solve
     device = torch.cuda.device(A.device) if A.is_cuda else contextlib.nullcontext()
+    compiling = contextlib.nullcontext() if interpreted else quick_compiler()
     fields = ("eigenvalues", "eigenvectors", "char_coeffs", "friction", "settle", "refinement_residual")
-    with device:
+    with device, compiling:
         for start in range(0, len(A), CHUNK):
             rows = slice(start, start + CHUNK)
             count = len(A[rows])
@@ -52,13 +73,15 @@ def solve(A: Tensor) -> tuple[ConduitPacket, Tensor]:
     packet = torch_backend.empty_packet(A)
     status = torch.zeros(len(A), dtype=torch.uint8, device=A.device)
     launch(A, A, packet, status, fused=False)
+    packet.rescued = (status & FAILED) != 0
+    if not status.any():  # the only time that the host waits, where all went well
+        return packet, None
     suspect = (status & SUSPECT) != 0
     invalid = torch.zeros_like(suspect)
-    if suspect.any():
-        invalid[suspect] = invalid_rows(A[suspect])
-    packet.rescued = ((status & FAILED) != 0) & ~invalid
+    invalid[suspect] = invalid_rows(A[suspect])
+    packet.rescued &= ~invalid
     rows = packet.rescued.nonzero()[:, 0]
-    for some in rows.split(torch_backend.chunk_rows(A.shape[-1])):
+    for some in rows.split(torch_backend.chunk_rows(A.shape[-1])) if len(rows) else ():
         eigenvalues, V = repair(
             A[some].permute(1, 2, 0).contiguous(),
             packet.eigenvalues[some].T.contiguous(),

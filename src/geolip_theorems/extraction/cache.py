@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from ..io.errors import InputError
 from ..io.writing import make_way, remove
+from . import DEFAULT_LIMIT_GB
 from .entry import (
     CACHE_VERSION,
     Found,
@@ -39,7 +40,6 @@ from .housekeeping import prune
 from .maps import Maps
 from .shards import META, SHARD_IMAGES, Layout, Shard, ShardStore
 
-DEFAULT_LIMIT_GB = 10.0
 WRITINGS = 2  # of rows, where what was written reads back as something else
 PATIENCE = 0.5  # seconds before a process says that it waits for another
 

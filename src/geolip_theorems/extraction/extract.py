@@ -20,6 +20,7 @@ from torch import nn
 from ..data.imageset import ImageSet
 from ..io.errors import InputError
 from ..model.architectures import architecture_of
+from ..model.threads import ieee_float32, thread_pool
 from .fingerprint import fingerprint, probe_images
 from .maps import ABLATED, ALWAYS, SIGNALS, Maps
 from .patch_maps import decodes
@@ -74,11 +75,13 @@ class Extraction:
         self.batch = batch
         self.watch = watch
         self.say = say
+        self._first_tile: Arrays | None = None  # from layout() to run()
 
     def layout(self) -> Layout:
-        """The shape of the arrays, from the first tile."""
-        with _threads(1) as pool:
+        """The shape of the arrays, from the first tile, which is not computed again."""
+        with self._pool(1) as pool:
             first = pool.submit(self._runner(), 0, min(self.tile, len(self.images))).result()
+        self._first_tile = first
         rows = {name: array.shape[1:] for name, array in first.items() if name not in ABLATED}
         if not self._decodes:
             return Layout(len(self.images), rows, np.arange(0), {}, self.absent)
@@ -117,7 +120,7 @@ class Extraction:
         # A built-in model's decoder is that of its forward pass.
         apart = not architecture_of(model) and decodes(model, images[:1].to(self.device))
         runner = TileRunner(model, self.images, self.device, np.arange(0), apart, len(images), most)
-        with _threads(1) as pool:
+        with self._pool(1) as pool:
             return pool.submit(fingerprint, runner, images).result()
 
     def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
@@ -141,9 +144,9 @@ class Extraction:
         done = len(self.images) - sum(shard.stop - shard.start for shard in shards)
         tiles = [(shard, self._tiles(shard)) for shard in shards]
         threads = self._thread_count()
-        with _threads(threads) as pool, self.watch() as tell:
+        with self._pool(threads) as pool, self.watch() as tell:
             spans = (span for _, spans in tiles for span in spans)
-            flow = _in_order(pool, threads, ThreadRunners(self._runner()), spans)
+            flow = _in_order(pool, threads, self._known_or(ThreadRunners(self._runner())), spans)
             for shard, spans in tiles:
                 parts = []
                 for (start, stop), found in zip(spans, flow, strict=False):
@@ -151,6 +154,15 @@ class Extraction:
                     done += stop - start
                     tell(done)
                 yield shard, _joined(parts)
+
+    @contextmanager
+    def _pool(self, threads: int) -> Iterator[ThreadPoolExecutor]:
+        with ieee_float32(), thread_pool(threads) as pool:
+            yield pool
+
+    def _known_or(self, run: Callable[[int, int], Arrays]) -> Callable[[int, int], Arrays]:
+        first, self._first_tile = self._first_tile, None
+        return lambda start, stop: run(start, stop) if start or first is None else first
 
     def _tiles(self, shard: Shard) -> list[tuple[int, int]]:
         starts = range(shard.start, shard.stop, self.tile)
@@ -191,18 +203,6 @@ def extract(
     extraction = Extraction(model, images, device=device, ablated=ablated, batch=batch)
     arrays = _joined([arrays for _, arrays in extraction.run(cut(len(images), SHARD_IMAGES))])
     return extraction.maps(arrays, extraction.absent)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose threads run torch's operations on themselves alone; given up at once on an exception."""
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(before)
 
 
 def _in_order(

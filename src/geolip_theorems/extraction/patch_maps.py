@@ -17,7 +17,7 @@ from ..io.errors import InputError
 from ..model.architectures import architecture_of, extract_patches, grid_shape, stitch_patches
 from .signals import absent_signals, read_output
 
-# (svd, modes) -> images (B, C, H, W): modes (D,) are the factors of the modes.
+# (svd, modes) -> images (B, C, H, W): modes (D,) or (B, 1, D) are the factors of the modes.
 Decoder = Callable[[dict[str, Tensor], Tensor], Tensor]
 DECODER_TOLERANCE = 1e-4
 
@@ -27,7 +27,7 @@ def tile_maps(
     model: Callable[[Tensor], Any],
     patch_size: int,
     images: Tensor,
-    ablate: Tensor,
+    ablate: np.ndarray,
     decoder: Decoder | None,
     number: int = 0,
 ) -> dict[str, Tensor]:
@@ -37,7 +37,7 @@ def tile_maps(
         model: maps images to what :func:`read_output` takes. Run once.
         patch_size: the model's.
         images: (B, C, H, W) on the model's device.
-        ablate: (B,) bool on the CPU, which images get ablated errors.
+        ablate: (B,) bool, which images get ablated errors.
         decoder: from :func:`make_decoder`, or None.
         number: of the first image, for messages.
 
@@ -61,29 +61,34 @@ def tile_maps(
     if decoder is not None and ablate.any():
         # Image by image, so that an ablated error does not depend on which others of the tile are ablated.
         errors = [
-            ablated_errors(decoder, images[i], {key: value[i] for key, value in svd.items()}, ps)
-            for i in ablate.nonzero().flatten().split(1)
+            ablated_errors(decoder, images[i : i + 1], {k: value[i : i + 1] for k, value in svd.items()}, ps)
+            for i in np.flatnonzero(ablate)
         ]
         maps["error_only"], maps["error_without"] = (torch.cat(part) for part in zip(*errors, strict=True))
-    return {name: value.unflatten(1, grid).float().cpu() for name, value in maps.items()}
+    return _on_cpu({name: value.unflatten(1, grid).float() for name, value in maps.items()})
 
 
 def ablated_errors(
-    decoder: Decoder, images: Tensor, svd: dict[str, Tensor], patch_size: int
+    decoder: Decoder, image: Tensor, svd: dict[str, Tensor], patch_size: int
 ) -> tuple[Tensor, Tensor]:
-    """Release error (B, N, D) with only mode k, and with all modes but k, through the real decoder.
+    """Release error (1, N, D) with only mode k, and with all modes but k, through the real decoder.
 
-    Cost: 2 D runs of the decoder; the encoder is not run.
+    Args:
+        image: (1, C, H, W). svd: its part of the model's output.
+
+    Cost: 2 D images through the decoder, elsewhere than on a CPU in one call; the encoder is not run.
     """
-    target = extract_patches(images, patch_size)
+    target = extract_patches(image, patch_size)
+    eye = torch.eye(svd["S"].shape[-1], dtype=svd["S"].dtype, device=image.device)
+    modes = torch.cat([eye, 1 - eye])[:, None]
 
     def error(modes: Tensor) -> Tensor:
-        return (extract_patches(decoder(svd, modes), patch_size) - target).square_().mean(-1)
+        repeated = {key: value.expand(len(modes), *value.shape[1:]) for key, value in svd.items()}
+        return (extract_patches(decoder(repeated, modes), patch_size) - target).square_().mean(-1)
 
-    S = svd["S"]
-    identity = torch.eye(S.shape[-1], dtype=S.dtype, device=S.device)
-    only = torch.stack([error(mode) for mode in identity], dim=-1)
-    without = torch.stack([error(1 - mode) for mode in identity], dim=-1)
+    # One by one on a CPU, which gains little by more: their number shows in the last bits.
+    errors = torch.cat([error(part) for part in modes.split(1 if image.is_cpu else len(modes))])
+    only, without = errors.T[None].split(len(eye), -1)
     return only, without
 
 
@@ -134,8 +139,9 @@ def _error_maps(images: Tensor, recon: Tensor, ps: int) -> dict[str, Tensor]:
     error = squared.mean(-1)
     pixels = squared.unflatten(-1, (images.shape[1], ps * ps)).mean(-2)
     side = torch.arange(ps, device=images.device)
-    odd = (side[:, None] + side).reshape(-1) % 2 == 1
-    halves = [pixels[..., ~odd].mean(-1), pixels[..., odd].mean(-1)] if ps > 1 else [error, error]
+    # Places and not a mask, whose count the host would wait for.
+    places = ((side[:, None] + side).reshape(-1) % 2).argsort(stable=True).tensor_split([(ps * ps + 1) // 2])
+    halves = [pixels[..., half].mean(-1) for half in places] if ps > 1 else [error, error]
     return {
         "error": error,
         "pixel_var": pixels.var(-1, correction=0),
@@ -171,6 +177,15 @@ def gradient_magnitude(images: Tensor) -> Tensor:
     return torch.hypot(gx, gy).unsqueeze(1)
 
 
+def _on_cpu(maps: dict[str, Tensor]) -> dict[str, Tensor]:
+    """From another device in one copy."""
+    if all(value.is_cpu for value in maps.values()):
+        return maps
+    packed = torch.cat([value.flatten() for value in maps.values()]).cpu()
+    parts = packed.split([value.numel() for value in maps.values()])
+    return {name: part.view(value.shape) for (name, value), part in zip(maps.items(), parts, strict=True)}
+
+
 def _check_output(
     images: Tensor, recon: Tensor, svd: Mapping[str, Any], grid: tuple[int, int], number: int
 ) -> None:
@@ -186,6 +201,8 @@ def _check_output(
                 f"{wanted}, one entry a patch of {grid[0]}x{grid[1]}"
             )
     named = {"recon": recon, **{f"svd[{key!r}]": svd[key] for key in ("S", "Vt") if key in svd}}
+    if torch.stack([torch.isfinite(value).all() for value in named.values()]).all():
+        return  # a device is waited for once
     for name, value in named.items():
         if not torch.isfinite(value).all():
             bad = int((~torch.isfinite(value)).flatten(1).any(1).nonzero()[0])

@@ -98,8 +98,8 @@ class TileRunner:
         if missing:
             batch = torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)])
         first, last = np.searchsorted(self.ablated, (start, stop))
-        chosen = torch.zeros(self.tile, dtype=torch.bool)
-        chosen[torch.from_numpy(self.ablated[first:last] - start)] = True
+        chosen = np.zeros(self.tile, bool)
+        chosen[self.ablated[first:last] - start] = True
         ps = self.model.patch_size
         parts = self.passes(
             batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
 PREFIX = "codec:"
+RANDOM = "random:"
+FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ CODECS: dict[str, CodecEntry] = {
     "jpeg": CodecEntry("JPEG at quality q", "q", 50, (1, 100), True, _lazily("Jpeg")),
     "blur": CodecEntry("a Gaussian blur of sigma pixels", "sigma", 1.5, (0.2, 32.0), False, _lazily("Blur")),
 }
+
+
+def is_function(source: str) -> bool:
+    """Whether a name has the form ``module:function``, which runs code of the user's."""
+    return FUNCTION.fullmatch(source) is not None and not source.startswith((PREFIX, RANDOM))
 
 
 def codec_names() -> dict[str, str]:

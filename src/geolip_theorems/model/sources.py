@@ -2,7 +2,8 @@
 
 Accepted: ``auto``, an embedded name, a published version (``v40_freckles_noise``, optionally
 ``@revision``), ``hf://owner/repo/path/file@revision``, a local ``.pt`` or ``.safetensors``,
-``random:`` before any of these for the same shape with fresh weights, and ``codec:NAME`` (codecs.py).
+``random:`` before any of these for the same shape with fresh weights, ``codec:NAME`` (codecs.py), and
+``module:function`` (own.py).
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from ..io.errors import InputError, printable, unknown
+from ..io.places import part
 from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
 from .foreign import load_with_geolip
-from .known import CODECS, EMBEDDED, PREFIX, names
+from .known import CODECS, EMBEDDED, PREFIX, RANDOM, is_function, names
+from .own import own_model
 from .published import PUBLISHED, place, trained_normalization
 from .reading import Checkpoint, build_model, read_checkpoint, read_config
 from .threads import one_thread
@@ -106,10 +109,12 @@ def open_model(
         raise unknown("implementation", implementation, IMPLEMENTATIONS)
     if source == "auto":
         return _open_auto(device, implementation, offline)
-    if source.startswith("random:"):
-        return _open_random(source.removeprefix("random:"), device, offline, seed)
+    if source.startswith(RANDOM):
+        return _open_random(source.removeprefix(RANDOM), device, offline, seed)
     if source.startswith(PREFIX):
         return _open_codec(source, device)
+    if is_function(source):
+        return loaded_module(own_model(source).to(device).eval(), _identifier(source), f"function {source}")
     path, name, described, version = _locate(source, offline)
     checkpoint = read_checkpoint(path)
     kind = _choose(implementation, checkpoint)
@@ -157,6 +162,34 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
         config=config,
         normalize=trained_normalization(version, checkpoint.config),
     )
+
+
+def loaded_module(model: nn.Module, name: str, source: str) -> LoadedModel:
+    """A module that is in memory already, with what a record says of it.
+
+    Raises:
+        InputError: it has no patch size, or its weights are not finite.
+    """
+    if not hasattr(model, "patch_size"):
+        raise InputError(f"model {name!r} has no patch_size; only patch models can be measured")
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")
+    return LoadedModel(
+        model=model,
+        name=name,
+        source=source,
+        sha256=weights_sha256(model),
+        implementation=type(model).__module__.partition(".")[0],
+        config=architecture_config(model) or {},
+        normalize="none",
+    )
+
+
+def architecture_config(model: nn.Module) -> dict[str, Any] | None:
+    """A model's ``config.as_dict()``, or None for a model that has none."""
+    config = getattr(model, "config", None)
+    return config.as_dict() if hasattr(config, "as_dict") else None
 
 
 def _open_codec(source: str, device: str | torch.device) -> LoadedModel:
@@ -236,7 +269,5 @@ def _identifier(text: str) -> str:
 
 
 def assets() -> Path:
-    """The folder of the embedded models, in a checkout or in an installed package."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "assets"
-    return installed if installed.is_dir() else package.parents[1] / "fixtures" / "assets"
+    """The folder of the embedded models."""
+    return part("fixtures") / "assets"

@@ -1,8 +1,9 @@
-"""Torch on one thread, for results whose last bits depend on how many there are."""
+"""What torch's last bits depend on: its threads, which on a busy machine also wait spinning, and TF32."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
@@ -17,3 +18,30 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def ieee_float32() -> Iterator[None]:
+    """On CUDA float32 is IEEE's, in cuDNN's convolutions too, whose default is TF32: 10 bits of 23."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    cudnn = torch.backends.cudnn
+    try:
+        with cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool; its threads' operations of torch, and this one's, run on their thread alone.
+
+    Given up at once on an exception.
+    """
+    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+    with one_thread():
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -64,4 +64,6 @@ def standardised(x: np.ndarray) -> np.ndarray:
     x = x[:, varied]
     if not x.shape[1]:
         return np.zeros((len(x), 1), np.float32)
-    return ((x - x.mean(0)) / (std[varied] * np.sqrt(x.shape[1]))).astype(np.float32)
+    x -= x.mean(0)  # a copy, and as large as all features of it in float32: changed in place
+    x /= std[varied] * np.sqrt(x.shape[1])
+    return x.astype(np.float32)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+import torch
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from ..io.errors import InputError
+from ..model.threads import thread_pool
 from .features import Group
 from .ridge import RidgeBank, Weights
 from .signals import BEST
 
 N_FOLDS = 5
 LEAST_FOLDS = 3
+SMALL = 1000  # images; with fewer, threads wait for each other
 PENALTIES = (0.01, 0.1, 0.5, 2.0, 6.0, 20.0)
 STEP = 3.0  # a combination tries the mean of its parts' penalties and this much to either side
 PAIR_WEIGHTS = ((0.2, 0.8), (0.5, 0.5), (0.8, 0.2))
@@ -24,6 +29,7 @@ TRIPLE_WEIGHTS = ((1 / 3, 1 / 3, 1 / 3), (0.2, 0.6, 0.2), (0.6, 0.2, 0.2), (0.2,
 
 
 Candidate = tuple[Weights, tuple[float, ...]]  # a weighting and the penalties tried with it
+Map = Callable[..., Iterable[Any]]
 
 
 @dataclass
@@ -105,15 +111,16 @@ class NestedProbe:
 
     The inner folds of an outer fold f are the other outer folds g: their classifiers are trained without
     f and g and serve, with the roles changed, as inner classifiers of g. Squared error of the scores
-    chooses; it varies less than accuracy over penalties and weights.
+    chooses; it varies less than accuracy over penalties and weights. ``run`` is ``map``, perhaps a pool's.
     """
 
-    def __init__(self, bank: RidgeBank, labels: np.ndarray) -> None:
+    def __init__(self, bank: RidgeBank, labels: np.ndarray, run: Map = map) -> None:
         self.bank = bank
+        self.run = run
         self.labels = labels
         self.n_folds = bank.n_folds
         self.rows = [rows.cpu().numpy() for rows in bank.of_fold]
-        self._pairs: dict[tuple[Candidate, int, int], dict[int, np.ndarray]] = {}
+        self._pairs: dict[tuple[Candidate, tuple[int, int]], dict[int, np.ndarray]] = {}
 
     def choose(self, f: int, candidates: Sequence[Candidate]) -> Choice:
         """The candidate and penalty with the least loss over the inner folds of outer fold f."""
@@ -121,28 +128,40 @@ class NestedProbe:
         size = sum(len(self.rows[g]) for g in others)
         choices = []
         for candidate in candidates:
-            loss = sum(self._pair(candidate, f, g) for g in others) / size
+            loss = sum(self._losses(candidate, f, others)) / size
             choices.append(Choice(candidate, int(loss.argmin()), float(loss.min())))
         return min(choices, key=lambda choice: choice.loss)
 
     def predict(self, choices: Sequence[Choice]) -> np.ndarray:
         """(N,) int64, the classes the tuned classifiers name, each on the fold it was not trained on."""
+        for choice in choices:
+            self.bank.prepare(choice.weights)
         guesses = np.zeros(len(self.labels), np.int64)
-        for f, choice in enumerate(choices):
-            score = self.bank.held_out(choice.weights, (f,), (choice.penalty,))[f][0]
-            guesses[self.rows[f]] = score.argmax(-1).cpu().numpy()
+        for rows, guessed in zip(self.rows, self.run(self._guess, range(len(choices)), choices), strict=True):
+            guesses[rows] = guessed
         return guesses
 
-    def _pair(self, candidate: Candidate, f: int, g: int) -> np.ndarray:
-        """Loss (L,) on fold g of classifiers trained without f and g."""
-        key = (candidate, min(f, g), max(f, g))
-        if key not in self._pairs:
-            found = {}
-            for fold, score in self.bank.held_out(candidate[0], key[1:], candidate[1]).items():
-                target = self.bank.target[self.bank.of_fold[fold]]
-                found[fold] = (score - target).square().sum((1, 2)).cpu().numpy().astype(np.float64)
-            self._pairs[key] = found
-        return self._pairs[key][g]
+    def _guess(self, f: int, choice: Choice) -> np.ndarray:
+        score = self.bank.held_out(choice.weights, (f,), (choice.penalty,))[f][0]
+        return score.argmax(-1).cpu().numpy()
+
+    def _losses(self, candidate: Candidate, f: int, others: Sequence[int]) -> list[np.ndarray]:
+        """Loss (L,) on each other fold of classifiers trained without f and it."""
+        pairs = [(min(f, g), max(f, g)) for g in others]
+        new = [pair for pair in pairs if (candidate, pair) not in self._pairs]
+        if new:
+            self.bank.prepare(candidate[0])
+            for pair, found in zip(new, self.run(partial(self._pair, candidate), new), strict=True):
+                self._pairs[candidate, pair] = found
+        return [self._pairs[candidate, pair][g] for pair, g in zip(pairs, others, strict=True)]
+
+    def _pair(self, candidate: Candidate, pair: tuple[int, int]) -> dict[int, np.ndarray]:
+        """Loss (L,) on either fold of classifiers trained without both."""
+        found = {}
+        for fold, score in self.bank.held_out(candidate[0], pair, candidate[1]).items():
+            target = self.bank.target[self.bank.of_fold[fold]]
+            found[fold] = (score - target).square().sum((1, 2)).cpu().numpy().astype(np.float64)
+        return found
 
 
 def candidates(parts: Sequence[Choice]) -> list[Candidate]:
@@ -179,28 +198,34 @@ def cross_validated(
         best_of: groups of which the best, chosen inside the folds, is the probe ``"best_single"``.
 
     Cost: for each of about 25 weightings, n_folds (n_folds - 1) / 2 pairs of held-out folds and 3 to 8
-    penalties, one Cholesky factorisation: see :class:`RidgeBank`. 2,000 images of 2,304 features, two
-    repeats: some 40 s of one core (44 s on a machine shared with others), two thirds of it factorisations.
+    penalties, one Cholesky factorisation: see :class:`RidgeBank`. 10,000 images of 2,304 features, two
+    repeats: 70 s of processor time, over half of it factorisations.
     """
     blocks = {f"{g}/{v}": x for g, variants in features.items() for v, x in variants.items()}
+    joined = {*best_of}.union(*combinations.values())
     bank, runs = None, {}
-    for repeat in range(repeats):
-        folds, _ = stratified_folds(labels, groups, n_folds, seed + repeat)
-        bank = RidgeBank(blocks, labels, folds, device) if bank is None else bank.refold(folds)
-        probe = NestedProbe(bank, labels)
-        every = range(probe.n_folds)
-        chosen = {
-            name: [probe.choose(f, [(((f"{name}/{v}", 1.0),), PENALTIES) for v in variants]) for f in every]
-            for name, variants in features.items()
-        }
-        for name, parts in combinations.items():
-            chosen[name] = [probe.choose(f, candidates([chosen[p][f] for p in parts])) for f in every]
-        if best_of:
-            chosen[BEST] = [
-                min((chosen[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
-            ]
-        for name, choices in chosen.items():
-            runs.setdefault(name, []).append((probe.predict(choices), choices))
+    threads = torch.get_num_threads() if device == "cpu" and len(labels) > SMALL else 1
+    with thread_pool(threads) as pool:
+        for repeat in range(repeats):
+            folds, _ = stratified_folds(labels, groups, n_folds, seed + repeat)
+            bank = RidgeBank(blocks, labels, folds, device) if bank is None else bank.refold(folds)
+            probe = NestedProbe(bank, labels, pool.map)
+            every = range(probe.n_folds)
+            chosen = {}
+            for name, variants in features.items():
+                tried = [(((f"{name}/{v}", 1.0),), PENALTIES) for v in variants]
+                chosen[name] = [probe.choose(f, tried) for f in every]
+                runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
+                if name not in joined:
+                    bank.forget({f"{name}/{v}" for v in variants})
+            for name, parts in combinations.items():
+                chosen[name] = [probe.choose(f, candidates([chosen[p][f] for p in parts])) for f in every]
+            if best_of:
+                chosen[BEST] = [
+                    min((chosen[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
+                ]
+            for name in (name for name in chosen if name not in features):
+                runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
     found = {}
     for name, parts in runs.items():
         guesses = np.stack([g for g, _ in parts])

@@ -7,12 +7,14 @@ every group a penalty of its own (banded ridge: Nunez-Elizalde, Huth and Gallant
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Set
 
 import numpy as np
 import torch
 
 SMALL = 64  # columns of a system
+TARGET, ONES = "/target", "/ones"  # beside the names of features
 
 Weights = tuple[tuple[str, float], ...]
 
@@ -59,8 +61,29 @@ class RidgeBank:
         self.of_fold = [self.order[span] for span in self.span]
         self.ordered_target = self.target[self.order]
         self._ordered: dict[str, torch.Tensor] = {}
-        self._products: dict[tuple[str, str, int], torch.Tensor] = {}
+        self._sums: dict[tuple[str, str], list[torch.Tensor]] = {}
         self._latest: tuple[Weights, torch.Tensor | None] = ((), None)
+
+    def prepare(self, weights: Weights) -> None:
+        """Make the products that fits of a weighting share, so that threads only read them.
+
+        Those of the largest and the smallest training set: either form may be asked for.
+        """
+        sizes = sorted(len(rows) for rows in self.of_fold)
+        p = self._width(weights)
+        if p > sum(sizes[:-2]):
+            self._combined(weights)
+        if p <= sum(sizes[1:]):
+            for i, (a, _) in enumerate(weights):
+                for b, _ in weights[i:]:
+                    self._fold_sums(a, b)
+                self._fold_sums(a, TARGET)
+                self._fold_sums(a, ONES)
+
+    def forget(self, names: Set[str]) -> None:
+        """Give up what these folds' fits of some features share; another that needs it makes it again."""
+        self._sums = {key: sums for key, sums in self._sums.items() if not names & {*key}}
+        self._ordered = {name: kernel for name, kernel in self._ordered.items() if name not in names}
 
     def held_out(
         self, weights: Weights, held: tuple[int, ...], penalties: tuple[float, ...]
@@ -74,8 +97,8 @@ class RidgeBank:
             For each held fold (penalties, images of the fold, classes) float32.
         """
         kept = [f for f in range(self.n_folds) if f not in held]
-        p = sum(self.blocks[name].shape[1] for name, _ in weights)
-        solve = self._dual if p > sum(len(self.of_fold[f]) for f in kept) else self._primal
+        dual = self._width(weights) > sum(len(self.of_fold[f]) for f in kept)
+        solve = self._dual if dual else self._primal
         return solve(weights, held, kept, penalties)
 
     def _dual(
@@ -100,35 +123,47 @@ class RidgeBank:
     def _primal(
         self, weights: Weights, held: tuple[int, ...], kept: list[int], penalties: tuple[float, ...]
     ) -> dict[int, torch.Tensor]:
-        root = torch.cat(
-            [torch.full((self.blocks[b].shape[1],), w**0.5, device=self.device) for b, w in weights]
-        )
-        train = torch.cat([self.of_fold[f] for f in kept])
+        n = sum(len(self.of_fold[f]) for f in kept)
+
+        def total(a: str, b: str) -> torch.Tensor:
+            sums = self._fold_sums(a, b)
+            return sum((sums[f] for f in kept[1:]), sums[kept[0]])
+
+        roots = [w**0.5 for _, w in weights]
         names = [name for name, _ in weights]
-        gram = torch.cat(
-            [torch.cat([sum(self._product(a, b, f) for f in kept) for b in names], 1) for a in names], 0
-        )
-        X = torch.cat([self.blocks[name] for name in names], 1)
-        mean = X[train].mean(0)
-        prior = self.target[train].mean(0)
-        gram = (gram - len(train) * torch.outer(mean, mean)) * torch.outer(root, root)
-        right = root[:, None] * (X[train].T @ (self.target[train] - prior))
-        coefficients = root[:, None] * self._solve(gram, right, penalties)
-        return {f: (X[self.of_fold[f]] - mean) @ coefficients + prior for f in held}
+        ends = np.cumsum([0, *(self.blocks[name].shape[1] for name in names)])
+        spans = [slice(int(start), int(end)) for start, end in itertools.pairwise(ends)]
+        means = [total(name, ONES)[:, 0] / n for name in names]
+        prior = torch.cat([self.ordered_target[self.span[f]] for f in kept]).mean(0)
+        # The factorisation reads the upper triangle alone.
+        gram = torch.empty(int(ends[-1]), int(ends[-1]), device=self.device)
+        for i, a in enumerate(names):
+            for j, b in enumerate(names[i:], i):
+                block = total(a, b).addr(means[i], means[j], alpha=-n)
+                torch.mul(block, roots[i] * roots[j], out=gram[spans[i], spans[j]])
+        right = [
+            root * total(name, TARGET).addr(mean, prior, alpha=-n)
+            for name, mean, root in zip(names, means, roots, strict=True)
+        ]
+        found = self._solve(gram, torch.cat(right), penalties).split([len(mean) for mean in means], 1)
+        # All penalties side by side: one product of a matrix that is not narrow.
+        weights_of = [root * part.transpose(0, 1).flatten(1) for root, part in zip(roots, found, strict=True)]
+        offset = sum(mean @ W for mean, W in zip(means, weights_of, strict=True))
+        out = {}
+        for f in held:
+            blocks = (self.blocks[name][self.of_fold[f]] for name in names)
+            scores = sum((X @ W for X, W in zip(blocks, weights_of, strict=True)), -offset)
+            out[f] = scores.unflatten(1, (len(penalties), -1)).transpose(0, 1) + prior
+        return out
 
     def _solve(self, A: torch.Tensor, right: torch.Tensor, penalties: tuple[float, ...]) -> torch.Tensor:
-        """Solutions of (A + penalty I) x = right for every penalty; A's diagonal may be overwritten."""
+        """Solutions of (A + penalty I) x = right for every penalty; of A the upper triangle is read."""
         if len(A) <= SMALL:  # calls cost more than arithmetic
             ridges = torch.tensor(penalties, device=A.device)[:, None, None] * torch.eye(
                 len(A), device=A.device
             )
             return _solve_positive(A + ridges, right.expand(len(penalties), -1, -1))
-        out = []
-        diagonal = A.diagonal().clone()
-        for penalty in penalties:
-            A.diagonal().copy_(diagonal + penalty)
-            out.append(_solve_positive(A, right))
-        return torch.stack(out)
+        return torch.stack([_solve_positive(A, right, penalty) for penalty in penalties])
 
     def _kernel(self, name: str) -> torch.Tensor:
         """Products between all images, in order of their folds."""
@@ -141,29 +176,44 @@ class RidgeBank:
     def _combined(self, weights: Weights) -> torch.Tensor:
         if len(weights) == 1 and weights[0][1] == 1.0:
             return self._kernel(weights[0][0])
-        if self._latest[0] != weights:
-            self._latest = (weights, sum(w * self._kernel(name) for name, w in weights))
-        return self._latest[1]
+        latest = self._latest  # threads may ask for different ones
+        if latest[0] != weights:
+            latest = self._latest = (weights, sum(w * self._kernel(name) for name, w in weights))
+        return latest[1]
 
-    def _product(self, a: str, b: str, fold: int) -> torch.Tensor:
-        if (a, b, fold) not in self._products:
-            if (b, a, fold) in self._products:
-                return self._products[b, a, fold].T
-            rows = self.of_fold[fold]
-            self._products[a, b, fold] = self.blocks[a][rows].T @ self.blocks[b][rows]
-        return self._products[a, b, fold]
+    def _fold_sums(self, a: str, b: str) -> list[torch.Tensor]:
+        """Each fold's sums over images of the products of a's features with b's, the targets or 1."""
+        if (a, b) not in self._sums:
+            if (b, a) in self._sums:
+                return [sums.T for sums in self._sums[b, a]]
+            x = self.blocks[a]
+            y = {TARGET: self.target, ONES: torch.ones_like(self.target[:, :1])}.get(b, self.blocks.get(b))
+            self._sums[a, b] = [x[rows].T @ y[rows] for rows in self.of_fold]
+        return self._sums[a, b]
+
+    def _width(self, weights: Weights) -> int:
+        return sum(self.blocks[name].shape[1] for name, _ in weights)
 
 
-def _solve_positive(A: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """A^-1 right by Cholesky; where rounding has made A indefinite (features all alike), its pseudo-inverse.
+def _solve_positive(A: torch.Tensor, right: torch.Tensor, penalty: float = 0.0) -> torch.Tensor:
+    """(A + penalty I)^-1 right by Cholesky; where rounding made it indefinite (features all alike), its
+    pseudo-inverse. Of A the upper triangle is read.
 
     Directions in which A is smaller than its rounding are left out: products with other images have nothing
     in them either. O(n^3) in float64.
     """
-    factor, failed = torch.linalg.cholesky_ex(A)
+
+    def matrix() -> torch.Tensor:
+        found = A.clone().mT  # LAPACK's order of memory, so that it copies nothing
+        found.diagonal(dim1=-2, dim2=-1).add_(penalty)
+        return found
+
+    factor = matrix()
+    failed = torch.empty(A.shape[:-2], dtype=torch.int32, device=A.device)
+    torch.linalg.cholesky_ex(factor, out=(factor, failed))
     solution = torch.cholesky_solve(right, factor)
     if failed.any():
         lost = len(A[-1]) * torch.finfo(A.dtype).eps
-        inverse = torch.linalg.pinv(A.double(), rtol=lost, hermitian=True)
+        inverse = torch.linalg.pinv(matrix().double(), rtol=lost, hermitian=True)
         solution = torch.where(failed[..., None, None] > 0, (inverse @ right.double()).to(A.dtype), solution)
     return solution

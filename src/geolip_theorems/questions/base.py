@@ -7,7 +7,7 @@ compares results loops over these objects and knows none of them by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -177,6 +177,10 @@ class Question:
         claims: what is judged.
         figures: gives the builders of the report's figures; called when a report is made.
         tables: gives the builders of its tables, which the terminal shows too; they load no drawing library.
+        cached: its measure is a function of maps, seed and probe alone until ``MEASURES_VERSION`` is raised.
+        on_request: measured only where a test asks for one of its claims; it may run the model again
+            (``study.model``), and has twins of its own.
+        key: what its figures depend on besides the maps, as pairs; kept figures of another key are not used.
     """
 
     id: str
@@ -187,6 +191,9 @@ class Question:
     claims: tuple[Claim, ...] = ()
     figures: Callable[[], Sequence[Callable[[Any], Any]]] = tuple
     tables: Callable[[], Sequence[Callable[[Any], Any]]] = tuple
+    cached: bool = True
+    on_request: bool = False
+    key: tuple[tuple[str, Any], ...] = ()
 
     @property
     def label(self) -> str:
@@ -218,26 +225,34 @@ def ask(study: Study) -> Measured:
     figures: dict[str, Any] = {}
     values: dict[str, np.ndarray] = {}
     for question in questions():
-        if question.measure is not None:
+        if question.measure is not None and not question.on_request:
             found = question.measure(study)
             figures |= found.figures
             values |= found.values
     return Measured(figures, values)
 
 
-def metrics() -> tuple[tuple[Question, Metric], ...]:
-    """Every metric with its question."""
-    return tuple((question, metric) for question in questions() for metric in question.metrics)
+def metrics(on_request: bool = False) -> tuple[tuple[Question, Metric], ...]:
+    """Every metric of every run with its question; ``on_request``: and of what is asked on request."""
+    asked = (question for question in questions() if on_request or not question.on_request)
+    return tuple((question, metric) for question in asked for metric in question.metrics)
 
 
-def claims() -> tuple[Claim, ...]:
-    """Every question's claims."""
-    return tuple(claim for question in questions() for claim in question.claims)
+def claims(on_request: bool = False) -> tuple[Claim, ...]:
+    """The claims of every run's questions; ``on_request``: and of those asked on request."""
+    asked = (question for question in questions() if on_request or not question.on_request)
+    return tuple(claim for question in asked for claim in question.claims)
 
 
 def question_of(metric: Metric) -> Question | None:
     """The question a metric belongs to."""
-    return next((q for q, known in metrics() if known.name == metric.name), None)
+    return next((q for q, known in metrics(on_request=True) if known.name == metric.name), None)
+
+
+def requested(asked: Iterable[Claim]) -> set[str]:
+    """The ids of the questions asked on request that some claims belong to."""
+    found = (question_of(claim.metric) for claim in asked)
+    return {question.id for question in found if question and question.on_request}
 
 
 def with_thresholds(table: Mapping[str, float]) -> tuple[Claim, ...]:

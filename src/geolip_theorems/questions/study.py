@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,6 @@ from ..io.errors import InputError
 from ..stats.units import Units
 
 N_PERMUTATIONS, N_NULL = 9999, 999
-PROBES = ("ridge", "conv")  # what questions that train a readout may train
 MEASURES_VERSION = 5  # raised whenever a figure changes: cached analyses of another version are not used
 SAME_SINCE = (
     4  # the oldest version whose figures, where they go by the same name, are today's; intervals may differ
@@ -28,6 +27,8 @@ class Study:
         seed: of every random choice.
         n_permutations: shuffles of the labels. n_null: of the pixels. Only p and nulls depend on the two.
         probe: the readout of the questions that train one. device: of its linear algebra.
+        model, images: the loaded model and the image set, for questions asked on request; else None.
+        memo: what questions share, by name.
     """
 
     maps: Any
@@ -36,6 +37,9 @@ class Study:
     n_null: int = N_NULL
     probe: str = "ridge"
     device: str = "cpu"
+    model: Any = None
+    images: Any = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.maps.error)

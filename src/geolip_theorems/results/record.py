@@ -141,6 +141,20 @@ class Twin(TypedDict, total=False):
     images: Count
 
 
+class Settings(TypedDict):
+    """What the run was made with: the command line's, the settings file's and the built-in values together.
+
+    ``file`` is the settings file, None where there was none; ``options`` those that figures depend on.
+    """
+
+    file: str | None
+    profile: str | None
+    models: list[str]
+    datasets: list[str]
+    options: dict[str, str | float | bool | None]
+    thresholds: dict[str, float]
+
+
 class TwinDifference(TypedDict):
     """The subject less the mean of its twins."""
 
@@ -255,6 +269,7 @@ class Results:
     Attributes:
         comparisons: of its subjects with a baseline or with each other, see
             :class:`geolip_theorems.compare.judging.Comparison`.
+        settings: what the run was made with; None in records from before they were kept.
     """
 
     subjects: Annotated[list[SubjectRecord], Meta(min_length=1)]
@@ -262,6 +277,7 @@ class Results:
     environment: Environment
     created: Moment
     comparisons: list[dict[str, Any]] = field(default_factory=list)
+    settings: Settings | None = None
     format: Literal["geolip-theorems results"] = FORMAT
     version: Literal[3] = VERSION
 

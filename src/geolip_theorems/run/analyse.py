@@ -6,9 +6,9 @@ Each stage is cached under everything it depends on, so an unchanged run only re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,17 @@ from ..extraction.engines import spread
 from ..extraction.extract import Extraction
 from ..extraction.maps import Maps
 from ..probes.signals import SIGNALS
-from ..questions import MEASURES_VERSION, Claim, Measured, Question, Study, claims, questions
+from ..questions import (
+    MEASURES_VERSION,
+    Claim,
+    Measured,
+    Question,
+    Study,
+    claims,
+    question_of,
+    questions,
+    requested,
+)
 from ..results.companion import PER_IMAGE
 from ..results.record import SubjectRecord
 from ..script import script_accuracies, script_protocol
@@ -95,13 +105,15 @@ def analyse(
     with watch("measuring", 2) as done:
         script = work.script(read)
         done(1)
-        found = work.measured(maps, read)
+        found = work.measured(maps, read, requested(asked))
         done(2)
     work.timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
-    controls = work.controls(read, asked)
+    standing = tuple(claim for claim in asked if not _on_request(claim))
+    controls = work.controls(read, standing)
     work.timings["controls_s"] = round(time.monotonic() - begun, 3)
-    attributions = {claim.name: controls.attribution(claim) if controls else None for claim in asked}
+    attributions = dict.fromkeys(claim.name for claim in asked)
+    attributions |= {claim.name: controls.attribution(claim) for claim in standing if controls}
     record = SubjectRecord(
         id=subject.id,
         model=subject.describe_model(),
@@ -112,7 +124,7 @@ def analyse(
         measurements={
             **script,
             "calibrated": _with_twins(found.figures, asked, attributions, controls),
-            "controls": None if controls is None else controls.summary(asked),
+            "controls": None if controls is None else controls.summary(standing),
         },
         timings=work.timings,
         notes=subject_notes(subject.model.model, maps, subject.images),
@@ -127,7 +139,7 @@ def analyse(
             study,
             found.values,
             attribution=attributions[claim.name],
-            references=controls.beside(claim) if controls else [],
+            references=controls.beside(claim) if controls and claim in standing else [],
             expectation=known.get(claim.name),
             probe=subject.options.probe,
         )
@@ -182,27 +194,32 @@ class _Work:
         key = {"measures": MEASURES_VERSION, "seed": seed, "what": "script"}
         return self.cache.analysis(read, key, compute)[0]
 
-    def measured(self, maps: Maps, read: Reading, **nulls: int) -> Measured:
+    def measured(
+        self, maps: Maps, read: Reading, on_request: Set[str] = frozenset(), **nulls: int
+    ) -> Measured:
         """Every question's figures and values, each kept by itself; ``maps`` are of ``read``.
 
-        ``nulls``: see :class:`Study`.
+        ``on_request``: ids of those questions asked on request that are asked. ``nulls``: see :class:`Study`.
         """
-        options = self.subject.options
+        subject, options = self.subject, self.subject.options
         study = Study(maps, options.seed, probe=options.probe, device=options.device, **nulls)
+        if on_request:
+            study = replace(study, model=subject.model, images=subject.images)
         key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **nulls}
         # Of signals there may be more than in the last run.
         key |= {"images": len(maps), "signals": list(SIGNALS)}
         figures: dict[str, Any] = {}
         values: dict[str, np.ndarray] = {}
         for question in questions():
-            if question.measure is None:
+            if question.measure is None or (question.on_request and question.id not in on_request):
                 continue
 
             def compute(question: Question = question) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
                 found = question.measure(study)
                 return found.figures, found.values
 
-            found = self.cache.analysis(read, {**key, "question": question.id}, compute)
+            kept = {**key, "question": question.id, **dict(question.key)}
+            found = self.cache.analysis(read, kept, compute) if question.cached else compute()
             figures |= found[0]
             values |= found[1]
         return Measured(figures, values)
@@ -256,6 +273,12 @@ def measured_twins(
     images, ablated = chosen_images(subject)
     for seed in seeds:
         yield work.twin(seed, images, ablated, claims() if asked is None else asked)
+
+
+def _on_request(claim: Claim) -> bool:
+    """Whether a claim's question is asked on request, and so has its twins in its own measure."""
+    question = question_of(claim.metric)
+    return question is not None and question.on_request
 
 
 def _with_twins(

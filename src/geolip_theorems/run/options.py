@@ -35,7 +35,7 @@ class RunOptions:
         control_images: images the twins are measured on, an even spread over groups and classes.
         batch_size: images in the works at once; None for what threads and memory allow.
         workers, engine, ray_address: who computes, see :func:`geolip_theorems.extraction.engines.spread`.
-            Neither these nor the batch size show in any figure.
+            These show in no figure, nor does the batch size, but for last bits on a GPU.
     """
 
     device: str = "cpu"

@@ -20,7 +20,7 @@ from ..extraction.extract import EXTRACTION_VERSION, Extraction
 from ..extraction.tiles import tile_size
 from ..io.errors import InputError, printable
 from ..model.architectures import grid_shape, kernels
-from ..model.sources import LoadedModel, open_model, weights_sha256
+from ..model.sources import LoadedModel, architecture_config, loaded_module, open_model
 from ..questions import MEASURES_VERSION
 from .options import RunOptions
 
@@ -50,7 +50,7 @@ class Subject:
         Weights and config need not tell what a model does, so what it gives for the first images counts too.
         """
         device = torch.device(self.options.device)
-        model = self.model.model
+        model, tile = self.model.model, tile_size(device)
         return {
             "extraction": EXTRACTION_VERSION,
             "weights": self.model.sha256,
@@ -64,10 +64,12 @@ class Subject:
             "solver": choose("auto", device).name,
             "device": device.type,
             "dtype": "float32",
-            "tile": tile_size(device),
+            # Elsewhere than on a CPU a smaller batch is a smaller pass, with other last bits.
+            "tile": tile if device.type == "cpu" else min(tile, self.options.batch_size or tile),
             "kernels": kernels(device),
             "torch": torch.__version__,
             "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
+            **({"float32": "ieee"} if device.type == "cuda" else {}),
         }
 
     def describe_model(self) -> dict[str, Any]:
@@ -152,12 +154,6 @@ def open_subject(model: str, dataset: str, options: RunOptions, *, read: bool = 
     return Subject(loaded, images, options)
 
 
-def architecture_config(model: nn.Module) -> dict[str, Any] | None:
-    """A model's ``config.as_dict()``, or None for a model that has none."""
-    config = getattr(model, "config", None)
-    return config.as_dict() if hasattr(config, "as_dict") else None
-
-
 def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: str) -> Subject:
     """A subject of a module that is in memory already, for :func:`geolip_theorems.measure`.
 
@@ -165,21 +161,8 @@ def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: 
         InputError: the model has no patch size, its weights are not finite, or the images' size or number
             of channels does not fit.
     """
-    if not hasattr(model, "patch_size"):
-        raise InputError(f"model {name!r} has no patch_size; only patch models can be measured")
-    for key, value in model.state_dict().items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")
+    loaded = loaded_module(model, name, "a module in memory")
     _check_fit(model, images)
-    loaded = LoadedModel(
-        model=model,
-        name=name,
-        source="a module in memory",
-        sha256=weights_sha256(model),
-        implementation=type(model).__module__.partition(".")[0],
-        config=architecture_config(model) or {},
-        normalize="none",
-    )
     return Subject(loaded, images, options)
 
 

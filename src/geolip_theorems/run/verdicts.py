@@ -82,9 +82,9 @@ def verdict_on(
     return replace(
         verdict,
         p=p,
-        p_claim=decision.p,
+        p_claim=None if question and question.on_request else decision.p,  # folded: no t distribution
         verdict=decision.verdict,
-        reason=decision.reason,
+        reason="; ".join(filter(None, (decision.reason, figure.get("reading")))),
         n_to_decide=decision.n_to_decide,
         attributed=attribution.attributed if attribution else None,
         attribution=asdict(attribution) if attribution else None,

@@ -8,12 +8,14 @@ its figures are the ones in print. Verdicts come from the calibrated measures be
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..io.errors import InputError
+from ..model.threads import one_thread, thread_pool
 from ..questions.study import class_names, image_labels
 from .sums import ClassSums, blocks
 
@@ -169,9 +171,11 @@ def script_accuracies(
     blocks, y = _blocks(maps, max_maps), torch.from_numpy(labels[:max_maps])
     target = torch.nn.functional.one_hot(y, len(class_names(maps, labels))).float()
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in PROBES}
-    for seed in seeds:
-        for name, accuracies in _shared_probes(blocks, target, _split(len(y), seed)).items():
-            runs[name].append(accuracies)
+    with thread_pool(torch.get_num_threads()) as pool:
+        splits = (_split(len(y), seed) for seed in seeds)
+        for found in pool.map(partial(_shared_probes, blocks, target), splits):
+            for name, accuracies in found.items():
+                runs[name].append(accuracies)
     return {name: _spread(pairs) if pairs else None for name, pairs in runs.items()}
 
 
@@ -214,6 +218,7 @@ def _spread(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
     }
 
 
+@one_thread()
 def _probes(maps: Any, labels: np.ndarray, names: Sequence[str], seed: int, max_maps: int) -> dict | None:
     y = torch.from_numpy(labels[:max_maps])
     n_train = int(TRAIN_SHARE * len(y))

@@ -182,7 +182,7 @@ class AlephModel(PatchModel):
         """U diag(S) for the ``mlp`` decoder, U itself for the others; mode k is a column of either."""
         if self.config.decode_mode == "mlp":
             return svd["U"] * (svd["S"] if modes is None else svd["S"] * modes).unsqueeze(-2)
-        return svd["U"] if modes is None else svd["U"] * modes
+        return svd["U"] if modes is None else svd["U"] * modes.unsqueeze(-2)
 
 
 def fresh_axes(config: AlephConfig) -> Tensor:

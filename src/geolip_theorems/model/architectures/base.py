@@ -88,7 +88,7 @@ class PatchModel(nn.Module, ABC):
 
     @abstractmethod
     def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
-        """The matrices (B, N, V, D) that the decoder gets; ``modes`` (D,) scales each mode, None is ones."""
+        """The matrices (B, N, V, D) that the decoder gets; ``modes`` as in :meth:`decode`."""
 
     def coordinate(self, S: Tensor) -> Tensor:
         """The spectrum after the spectral cross-attention, (B, N, D) -> (B, N, D)."""
@@ -126,7 +126,10 @@ class PatchModel(nn.Module, ABC):
         return self.encode_by(self.stages(PLAIN), images, vectors=True)
 
     def decode(self, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]) -> Tensor:
-        """The image (B, C, gh*ps, gw*ps) of an ``svd``, mode k times ``modes[k]`` (D,); None is ones."""
+        """The image (B, C, gh*ps, gw*ps) of an ``svd``, its modes times ``modes``.
+
+        ``modes``: (D,), or (B, 1, D) for images of their own; None is ones.
+        """
         return self.decode_by(self.stages(PLAIN), svd, modes, grid)
 
     def encode_matrix(self, patches: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ class FastForward:
         return self.model.encode_by(self.stages, images, vectors=False)
 
     def decode(self, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]) -> Tensor:
-        """The image (B, C, H, W) of an ``svd``, mode k times ``modes[k]`` (D,); None is ones."""
+        """See :meth:`.base.PatchModel.decode`."""
         return self.model.decode_by(self.stages, svd, modes, grid)
 
     def _round_trip(self, images: Tensor, grid: tuple[int, int]) -> dict[str, Any]:

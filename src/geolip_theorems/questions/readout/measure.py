@@ -11,6 +11,7 @@ import numpy as np
 import scipy
 
 from ...io.errors import unknown
+from ...probes import PROBES
 from ...probes.conv import conv_cross_validated
 from ...probes.features import feature_groups
 from ...probes.nested import N_FOLDS, Predictions, cross_validated, too_few
@@ -22,7 +23,7 @@ from ...stats.figure import LEVEL, Figure, figure
 from ...stats.intervals import simultaneous_reach
 from ...stats.units import Groups, Units
 from ..base import Measured
-from ..study import PROBES, Study
+from ..study import Study
 
 REPEATS = 2
 OVER_CHANCE = "balanced-chance"

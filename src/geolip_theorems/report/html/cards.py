@@ -64,7 +64,7 @@ class Card:
     def metric(self) -> str:
         """What the figure is, in words; its name where this program does not know it."""
         name = self.row.verdict["metric"]
-        return next((known.title for _, known in metrics() if known.name == name), name)
+        return next((known.title for _, known in metrics(on_request=True) if known.name == name), name)
 
     @property
     def reason(self) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from matplotlib.axes import Axes
 
 from ...compare.judging import change, said, size, toward
+from ...compare.ranking import Ranking
 from ...drawing.blocks import ABSENT, Cell, Figure, Note, Table, attempt, table
 from ...drawing.charts import ROW, fold, named_rows
 from ...drawing.style import ACCENT, GRID, MUTED, SOFT, WARM, drawing, svg
 from ..comparison import KINDS, p_value, span, value
+from ..ranking import EXPLAINED, tables
 from .shell import minus
 
 BAD = ("worse", "lost", "worse within chance", "slightly worse")
@@ -26,6 +28,18 @@ def comparison_blocks(number: int, comparison: Mapping[str, Any]) -> list[Any]:
         return [Note(f"Not compared: {comparison['refused']}")]
     builders = (flips, forest, metric_table, timing_table, notes)
     return [block for builder in builders for block in attempt(builder, comparison, number)]
+
+
+def ranking_blocks(found: Sequence[Ranking]) -> list[Any]:
+    """The table of all models of a run, for each set of images; nothing for fewer than three."""
+    return [
+        replace(table(title, columns[1:], [_ranked(row[1:]) for row in rows], EXPLAINED), opened=True)
+        for title, columns, rows in tables(found)
+    ]
+
+
+def _ranked(row: Sequence[str]) -> list[Any]:
+    return [row[0], *(Cell(minus(text), text) for text in row[1:])]
 
 
 def heading(comparison: Mapping[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...compare.pairing import Side
+from ...compare.ranking import Ranking, rankings
 from ...drawing.shown import Shown
 from ...drawing.text import about_family
 from ...io.errors import InputError
@@ -43,10 +45,11 @@ def write_report(results_path: Path, out: Path) -> Path:
 def render(results: dict[str, Any], folder: Path) -> str:
     """The page's text; ``folder`` is where the companions are."""
     subjects = [load(number, record, folder) for number, record in enumerate(results["subjects"], 1)]
+    judged = {verdict["question"] for shown in subjects for verdict in shown.record["verdicts"]}
     sections = [
         (question, [(shown, page.blocks(question, shown)) for shown in subjects])
         for question in questions()
-        if question.figures() or question.tables()
+        if (question.figures() or question.tables()) and (not question.on_request or question.id in judged)
     ]
     return render_page(
         "page.html.j2",
@@ -62,12 +65,19 @@ def render(results: dict[str, Any], folder: Path) -> str:
             (comparing.heading(found), comparing.comparison_blocks(number, found))
             for number, found in enumerate(results.get("comparisons") or [], 1)
         ],
+        rankings=comparing.ranking_blocks(_rankings(subjects)),
         layout=page.layout,
         command=page.command(results),
         timings=page.timings(subjects),
         environment=page.environment(results),
         provenance=[page.provenance(shown) for shown in subjects],
     )
+
+
+def _rankings(subjects: Sequence[Shown]) -> list[Ranking]:
+    """Of the subjects that were measured, with the arrays that are there."""
+    measured = [shown for shown in subjects if not shown.record["error"]]
+    return rankings([Side(shown.record, shown.arrays, shown.record["id"]) for shown in measured])
 
 
 def load(number: int, record: Mapping[str, Any], folder: Path) -> Shown:

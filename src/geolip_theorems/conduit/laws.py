@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geolip_theorems.conduit import conduit
-from geolip_theorems.conduit.reference import (
+from . import conduit
+from .reference import (
     SETTLE_THRESHOLD,
     Observer,
     faddeev_leverrier,

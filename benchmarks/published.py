@@ -1,0 +1,155 @@
+"""The published claims of several models in one table: every figure with its interval and what it equals.
+
+``make published`` measures the embedded model, an untrained one of its shape, and two small models of other
+kinds, which are trained here first; ``make published MODEL=v40_freckles_noise`` checks every published figure
+of that version, from the cache or the hub. The table is printed, and written with the readings to ``--out``.
+
+Cost: 45 s of processor time a model of the Freckles shape, and two minutes to train either small one. Weights
+are kept in ``reports/published`` and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from geolip_theorems.data.noise import FAMILIES, mixed_batch
+from geolip_theorems.extraction.extract import extract
+from geolip_theorems.model.architectures import AlephConfig, AlephModel, PatchModel, PatchSVAE, SVAEConfig
+from geolip_theorems.model.writing import save_checkpoint
+from geolip_theorems.questions import Study, questions
+from geolip_theorems.questions.published.free import PATCHES_ALONE
+from geolip_theorems.questions.published.judging import judged
+from geolip_theorems.questions.published.margins import CHANGE
+from geolip_theorems.questions.published.passes import SIZES, passes_of, white_images
+from geolip_theorems.questions.published.tables import read_figures
+from geolip_theorems.run.options import RunOptions
+from geolip_theorems.run.subject import open_subject
+
+FOLDER = Path("reports/published")
+SMALL = {"V": 32, "D": 4, "patch_size": 4, "hidden": 64, "depth": 1, "n_cross_layers": 1}
+STEPS, BATCH, SIZE, RATE = 1000, 32, 32, 3e-3
+TRAINED = {
+    "sphere_solver_small": (PatchSVAE, SVAEConfig(**SMALL, linear_readout=True, svd_mode="none", n_heads=4)),
+    "aleph_small": (AlephModel, AlephConfig(**SMALL, K=64, n_heads=4)),
+}
+DEFAULT = ("random:freckles_embedded", "freckles_embedded", *TRAINED)
+
+
+def train(kind: type[PatchModel], config: Any, path: Path) -> None:
+    """Fit a small model to the sixteen noise families by Adam with a cosine schedule, and keep it."""
+    torch.manual_seed(0)
+    model, generator = kind(config), torch.Generator().manual_seed(1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
+    begun = time.monotonic()
+    for step in range(STEPS):
+        images = mixed_batch(FAMILIES, BATCH, SIZE, generator)
+        loss = F.mse_loss(model(images)["recon"], images)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if step % 500 == 0:
+            print(
+                f"{path.stem}: step {step} of {STEPS}, loss {loss:.4g}, {time.monotonic() - begun:.0f} s",
+                flush=True,
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(
+        path, model, epoch=STEPS, test_mse=loss.item(), config={"dataset": "noise", "img_size": 64}
+    )
+
+
+def weights(name: str) -> str:
+    """What ``--model`` takes for a name; a small model is trained where its weights are not there yet."""
+    if name not in TRAINED:
+        return name
+    path = FOLDER / f"{name}.pt"
+    if not path.exists():
+        train(*TRAINED[name], path)
+    return str(path)
+
+
+def at_size(model: torch.nn.Module, size: int) -> dict[str, Any]:
+    """The change of the error at a size too large for the suite: seconds an image, so without twins."""
+    images = white_images(size, 0, getattr(model, "channels", 3))
+    error = passes_of(model, images, (*SIZES, size)).error
+    title = f"relative change of the error at {size} pixels"
+    return judged(title, error[size] / error[64] - 1, margin=CHANGE, free=PATCHES_ALONE)
+
+
+def figures_of(model: str, dataset: str, images: int, largest: int) -> dict[str, dict[str, Any]]:
+    """Every figure of every published claim with references, by claim, figure and what it was measured on."""
+    subject = open_subject(weights(model), dataset, RunOptions(max_images=images))
+    maps = extract(subject.model.model, subject.images, ablated=np.arange(0))
+    study = Study(maps, model=subject.model, images=subject.images)
+    found: dict[str, dict[str, Any]] = {}
+    for question in questions():
+        if question.on_request:
+            ((_, figures),) = question.measure(study).figures.items()
+            for on, one in read_figures(figures):
+                found[" · ".join(filter(None, (question.id, one["title"], on)))] = one
+            for name in ("gate", "classes"):
+                if name in figures and figures[name]["value"] is not None:
+                    found[f"{question.id} · {name}"] = {**figures[name], "class": "", "reading": ""}
+            if question.id == "resolution" and largest > SIZES[-1]:
+                one = at_size(subject.model.model, largest)
+                found[f"resolution · {one['title']}"] = one
+    return found
+
+
+def table(models: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
+    """A row a figure, a column a model: the figure, its interval and its class."""
+    yield f"| figure | {' | '.join(models)} |"
+    yield "|---" * (1 + len(models)) + "|"
+    for name in dict.fromkeys(name for found in models.values() for name in found):
+        yield f"| {name} | {' | '.join(cell(found.get(name)) for found in models.values())} |"
+
+
+def cell(found: dict[str, Any] | None) -> str:
+    """``0.913 [0.908, 0.918] free``; a figure that is apart from its published value is marked."""
+    if found is None or found["value"] is None:
+        return "–"
+    ends = "" if found["ci95"] is None else " [{:.4g}, {:.4g}]".format(*found["ci95"])
+    marked = " **contradicted**" if found.get("contradicted") else ""
+    return f"{found['value']:.4g}{ends} {found['class']}{marked}".rstrip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", nargs="+", default=list(DEFAULT), help="default: %(default)s")
+    parser.add_argument("--dataset", default="photos")
+    parser.add_argument("--images", type=int, default=400, help="maps of so many (default %(default)s)")
+    parser.add_argument(
+        "--largest", type=int, default=512, help="pixels; 0: as the suite (default %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, default=FOLDER / "table.md")
+    options = parser.parse_args()
+    models = {}
+    for model in options.model:
+        begun = time.monotonic()
+        models[model] = figures_of(model, options.dataset, options.images, options.largest)
+        print(f"{model}: {time.monotonic() - begun:.0f} s", flush=True)
+    lines = list(table(models))
+    for model, found in models.items():
+        lines += [
+            "",
+            f"**{model}**",
+            "",
+            *(f"* {one['reading']}" for one in found.values() if one.get("reading")),
+        ]
+    print("\n".join(lines))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""``run``: the theorems, or tests of one's own, without a word about pytest."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from ..io.places import part
+from ..run.flags import ALL_OPTIONS, undefaulted
+from .parser import add_command
+
+INTERRUPTED = 130
+CODES = {4: 2, 5: 2}  # of pytest: something cannot be used, no test was found
+
+
+class _Interruption:
+    """Tells Ctrl-C from files that cannot be collected: pytest's exit code of both is 2."""
+
+    happened = False
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self.happened = excinfo.type is KeyboardInterrupt
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "run",
+        run,
+        help="run the theorems on a model and images",
+        description="What pytest does with the theorems: every claim is tested, and results.json and "
+        "report.html are written. Settings in theorems.toml or [tool.geolip-theorems] of the present folder "
+        "are used; the command line wins.",
+        example="geolip-theorems run --model my_checkpoint.pt --dataset mine/\n"
+        "geolip-theorems run --model my_checkpoint.pt tests/test_claims.py",
+        codes="exit codes: 0 no claim failed, 1 one did, 2 something given cannot be used, 130 interrupted",
+    )
+    parser.add_argument(
+        "tests", nargs="*", metavar="TEST", help="test files or folders (default: all the theorems)"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every question's tables")
+    parser.add_argument("--junitxml", metavar="FILE", help="also write the outcomes as JUnit XML")
+    for flag, keywords in ALL_OPTIONS.items():
+        parser.add_argument(flag, **undefaulted(keywords))
+
+
+def run(options: argparse.Namespace) -> int:
+    """The ``run`` command."""
+    import pytest
+
+    words = ["--rootdir", str(Path.cwd()), "-c", os.devnull, "-p", "no:cacheprovider", "-ra"]
+    words += ["-p", "geolip_theorems.plugin", "-p", "geolip_theorems.plugin.suite"]
+    words += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # this package is loaded already
+    words += ["-v"] if options.verbose else []
+    words += ["--junitxml", options.junitxml] if options.junitxml else []
+    for flag, keywords in ALL_OPTIONS.items():
+        value = getattr(options, flag.removeprefix("--").replace("-", "_"))
+        if value is not None:
+            values = value if keywords.get("action") == "append" else [value]
+            words += [word for each in values for word in ([flag] if each is True else [flag, str(each)])]
+    interruption = _Interruption()
+    code = pytest.main([*words, *(options.tests or [str(part("theorems"))])], plugins=[interruption])
+    return INTERRUPTED if interruption.happened else CODES.get(code, int(code))

@@ -1,0 +1,65 @@
+"""``module:function``: a model that a function of the user's own returns.
+
+This runs the user's code, so it is done only for what a person named on the command line, never for a name
+out of a file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch import nn
+
+from ..io.errors import InputError, nearest, printable, reason
+
+EXPECTED = "expected module:function, a function without arguments that returns an nn.Module"
+
+
+def own_model(source: str) -> nn.Module:
+    """The model that ``module:function`` returns; modules of the present folder are found too.
+
+    Raises:
+        InputError: no such module or function, the function raises, or what it returns is no ``nn.Module``.
+    """
+    module_name, function_name = source.split(":")
+    with _present_folder():
+        try:
+            module = importlib.import_module(module_name)
+        except Exception as error:  # a module of the user's may raise anything
+            raise InputError(
+                f"model {source!r}: module {module_name!r} cannot be imported: {_said(error)}; {EXPECTED}"
+            ) from error
+        function = getattr(module, function_name, None)
+        if not callable(function):
+            known = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
+            hint = nearest(function_name, known) if known else "it has none"
+            raise InputError(
+                f"model {source!r}: module {module_name!r} has no function {function_name!r}; {hint}"
+            )
+        try:
+            model = function()
+        except Exception as error:
+            raise InputError(f"model {source!r}: the function raised {_said(error)}; {EXPECTED}") from error
+    if not isinstance(model, nn.Module):
+        found = printable(type(model).__name__, 80)
+        raise InputError(f"model {source!r}: the function returned a {found}; {EXPECTED}")
+    return model
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {reason(error)}"
+
+
+@contextmanager
+def _present_folder() -> Iterator[None]:
+    """The present folder first on the path: ``pytest`` does not put it there, ``python -m pytest`` does."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

@@ -1,0 +1,193 @@
+"""The suite's command line, and what the rest of the plugins read from it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..compare.baselines import check_name
+from ..compare.baselines import find as find_baseline
+from ..io.errors import InputError
+from ..questions import Claim, claims
+from ..questions.base import with_thresholds
+from ..run.expectations import Expectation, load_expectations, read_expectations
+from ..run.flags import ALL, ALL_OPTIONS, AUTO, RUN_OPTIONS, SUBJECT_OPTIONS, undefaulted
+from ..run.options import RunOptions, resolve_device
+from ..run.settings import PROFILE, Settings, load_settings
+from ..run.thresholds import load_claims
+
+
+@dataclass(frozen=True)
+class SuiteOptions:
+    """What the command line says."""
+
+    models: tuple[str, ...]
+    datasets: tuple[str, ...]
+    run: RunOptions
+    claims: tuple[Claim, ...]
+    expectations: tuple[Expectation, ...]
+    report_dir: Path
+    cache_dir: Path | None
+    cache_limit_gb: float
+    use_cache: bool
+    refresh_cache: bool
+    strict: bool
+    fail_on: str
+    report: bool
+    baseline: Path | None
+    save_baseline: str | None
+
+
+OPTIONS_KEY = pytest.StashKey[SuiteOptions]()
+SETTINGS_KEY = pytest.StashKey[Settings]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("theorems", "theorems: subject, verdicts, reports")
+    for flag, keywords in ALL_OPTIONS.items():
+        group.addoption(flag, **undefaulted(keywords))
+
+
+def settings(config: pytest.Config) -> Settings:
+    """The project's settings, read once.
+
+    Raises:
+        pytest.UsageError: they cannot be used.
+    """
+    if SETTINGS_KEY not in config.stash:
+        try:
+            config.stash[SETTINGS_KEY] = load_settings(config.rootpath, config.getoption(PROFILE))
+        except InputError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[SETTINGS_KEY]
+
+
+def option(config: pytest.Config, flag: str) -> Any:
+    """An option's value: what the command line says, else the project's settings, else its default."""
+    given = config.getoption(flag)
+    return settings(config).options.get(flag, ALL_OPTIONS[flag].get("default")) if given is None else given
+
+
+def effective(config: pytest.Config) -> dict[str, Any]:
+    """What the run was made with, as it stands in a record: names as given, and what figures depend on."""
+    options = suite_options(config)
+    values = {flag.removeprefix("--"): option(config, flag) for flag in RUN_OPTIONS if flag != PROFILE}
+    return {
+        "file": settings(config).file,
+        "profile": config.getoption(PROFILE),
+        "models": [portable(name) for name in options.models],
+        "datasets": [portable(name) for name in options.datasets],
+        "options": {name: portable(str(v)) if isinstance(v, Path) else v for name, v in values.items()},
+        "thresholds": {claim.name: claim.threshold for claim in options.claims},
+    }
+
+
+def portable(word: str) -> str:
+    """A word of the command line, an absolute path cut to its name: records tell nothing of a machine."""
+    flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return flag + equals + (os.path.basename(value) if os.path.isabs(value) else value)
+
+
+def run_options_given(config: pytest.Config) -> list[str]:
+    """The words of the command line that set what figures and verdicts depend on, subject apart."""
+    words = []
+    for flag, keywords in RUN_OPTIONS.items():
+        value = option(config, flag)
+        if value != keywords.get("default"):
+            words += [flag] if value is True else [flag, str(value)]
+    return words
+
+
+def suite_options(config: pytest.Config) -> SuiteOptions:
+    """The options, read once.
+
+    Raises:
+        pytest.UsageError: one of them cannot be used.
+    """
+    if OPTIONS_KEY not in config.stash:
+        try:
+            config.stash[OPTIONS_KEY] = _read(config)
+        except InputError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[OPTIONS_KEY]
+
+
+def asked_claims(config: pytest.Config) -> tuple[Claim, ...]:
+    """The questions' claims with the run's thresholds, and those of questions that a test file registers."""
+    read = suite_options(config).claims
+    names = {claim.name for claim in read}
+    return (*read, *(claim for claim in claims() if claim.name not in names))
+
+
+def _check_together(config: pytest.Config) -> None:
+    """Raise ``InputError`` for an empty name, as an unset shell variable is, or half a pair of options."""
+    for flag in SUBJECT_OPTIONS:
+        if not all(name.removeprefix("random:") for name in option(config, flag) or ()):
+            raise InputError(f"{flag} is empty; give a name or a path, see: geolip-theorems {flag[2:]}s")
+    if option(config, "--ray-address") and option(config, "--engine") != "ray":
+        raise InputError("--ray-address is for --engine ray; give both or neither")
+
+
+def _read(config: pytest.Config) -> SuiteOptions:
+    _check_together(config)
+    get = partial(option, config)
+    run = RunOptions(
+        device=resolve_device(get("--device")),
+        seed=get("--seed"),
+        implementation=get("--implementation"),
+        offline=get("--offline"),
+        image_size=get("--image-size"),
+        normalize=get("--normalize"),
+        max_images=get("--max-images"),
+        data_root=get("--data-root"),
+        ablation_images=_number(get("--ablation-images")),
+        probe=get("--probe"),
+        controls=get("--controls"),
+        group_duplicates=get("--group-duplicates"),
+        batch_size=_number(get("--batch-size")),
+        workers=get("--workers"),
+        engine=get("--engine"),
+        ray_address=get("--ray-address"),
+    )
+    return SuiteOptions(
+        models=tuple(dict.fromkeys(get("--model") or ["auto"])),
+        datasets=tuple(dict.fromkeys(get("--dataset") or ["auto"])),
+        run=run,
+        claims=_claims(config),
+        expectations=_expectations(config),
+        report_dir=get("--report-dir"),
+        cache_dir=get("--cache-dir"),
+        cache_limit_gb=get("--cache-limit"),
+        use_cache=not get("--no-cache"),
+        refresh_cache=get("--refresh-cache"),
+        strict=get("--strict-verdicts"),
+        fail_on=get("--fail-on"),
+        report=not get("--no-report"),
+        baseline=find_baseline(get("--baseline")) if get("--baseline") else None,
+        save_baseline=check_name(get("--save-baseline")) if get("--save-baseline") is not None else None,
+    )
+
+
+def _number(value: int | str) -> int | None:
+    """A number, None for the word that stands in its place."""
+    return None if value in (ALL, AUTO) else value
+
+
+def _claims(config: pytest.Config) -> tuple[Claim, ...]:
+    """The questions' claims: a file on the command line replaces the thresholds of the settings."""
+    if config.getoption("--thresholds") is None and settings(config).thresholds:
+        return with_thresholds(settings(config).thresholds)
+    return load_claims(option(config, "--thresholds"))
+
+
+def _expectations(config: pytest.Config) -> tuple[Expectation, ...]:
+    """Those of the settings, which a file on the command line replaces."""
+    found = settings(config)
+    if config.getoption("--expectations") is None and found.expected:
+        return read_expectations(found.file, found.expected)
+    return load_expectations(option(config, "--expectations"))

@@ -1,0 +1,58 @@
+"""The published values of a version, from ``published.toml``, each dated and with its source."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Published:
+    """One value: ``margin`` is half the range it was given with, or None; ``shown``: as it was given."""
+
+    value: float
+    margin: float | None
+    date: str
+    source: str
+    shown: str = ""
+
+
+@lru_cache
+def _content() -> bytes:
+    return (files(__package__) / "published.toml").read_bytes()
+
+
+def digest() -> str:
+    """Of the file: figures kept under another one are not used."""
+    return hashlib.sha256(_content()).hexdigest()[:16]
+
+
+@lru_cache
+def entries() -> tuple[dict[str, Any], ...]:
+    """Every entry of the file."""
+    return tuple(tomllib.loads(_content().decode())["entry"])
+
+
+def published(version: str, figure: str, on: str) -> Published | None:
+    """What is published of a figure of a version on ``images`` or ``noise``; None where nothing is."""
+    for entry in entries():
+        fits = entry["figure"] == figure and version in entry["versions"] and entry.get("on", on) == on
+        if fits and "low" in entry:
+            low, high = float(entry["low"]), float(entry["high"])
+            return Published(
+                (low + high) / 2, (high - low) / 2, entry["date"], entry["source"], f"{low:g} to {high:g}"
+            )
+        if fits:
+            margin = entry.get("plus_minus")
+            shown = f"{entry['value']:g}" + (f" ± {margin:g}" if margin else "")
+            return Published(float(entry["value"]), margin, entry["date"], entry["source"], shown)
+    return None

@@ -1,0 +1,53 @@
+"""A record as columns: pandas, polars and pyarrow make tables of them as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..drawing.text import VerdictRow
+
+COLUMNS = ("subject", "model", "dataset", "question", "metric", "value", "low", "high", "n", "p")
+COLUMNS += ("claim", "comparison", "threshold", "verdict", "beyond_untrained")
+
+
+def frame(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list]:
+    """``COLUMNS`` by name: of subjects as they stand in ``results.json`` a row a verdict, then a row a figure
+    without one. ``low`` and ``high`` are the ends of the 95 % interval; None where there is nothing.
+    """
+    rows = [row for subject in subjects for row in _rows(subject)]
+    return {name: [row.get(name) for row in rows] for name in COLUMNS}
+
+
+def _rows(subject: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    about = {
+        "subject": subject["id"],
+        "model": subject["model"]["name"],
+        "dataset": subject["dataset"]["name"],
+    }
+    for verdict in subject["verdicts"]:
+        names = ("metric", "question", "claim", "comparison", "verdict", "n", "threshold", "p")
+        beyond = VerdictRow(verdict).attributed
+        yield {
+            **about,
+            **{name: verdict[name] for name in names},
+            **_ends(verdict),
+            "beyond_untrained": beyond,
+        }
+    judged = {verdict["metric"] for verdict in subject["verdicts"]}
+    for name, figure in figures(subject["measurements"].get("calibrated") or {}):
+        if name not in judged:
+            yield {**about, "metric": name, **_ends(figure), "n": figure.get("n"), "p": figure.get("p")}
+
+
+def _ends(figure: Mapping[str, Any]) -> dict[str, float | None]:
+    low, high = figure.get("ci95") or (None, None)
+    return {"value": figure.get("value"), "low": low, "high": high}
+
+
+def figures(found: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every figure below a measurement, with its keys joined by dots."""
+    for key, entry in found.items():
+        if isinstance(entry, Mapping):
+            here = f"{path}{key}"
+            yield from [(here, entry)] if "method" in entry else figures(entry, f"{here}.")

@@ -1,0 +1,31 @@
+"""A published claim from the command line: its verdict, its reading, its table."""
+
+import pytest
+import torch
+
+from geolip_theorems.model.architectures import PatchSVAE
+from geolip_theorems.model.writing import save_checkpoint
+
+from .conftest import ROOT, SMALL
+
+BAND = ROOT / "theorems" / "published_claims" / "test_band.py"
+
+
+@pytest.fixture
+def untrained(tmp_path):
+    torch.manual_seed(3)
+    model = PatchSVAE(V=32, D=4, patch_size=16, hidden=32, depth=1, n_cross_layers=1)
+    save_checkpoint(tmp_path / "small.pt", model, epoch=0, test_mse=1.0, config={"img_size": 64})
+    return tmp_path / "small.pt"
+
+
+def test_the_band_of_an_untrained_network_is_free(run_suite, untrained):
+    run = run_suite("--model", untrained, "--dataset", "scenes", *SMALL, "-v", paths=(BAND,))
+    assert run.result.ret == pytest.ExitCode.OK
+    verdict = run.verdicts()["band_free"]
+    assert (verdict["question"], verdict["verdict"], verdict["threshold"]) == ("band", "holds", 1.0)
+    assert "equal to random rows (" in verdict["reason"]
+    (properties,) = run.junit.values()
+    assert (properties["claim"], properties["verdict"]) == ("band_free", "holds")
+    assert "Published claim: band" in run.text
+    assert "Published claim: spectrum" not in run.text
