@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fixtures import subjects
 from geolip_theorems.io import temporary
+from geolip_theorems.plugin import subjects
 
 from .conftest import GOLDEN, ROOT, SMALL, THEOREM
 
