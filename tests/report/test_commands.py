@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import logging
 import random
 import re
 import shutil
@@ -20,7 +21,7 @@ LONGEST_LINE = 6 * 2_000 + 100  # JSON takes six characters for one
 ORDERS = "::warning::owned\n::set-output name=a::b\r\n##[add-path]/tmp\n```\n~~~\n\x1b[31m\x07\u202e"
 MARKUP = "</code><img src=x> [a](http://b.c) | `x` @somebody #1 [/red] :skull: [bold]"
 NAME = ORDERS + MARKUP + "\\" + "é" * 5000
-COMMANDS = ("summary", "compare", "report")
+COMMANDS = ("summary", "compare", "report", "card")
 BAD = (None, [], {}, "", True, -1, 1e308, -1e-320, 10**30, "\ud800", NAME, [[]], {"a": None})
 
 
@@ -28,14 +29,16 @@ BAD = (None, [], {}, "", True, -1, 1e308, -1e-320, 10**30, "\ud800", NAME, [[]],
 def run(labelled, tmp_path, capsys, monkeypatch):
     """A function that runs a command on a changed record: exit code, standard output and error."""
     monkeypatch.setattr(write, "questions", lambda: ())  # drawings are tested elsewhere
+    # Its news of a card without metadata goes to the standard error that there was when it was imported.
+    monkeypatch.setattr(logging.getLogger("huggingface_hub.repocard"), "disabled", True)
     source = labelled.results.parent / labelled.record["subjects"][0]["companion"]["file"]
     shutil.copy(source, tmp_path)
 
     def command(name, record, *more):
         path = tmp_path / "results.json"
         path.write_text(json.dumps(record))
-        before = [labelled.results] if name == "compare" else []
-        code = main([name, *map(str, (*before, path)), *more])
+        words = {"compare": [labelled.results, path], "card": [path, "--out", tmp_path / "card.md"]}
+        code = main([name, *map(str, words.get(name, [path])), *more])
         return code, *capsys.readouterr()
 
     return command

@@ -111,7 +111,7 @@ def test_a_worse_verdict_is_a_failure_of_its_own(run_suite):
         next(v for v in subject["verdicts"] if v["claim"] == "class_cosine")["verdict"] = "holds"
 
     edit(saved.folder, held)
-    found = cases(run_suite(*MODEL, *SMALL, "--baseline", "main"))
+    found = cases(run_suite(*MODEL, *SMALL, "--baseline", "main", "--fail-on", "flip"))
     failed = [name for name, (outcome, _) in found.items() if outcome == "failure"]
     assert failed == ["test_verdict_is_no_worse[class_cosine-svae_d4-scenes]"]
     assert found[failed[0]][1]["baseline_verdict"] == "holds"

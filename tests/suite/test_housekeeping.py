@@ -130,7 +130,7 @@ runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 
 def test_interrupted_while_modules_load(tmp_path):
     (tmp_path / "torch.py").write_text(SLOW_TORCH)
-    ours = {"PYTHONPATH": str(tmp_path)}
+    ours = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | ours
     command = [sys.executable, "-c", PYTEST, str(THEOREM), "-p", "no:cacheprovider"]
     with subprocess.Popen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .output import print_json, say
+from .output import print_json, say, show
 from .parser import add_command, add_json
 
 LARGEST = 4 << 20  # bytes of a model card
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"card": str(options.out), "evaluations": entries, "pushed": options.push})
     else:
-        print(f"card: {options.out}, {entries} entries in its model-index")
+        show(f"card: {options.out}, {entries} entries in its model-index")
     if options.push:
         card.push_to_hub(options.push)
         say(f"pushed to {options.push}")

@@ -85,7 +85,7 @@ def show_rankings(ranked: list[Ranking]) -> None:
 
     for title, columns, rows in tables(ranked):
         print_table(columns, rows, title=title, right=columns[2:])
-        print(f"note: {EXPLAINED}")
+        show(f"note: {EXPLAINED}")
 
 
 def show_all(comparisons: list[Comparison]) -> None:

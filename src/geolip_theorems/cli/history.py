@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from .output import print_json, print_table, say
+from .output import print_json, print_table, say, show
 from .parser import add_command, add_json
 
 
@@ -20,7 +20,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         description="Every figure over the runs in a folder, oldest first: verdicts that flipped, and change "
         "points, versions that differ beyond chance from the one at the change point before.",
         example="geolip-theorems history reports/baselines --html history.html",
-        codes="exit codes: 0 done, 2 something given cannot be used, 130 interrupted",
+        codes="exit codes: 0 done, 2 something given cannot be used, 3 an error of the program, "
+        "130 interrupted",
     )
     parser.add_argument(
         "folder",
@@ -55,8 +56,8 @@ def run(options: argparse.Namespace) -> None:
         ]
         print_table(("", "metric", *names), rows, title=found.subject, right=names)
         for event in events(found):
-            print(": ".join(event))
+            show(": ".join(event))
         if not events(found):
-            print("nothing changed beyond chance, and no verdict flipped")
+            show("nothing changed beyond chance, and no verdict flipped")
         for name, why in found.left_out.items():
-            print(f"note: {name} is left out: {why}")
+            show(f"note: {name} is left out: {why}")

@@ -39,6 +39,7 @@ def print_table(
         right: the columns of numbers.
         styles: rich's style for a cell that reads exactly so (``{"regressed": "bold red"}``).
     """
+    columns, right, title = [*map(printable, columns)], [*map(printable, right)], printable(title)
     cells = [["" if cell is None else printable(cell) for cell in row] for row in rows]
     to = console()
     if not to.is_terminal:
