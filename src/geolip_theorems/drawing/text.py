@@ -133,7 +133,8 @@ class VerdictRow:
         """What was expected, and whether it was found."""
         expected, reason = self.verdict.get("expected"), self.verdict.get("expected_reason") or ""
         if not expected:
-            return ""
+            text = self.verdict.get("unchecked") or ""
+            return text[:1].upper() + text[1:] + "." if text else ""
         return (
             f"Expected: {reason}" if self.mark else f"Not as expected: this should be “{expected}” ({reason})"
         )

@@ -99,10 +99,14 @@ def _table() -> Table:
 
 
 def findings(subject: Mapping[str, Any]) -> list[str]:
-    """The verdicts that were expected not to hold, each with its reason."""
-    return [
-        f"finding, {v['question']}: {v['title']}: {v['verdict']} (expected {v['expected']}): "
-        f"{v['expected_reason']}"
-        for v in subject["verdicts"]
-        if v["expected"] is not None
-    ]
+    """The verdicts that were expected not to hold, on these images or on others, each with its reason."""
+    found = []
+    for v in subject["verdicts"]:
+        if v["expected"] is not None:
+            what = f"(expected {v['expected']}): {v['expected_reason']}"
+        elif v.get("unchecked"):
+            what = f"({v['unchecked']})"
+        else:
+            continue
+        found.append(f"finding, {v['question']}: {v['title']}: {v['verdict']} {what}")
+    return found

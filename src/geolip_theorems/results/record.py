@@ -202,7 +202,8 @@ class Verdict:
         attribution: why, and the twins' range.
         references: the subject beside each of the references that has such a figure.
         training: whether it is beyond all of these: random weights, a fitted last layer, simple codecs.
-        expected, expected_reason: from the expectations file, where it has an entry.
+        expected, expected_reason: from the expectations file, where it has an entry for these images.
+        unchecked: what it expects on another number of the same images.
         script_value: the script's own value of the question, where it has one.
         probe: the readout the figure comes from, for the questions that train one.
         unit: ``pp`` where the figure is shown in percentage points, else empty.
@@ -230,6 +231,7 @@ class Verdict:
     script_value: float | None = None
     probe: Literal["ridge", "conv"] | None = None
     unit: Literal["pp", ""] = ""
+    unchecked: str | None = None
     references: list[Beside] = field(default_factory=list)
     training: bool | None = None
     p_claim: Probability | None = None
@@ -349,7 +351,7 @@ def _items(found: Any) -> list[Any]:
 
 
 RENAMED = {"seed_protocol": "script", "seed_accuracies": "script_accuracies", "seed_value": "script_value"}
-UNKNOWN = {"references": [], "training": None, "p_claim": None, "p_holm": None}  # to version 2
+UNKNOWN = dict.fromkeys(("unchecked", "training", "p_claim", "p_holm")) | {"references": []}  # to version 2
 IN_POINTS = ("lifts.", "probes.")  # metrics of version 2 that are shown in percentage points
 
 

@@ -11,7 +11,8 @@ A TOML file lists them::
     reason = "photographs cut into crops have no layout that depends on their class"
 
 A test whose verdict is the one expected is an expected failure; any other verdict fails it. An entry is
-about a run on so many images; on another number of them nothing is expected.
+checked on so many images. On another number of the same set it is not: a claim that fails there is an
+expected failure all the same, and any verdict is said to be unchecked.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class Expectation:
     claim: str
     verdict: str
     reason: str
+
+    def elsewhere(self, images: int) -> str:
+        """What is said of it on another number of images."""
+        return f"expected {self.verdict!r} on {self.images:,} images ({self.reason}); unchecked on {images:,}"
 
 
 def load_expectations(path: Path) -> tuple[Expectation, ...]:

@@ -43,6 +43,7 @@ def verdict_on(
     labelled = study.labels is not None
     value, ci95, n = figure.get("value"), figure.get("ci95"), int(figure.get("n") or 0)
     method = figure.get("method", "")
+    checked = expectation is not None and expectation.images == len(study)
     verdict = Verdict(
         theorem=3,
         question="" if question is None else question.id,
@@ -58,8 +59,9 @@ def verdict_on(
         p=None,
         verdict="not measured",
         reason=method or "there is nothing to measure it on",
-        expected=expectation.verdict if expectation else None,
-        expected_reason=expectation.reason if expectation else None,
+        expected=expectation.verdict if checked else None,
+        expected_reason=expectation.reason if checked else None,
+        unchecked=None if checked or expectation is None else expectation.elsewhere(len(study)),
         unit=metric.unit if metric.unit == "pp" else "",
         script_value=metric.script(script) if metric.script and script else None,
         probe=probe if metric.estimator.cross_validated else None,
