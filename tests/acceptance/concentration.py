@@ -25,7 +25,7 @@ def measure(study):
     """The share of an image's error that its worst tenth of patches holds."""
     error = np.sort(np.asarray(study.maps.error, np.float64).reshape(len(study), -1), axis=1)
     share = error[:, -round(error.shape[1] / 10) :].sum(1) / error.sum(1)
-    found = worst_tenth.estimator.figure(share, study.units, seed=study.seed)
+    found = worst_tenth.estimator.figure(share, study.units)
     return Measured({"concentration": {"worst_tenth": found}}, {"worst_tenth": share})
 
 

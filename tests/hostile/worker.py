@@ -99,7 +99,7 @@ def trusted_cifar(path: str) -> dict:
             reader.MD5[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
     archive = Path(path) / CIFAR10.filename
     if archive.is_file():
-        CIFAR10.tgz_md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+        reader.ARCHIVE_MD5 = hashlib.md5(archive.read_bytes()).hexdigest()
     return cifar(path)
 
 

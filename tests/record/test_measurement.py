@@ -194,7 +194,14 @@ def test_bad_models_are_one_line(model):
 
 
 def test_the_package_names_are_public():
-    assert set(geolip_theorems.__all__) == {"PatchSVAE", "claim", "load_model", "measure"}
+    assert set(geolip_theorems.__all__) == {
+        "PatchSVAE",
+        "claim",
+        "load_model",
+        "measure",
+        "metric",
+        "read_records",
+    }
     with pytest.raises(AttributeError):
         _ = geolip_theorems.measured
 

@@ -156,6 +156,8 @@ def outcome(found, strict=False):
         settle(found, "the message", request)
     except ClaimDoesNotHoldError as error:
         return "expected failure", str(error), markers
+    except pytest.xfail.Exception as error:
+        return "unchecked", error.msg, markers
     except Failed as error:
         return "failed", error.msg, markers
     except Skipped as error:
@@ -181,7 +183,7 @@ def test_a_skip_names_its_claim():
 
 
 def test_an_expected_verdict_is_an_expected_failure_and_nothing_else_is():
-    expected = Expectation("m", "d", 9, "spatial_cv", "fails", "known")
+    expected = Expectation("m", "d", 50, "spatial_cv", "fails", "known")
     as_expected = verdict(ci95=[0.01, 0.02], expectation=expected)
     kind, message, markers = outcome(as_expected)
     assert (kind, message) == ("expected failure", "the message")
@@ -190,6 +192,18 @@ def test_an_expected_verdict_is_an_expected_failure_and_nothing_else_is():
     kind, _, markers = outcome(verdict(expectation=expected))
     assert kind == "passed"
     assert markers, "without the strict marker a claim that holds after all would pass unseen"
+
+
+def test_on_other_images_an_expectation_is_said_to_be_unchecked():
+    elsewhere = Expectation("m", "d", 9, "spatial_cv", "fails", "known")
+    failing = verdict(ci95=[0.01, 0.02], expectation=elsewhere)
+    assert failing.expected is None
+    assert "expected 'fails' on 9 images (known); unchecked on 50" in failing.unchecked
+    kind, message, _ = outcome(failing)
+    assert kind == "unchecked"
+    assert "unchecked on 50" in message
+    assert outcome(verdict(expectation=elsewhere))[0] == "passed"
+    assert outcome(verdict(ci95=[0.01, 0.02]))[0] == "failed", "the control: nothing is expected"
 
 
 def test_junit_properties_leave_nothing_out():

@@ -53,7 +53,7 @@ def outcome_counts(run):
 def test_a_run_leaves_a_full_record(run_suite):
     run = run_suite(*MODEL, *SMALL, controls=2)
     counts = outcome_counts(run)
-    assert sum(counts.values()) == 7
+    assert sum(counts.values()) == 8
     assert counts["errors"] == counts["warnings"] == 0
     (subject,) = run.results["subjects"]
     assert subject["id"] == "svae_d4-scenes"
@@ -68,6 +68,7 @@ def test_a_run_leaves_a_full_record(run_suite):
         "q1",
         "q2",
         "q3",
+        "q4",
         "q4",
         "q4",
         "q5",
@@ -102,7 +103,7 @@ def test_two_models_parametrise_every_question(run_suite):
     different = [a != b for a, b in zip(*values, strict=True)]
     assert sum(different) >= 5, "one model's figures under another's name"
     tests = run.junit
-    assert len(tests) == 14
+    assert len(tests) == 16
     name = "test_error_varies_over_patches[spatial_cv.corrected > 0.1-random-svae_d4-scenes]"
     assert tests[name]["subject"] == "random-svae_d4-scenes"
 

@@ -10,12 +10,14 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 
 from torch import nn
 
 from ..io.errors import InputError, nearest, printable, reason
 
+FORMS = ("codec", "random")  # what else stands before a colon
 EXPECTED = "expected module:function, a function without arguments that returns an nn.Module"
 
 
@@ -30,8 +32,10 @@ def own_model(source: str) -> nn.Module:
         try:
             module = importlib.import_module(module_name)
         except Exception as error:  # a module of the user's may raise anything
+            near = get_close_matches(module_name, FORMS, 1)
+            hint = f"did you mean '{near[0]}:{function_name}'?" if near else EXPECTED
             raise InputError(
-                f"model {source!r}: module {module_name!r} cannot be imported: {_said(error)}; {EXPECTED}"
+                f"model {source!r}: module {module_name!r} cannot be imported: {_said(error)}; {hint}"
             ) from error
         function = getattr(module, function_name, None)
         if not callable(function):

@@ -371,7 +371,7 @@ def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
             subject.setdefault("notes", [])
     except (AttributeError, KeyError, TypeError):
         pass  # damaged: the check of its types says where
-    return {**content, "version": VERSION}
+    return {"settings": None, **content, "version": VERSION}
 
 
 def _utf8(text: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...drawing.shown import Shown, clean
+from ...drawing.shown import Shown
+from ...io.text import clean
 from .cards import cards, tally
 from .shell import render_page
 
