@@ -229,7 +229,7 @@ def main() -> None:
         print(f"\n{count} images; the script makes {passes:.1f} passes")
         for name, seconds in best.items():
             ratio = best["script"] / seconds
-            print(f"{name:7s} {seconds:8.2f} s  {seconds / count * 1e3:7.2f} ms an image  {ratio:7.2f} times")
+            print(f"{name:7s} {seconds:8.2f} s  {seconds / count * 1e3:7.2f} ms/image  {ratio:7.2f} times")
         for name, their, our in agreement(theirs, figures):
             print(f"  {name:38s} script {their:.4f}  suite {our:.4f}")
 

@@ -4,7 +4,8 @@
 
 Tables: golden (where the original fails), rescue (the share repaired), agreement (with the golden packets),
 speed (beside LAPACK, the reference and the original, which takes part where geolip-core is installed) and
-extraction (images a second with LAPACK's and with the conduit's eigenpairs in the model). Without names: all
+extraction (images per second with LAPACK's and with the conduit's eigenpairs in the model). Without names:
+all
 of them. --write replaces what stands between `<!-- table: NAME -->` and `<!-- end -->`. Ends with 1 where a
 speed limit is missed or an envelope is left. From the root of the repository.
 """

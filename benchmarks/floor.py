@@ -101,9 +101,9 @@ def main() -> None:
     print(f"one thread, tile of {tile} images, linear layers by {kernels(torch.device('cpu'))}")
     print(
         f"sgemm {rate / 1e9:.1f} GFLOP/s; {work / 1e9:.3f} GFLOP an image; "
-        f"floor {floor * 1e3:.2f} ms an image"
+        f"floor {floor * 1e3:.2f} ms per image"
     )
-    print(f"{'step':15s} {'ms an image':>12s} {'of the whole':>13s}")
+    print(f"{'step':15s} {'ms per image':>12s} {'of the whole':>13s}")
     for name, seconds in best.items():
         print(f"{name:15s} {seconds / tile * 1e3:12.3f} {seconds / best['all']:13.0%}")
     for name in ("forward", "all"):

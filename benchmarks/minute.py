@@ -82,7 +82,7 @@ def large() -> Iterator[Line]:
 
 
 def measures() -> None:
-    """What :func:`large` measures, a line a question with processor seconds and the memory so far."""
+    """What :func:`large` measures, a line per question with processor seconds and the memory so far."""
     import numpy as np
 
     from geolip_theorems.extraction.maps import Maps

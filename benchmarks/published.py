@@ -79,7 +79,7 @@ def weights(name: str) -> str:
 
 
 def at_size(model: torch.nn.Module, size: int) -> dict[str, Any]:
-    """The change of the error at a size too large for the suite: seconds an image, so without twins."""
+    """The change of the error at a size too large for the suite: seconds per image, so without twins."""
     images = white_images(size, 0, getattr(model, "channels", 3))
     error = passes_of(model, images, (*SIZES, size)).error
     title = f"relative change of the error at {size} pixels"
@@ -107,7 +107,7 @@ def figures_of(model: str, dataset: str, images: int, largest: int) -> dict[str,
 
 
 def table(models: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
-    """A row a figure, a column a model: the figure, its interval and its class."""
+    """A row per figure, a column per model: the figure, its interval and its class."""
     yield f"| figure | {' | '.join(models)} |"
     yield "|---" * (1 + len(models)) + "|"
     for name in dict.fromkeys(name for found in models.values() for name in found):

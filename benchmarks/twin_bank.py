@@ -1,8 +1,8 @@
 """Write the bank of random-weight twins: what a subject of the embedded shape is compared with.
 
 ``python -m benchmarks.twin_bank`` (``make bank``) measures thirty twins on the control images of every image
-set that comes with the suite and writes a file a set beside the embedded model. Needed after a change of the
-extraction, of a measure, or of the images: until then the bank does not fit and runs draw twins of their own.
+set that comes with the suite and writes a file per set beside the embedded model. Needed after a change of
+the extraction, of a measure, or of the images: until then the bank does not fit and runs draw their own.
 
 Cost: 20 to 30 s of one core a twin and set; the cache keeps the maps, so that a change of the measures alone
 costs 3 s.

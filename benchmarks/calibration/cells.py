@@ -23,7 +23,7 @@ PIXELS = 16  # a patch
 SIDE = 8
 N_PERMUTATIONS = 299
 N_NULL = 119
-UNEVEN = (3, 4, 5, 6, 8, 12, 18, 24)  # images a group
+UNEVEN = (3, 4, 5, 6, 8, 12, 18, 24)  # images per group
 SINGLE = np.ones(255, int)
 UNLIKE = np.repeat([20, 2], [4, 40])  # images of groups, the first four of another class
 

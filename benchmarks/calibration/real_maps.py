@@ -10,7 +10,7 @@ model on a data set as a population of known figures, and prints two tables as M
 * *equal models*: unpaired, two halves of the set as if they were two runs; paired, two models whose maps are
   exchanged image by image with a coin, so that neither is better. How often a comparison is red.
 
-Cost: 1 s a sample of 250 images, 8 s of 1,000.
+Cost: 1 s per sample of 250 images, 8 s of 1,000.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def run_cell(cell: Cell, simulations: int, seed: int = 0, judge: Judge = decide)
         cell: what to simulate. simulations: how many subjects. seed: of all of them.
         judge: the verdict rule; another one shows what the suite's own rule is worth.
 
-    Cost: 5 to 30 ms a subject, 0.3 s where probes are fitted.
+    Cost: 5 to 30 ms per subject, 0.3 s where probes are fitted.
     """
     begun = time.process_time()
     holds = covered = 0

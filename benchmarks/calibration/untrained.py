@@ -79,7 +79,7 @@ def rates(
     Raises:
         ValueError: too few models for so many twins.
 
-    Cost: 1 ms a subject and claim with ten twins.
+    Cost: 1 ms per subject and claim with ten twins.
     """
     size = len(pool) - 1 if twins is None else twins
     if not LEAST_TWINS <= size < len(pool):
@@ -104,7 +104,7 @@ def rates(
 
 
 def table(found: Mapping[str, Sequence[Rates]]) -> str:
-    """Rates as a Markdown table: a row a claim, a column a way of choosing twins."""
+    """Rates as a Markdown table: a row per claim, a column per way of choosing twins."""
     lines = ["| claim | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
     for row in zip(*found.values(), strict=True):
         cells = []

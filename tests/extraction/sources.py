@@ -28,8 +28,8 @@ class Numbers:
     Args:
         value: see above.
         ablated: images with ablated errors; none of them in the last shard.
-        log: a file that gets a line a shard computed.
-        pause: seconds a shard.
+        log: a file that gets a line per shard computed.
+        pause: seconds per shard.
         stop_before: raise KeyboardInterrupt instead of this shard.
     """
 

@@ -18,7 +18,7 @@ from . import (  # noqa: F401
 from .cases import CASES
 from .worker import LONGEST
 
-GROWTH, TIMES_ITS_SIZE = 640 << 20, 3  # memory in RAM: 20 bytes a pixel of 32 megapixels, and for each byte
+GROWTH, TIMES_ITS_SIZE = 640 << 20, 3  # memory in RAM: 20 bytes per pixel of 32 megapixels, and for each byte
 LONGEST_LINE = 700
 # Messages about a path that repeat it as it was typed; all others name a file, not the folder it is in.
 TYPED = "does not exist|there is no such folder|cannot be filled|not in the cache"

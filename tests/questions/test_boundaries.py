@@ -148,7 +148,7 @@ def test_hot_patches_have_an_interval(groups):
 
 
 def test_the_spread_of_the_mean_map_is_freed_of_noise():
-    """Over 200 samples its square is unbiased and its interval holds the truth; without spread too."""
+    """Over 200 samples its square is unbiased and its interval contains the truth; without spread too."""
     for height in (0.0, 0.5):
         truth = np.zeros((6, 6))
         truth[2, 1:4] = height

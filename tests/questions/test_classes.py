@@ -275,7 +275,7 @@ def test_classes_with_too_few_images_are_named():
 
 
 def test_whole_groups_are_shuffled_where_groups_are_of_one_class():
-    """Photographs cut into blocks: 3 blocks a class leave few ways to shuffle, so p cannot be small."""
+    """Photographs cut into blocks: 3 blocks per class leave few ways to shuffle, so p cannot be small."""
     x, y = drawn(bumps(2, 1.0), 40)
     groups = np.arange(80) // 10  # four groups a class
     result = measured(x, y, groups=groups)

@@ -16,7 +16,7 @@ from geolip_theorems.run.bank import BANKED, bank_file, banked_twins
 from geolip_theorems.run.controls import chosen_images, compared
 from geolip_theorems.run.subject import RunOptions, open_subject
 
-LARGEST = 1 << 20  # bytes a file
+LARGEST = 1 << 20  # bytes per file
 # Rounding of another processor moves errors by a part in a million: a rank correlation by less than 1e-4, a
 # patch or an image near a tie to the other side.
 CLOSE, FLIPS = 1e-3, {"lifts": 0.01, "modes": 5e-3}

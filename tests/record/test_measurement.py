@@ -177,7 +177,7 @@ def test_two_twins_show_nothing(model):
         (pixels(4), np.arange(3), "labels"),
         (np.zeros((4, 15, 16, 3), np.uint8), None, "not a multiple"),
     ],
-    ids=["shape", "nan", "one class", "one image a class", "few labels", "odd size"],
+    ids=["shape", "nan", "one class", "one image per class", "few labels", "odd size"],
 )
 def test_bad_arrays_are_one_line(model, images, labels, says):
     with pytest.raises(InputError, match=says) as caught:

@@ -64,7 +64,7 @@ def test_a_failed_subject_meets_it_too(validator, whole):
 ODD = {
     "no labels": (12, None, None, 16),
     "one image": (1, None, None, 16),
-    "two images a class": (4, np.array([0, 0, 1, 1]), None, 16),
+    "two images per class": (4, np.array([0, 0, 1, 1]), None, 16),
     "one patch": (24, np.arange(24) % 3, None, 4),
     "classes in every group": (36, np.arange(36) % 2, np.arange(36) // 6, 16),
     "groups of one class": (36, np.arange(36) // 6 % 2, np.arange(36) // 6, 16),

@@ -82,7 +82,7 @@ def test_every_sentence_has_one_unit_and_the_interval_stands_once(word):
 
 def test_what_would_decide_stays_and_so_do_reasons_without_an_interval():
     near = row(
-        ci95=(-0.1, 0.2), verdict="inconclusive", reason="the interval -0.1 to 0.2 holds 0; about 90 do"
+        ci95=(-0.1, 0.2), verdict="inconclusive", reason="the interval -0.1 to 0.2 contains 0; about 90 do"
     )
     assert near.reason == "the interval contains the threshold; about 90 do"
     tested = row(verdict="inconclusive", p=0.2, reason="the interval 0.7604 to 0.7951 is .. but p = 0.2")

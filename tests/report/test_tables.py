@@ -82,7 +82,7 @@ def verdict(**other):
         "title": "which thing varies over all of the many",
     }
     found |= {"value": 0.79734, "ci95": [0.7571, 0.8293], "threshold": 0.0, "comparison": ">", "n": 2000}
-    found |= {"p": None, "verdict": "inconclusive", "reason": "the interval 0.7571 to 0.8293 holds 0; more"}
+    found |= {"p": None, "verdict": "inconclusive", "reason": "the interval 0.7571 to 0.83 contains 0; more"}
     found |= {"attribution": None, "attributed": None, "expected": None, "unit": "pp", "script_value": 0.8}
     return found | other
 

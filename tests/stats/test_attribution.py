@@ -23,7 +23,7 @@ def figure(value, half=0.0):
 
 
 def means(rows):
-    """Figures of (models, N) values an image, and the values as contributions."""
+    """Figures of (models, N) values per image, and the values as contributions."""
     return [mean_figure(row) for row in rows], [row[None] for row in rows]
 
 

@@ -23,7 +23,7 @@ def two_models(truths, alike, seed=0):
 
 
 def covered(truths, alike):
-    """Samples whose interval holds the true difference of the CVs."""
+    """Samples whose interval contains the true difference of the CVs."""
     truth = np.diff(signed_root(np.array(truths) / np.sqrt(IMAGES)))[0]
     found = [RootMeanSquare().paired(*pair) for pair in zip(*two_models(truths, alike), strict=True)]
     reach = stats.t.ppf(0.975, IMAGES - 1)

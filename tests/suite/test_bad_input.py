@@ -86,7 +86,7 @@ def test_numbers(run_suite, option):
         "no channels",
         "float images",
         "one class",
-        "one image a class",
+        "one image per class",
         "few labels",
         "unknown key",
     ],

@@ -89,7 +89,7 @@ def show_rankings(ranked: list[Ranking]) -> None:
 
 
 def show_all(comparisons: list[Comparison]) -> None:
-    """Rich tables on a terminal, one line a row elsewhere."""
+    """Rich tables on a terminal, one line per row elsewhere."""
     from ..report.comparison import (
         COLUMNS,
         NUMBERS,

@@ -30,7 +30,7 @@ def print_table(
     right: Sequence[str] = (),
     styles: dict[str, str] | None = None,
 ) -> None:
-    """Print a table: wrapped to the terminal, or one line a row where the output is no terminal.
+    """Print a table: wrapped to the terminal, or one line per row where the output is no terminal.
 
     Args:
         columns: their headings.
@@ -57,7 +57,7 @@ def print_table(
 def print_plain(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
 ) -> None:
-    """Columns padded with spaces, one line a row whatever its length, no escape codes."""
+    """Columns padded with spaces, one line per row whatever its length, no escape codes."""
     lines = [list(columns), *(list(row) for row in rows)] if any(columns) else [list(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)] if lines else []
     if title:

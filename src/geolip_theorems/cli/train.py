@@ -40,14 +40,14 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=argparse.SUPPRESS,
     )
     option("--rows", type=int, default=48, metavar="V", help="rows of a patch's matrix")
-    option("--modes", type=int, default=4, metavar="D", help="singular values a patch")
+    option("--modes", type=int, default=4, metavar="D", help="singular values per patch")
     option("--patch-size", type=int, default=4, metavar="PIXELS", help="side of a patch")
     option("--hidden", type=int, default=384, metavar="N", help="width of the residual blocks")
     option("--depth", type=int, default=4, metavar="N", help="residual blocks in encoder and decoder")
     option("--cross-layers", type=int, default=2, metavar="N", help="layers of spectral cross-attention")
     option("--steps", type=int, default=5300, metavar="N", help="optimiser steps")
     option("--minutes", type=float, default=0.0, help="upper bound on training time; 0 for none")
-    option("--batch-size", type=int, default=64, metavar="N", help="images a step")
+    option("--batch-size", type=int, default=64, metavar="N", help="images per step")
     option("--image-size", type=int, default=32, metavar="PIXELS", help="side of the training images")
     option("--learning-rate", type=float, default=5e-3, metavar="RATE", help="peak learning rate of Muon")
     option("--families", default="all", help="noise families, comma-separated, or all")
@@ -137,5 +137,5 @@ def print_evaluation(results: dict) -> None:
         ("effective rank", f"{results['effective_rank']:.3f}"),
         ("S0 / last", f"{results['s0_over_last']:.3f}"),
     ]
-    title = f"mean squared error on {results['images_per_family']} images a family"
+    title = f"mean squared error on {results['images_per_family']} images per family"
     print_table(("family", "MSE"), rows, title=title, right=("MSE",))

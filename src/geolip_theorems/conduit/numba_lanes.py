@@ -1,4 +1,4 @@
-"""Vector instructions across a tile of matrices, one matrix a lane, written out through llvmlite (Numba's).
+"""Vector instructions across a tile of matrices, one matrix per lane, written out through llvmlite (Numba's).
 
 Numba's own loops leave vectorisation to LLVM, which gives up on long bodies and cannot turn matrices that lie
 one after another into lanes. Here a value is a vector from the start. No operation carries a fast-math flag:

@@ -1,4 +1,4 @@
-"""Cyclic Jacobi rotations of a tile of symmetric matrices, in vector instructions, one matrix a lane.
+"""Cyclic Jacobi rotations of a tile of symmetric matrices, in vector instructions, one matrix per lane.
 
 Golub & Van Loan, Matrix Computations, section 8.5. The loops over entries stay loops: the code is as long for
 n = 16 as for n = 2.

@@ -1,4 +1,4 @@
-"""The conduit's telemetry path as one Triton kernel for n <= 6: one matrix a thread, all in registers.
+"""The conduit's telemetry path as one Triton kernel for n <= 6: one matrix per thread, all in registers.
 
 Triton has no indexable register arrays, so the kernel of each size is written out entry by entry by the same
 kind of generator as numba_straight, and compiled from a file (Triton reads its kernels' source). The order

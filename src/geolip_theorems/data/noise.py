@@ -30,7 +30,7 @@ def _unit(n: int, c: int, s: int, g: Generator) -> Tensor:
 
 
 def _per_image(n: int, low: float, high: float, g: Generator) -> Tensor:
-    """One uniform number an image, shaped (n, 1, 1, 1)."""
+    """One uniform number per image, shaped (n, 1, 1, 1)."""
     return (torch.rand(n, generator=g) * (high - low) + low).reshape(n, 1, 1, 1)
 
 

@@ -97,7 +97,7 @@ class GeneratedStore:
         generate: block number -> (images, masks or None); the images are (block, H, W, 3) uint8 or
             (block, channels, H, W) float32, the masks (block, H, W) bool. Must be picklable for worker
             processes.
-        block: images a block.
+        block: images per block.
         length: images in all.
         recipe: text that names generator, version, seed and size.
         transform: applied to 8-bit images (never a resize: they are made at their final size).

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from .style import ACCENT, MUTED, PAPER, SEQUENTIAL, WARM, WIDTH, drawing, ink_on, power, short
 
-ROW = 0.21  # inches a row of a chart with a name a row
+ROW = 0.21  # inches per row of a chart with a name in each
 MOST_ROWS = 20  # classes in a figure; more are counted, not drawn
 
 
@@ -105,7 +105,7 @@ def matrix(
     axis_names: tuple[str, str] = ("", ""),
     cmap: str = SEQUENTIAL,
 ) -> Canvas:
-    """A matrix with a name a row and a column, its entries written in where there are few."""
+    """A matrix with a name per row and column, its entries written in where there are few."""
     n, m = values.shape
     side = WIDTH if m <= 12 else 1.4 * WIDTH
     height = float(np.clip(0.8 + 0.72 * side * n / m, 1.5, 1.2 * side))
@@ -168,9 +168,9 @@ def fold(name: str, length: int = 22) -> str:
 
 
 def each(counts: np.ndarray) -> str:
-    """``n = 5 images a class``, or the least and the greatest number."""
+    """``n = 5 images per class``, or the least and the greatest number."""
     low, high = int(counts.min()), int(counts.max())
-    return f"n = {low:,} images a class" if low == high else f"n = {low:,} to {high:,} images a class"
+    return f"n = {low:,} images per class" if low == high else f"n = {low:,} to {high:,} images per class"
 
 
 def legend(axes: Axes, **options: Any) -> None:

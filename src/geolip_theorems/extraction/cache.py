@@ -93,7 +93,7 @@ class MapsCache:
         limit_gb: entries used longest ago are removed after a write takes it above this size (10^9 bytes).
         fresh_after: compute again what was written before this time (seconds since the epoch).
         say: called with one line of news (waiting, redoing a damaged shard).
-        shard_images: images a shard of new entries; no figure depends on it.
+        shard_images: images per shard of new entries; no figure depends on it.
         temporary: the folder goes with the run, and an interrupted extraction says so.
     """
 

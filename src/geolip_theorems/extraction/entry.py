@@ -37,7 +37,7 @@ class EntryMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         key: what its name is the hash of. about: for people. created: seconds since the epoch.
-        shard_images: images a shard; the others: see :class:`~geolip_theorems.extraction.shards.Layout`.
+        shard_images: images per shard; the others: see :class:`~geolip_theorems.extraction.shards.Layout`.
     """
 
     key: dict[str, Any]

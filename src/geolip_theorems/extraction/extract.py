@@ -49,7 +49,7 @@ class Extraction:
     Raises:
         InputError: no images, or no patch size.
 
-    Cost: one forward pass an image; each ablated image adds 2 D decoder passes; the rest is under 5 %.
+    Cost: one forward pass per image; each ablated image adds 2 D decoder passes; the rest is under 5 %.
     """
 
     def __init__(

@@ -127,7 +127,7 @@ def make_decoder(model: nn.Module, grid: tuple[int, int]) -> Decoder | None:
 
 @torch.inference_mode()
 def gram_matrices(model: nn.Module, images: Tensor) -> np.ndarray:
-    """The matrices the conduit sees, one a patch: (B*N, D, D) float32, Vt^T diag(S^2) Vt."""
+    """The matrices the conduit sees, one per patch: (B*N, D, D) float32, Vt^T diag(S^2) Vt."""
     svd = model(images)["svd"]
     gram = torch.einsum("bnki,bnk,bnkj->bnij", svd["Vt"], svd["S"].square(), svd["Vt"])
     return gram.flatten(0, 1).float().cpu().numpy()
@@ -198,7 +198,7 @@ def _check_output(
         if tuple(svd[key].shape[:2]) != wanted:
             raise InputError(
                 f"the model's svd[{key!r}] has shape {tuple(svd[key].shape)}; expected it to begin with "
-                f"{wanted}, one entry a patch of {grid[0]}x{grid[1]}"
+                f"{wanted}, one entry per patch of {grid[0]}x{grid[1]}"
             )
     named = {"recon": recon, **{f"svd[{key!r}]": svd[key] for key in ("S", "Vt") if key in svd}}
     if torch.stack([torch.isfinite(value).all() for value in named.values()]).all():

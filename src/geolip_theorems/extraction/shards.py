@@ -44,7 +44,7 @@ class Layout:
     """The shape of an entry's arrays, all float32.
 
     Attributes:
-        images: rows of an array with one row an image.
+        images: rows of an array with one row per image.
         per_image: name -> shape of a row.
         ablated: (A,) int64 ascending, the images that have a row in the arrays below.
         per_ablated: name -> shape of a row.
@@ -106,7 +106,7 @@ class ShardStore:
     Args:
         folder: the entry's.
         layout: of its arrays.
-        shard_images: images a shard.
+        shard_images: images per shard.
     """
 
     def __init__(self, folder: Path, layout: Layout, shard_images: int = SHARD_IMAGES) -> None:

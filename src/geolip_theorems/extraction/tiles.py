@@ -61,7 +61,7 @@ class TileRunner:
     Args:
         model, images, device, ablated: see :class:`~geolip_theorems.extraction.extract.Extraction`.
         decodes: whether the model's decoder can be run apart.
-        tile: images a tile.
+        tile: images per tile.
         most: images a pass, shared between threads.
     """
 

@@ -189,7 +189,7 @@ def cross_validated(
     seed: int = 0,
     device: str = "cpu",
 ) -> dict[str, Predictions]:
-    """Out-of-fold results of a probe a feature group, of combinations and of the best single group.
+    """Out-of-fold results of a probe per feature group, of combinations and of the best single group.
 
     Args:
         features: see :func:`geolip_theorems.probes.features.feature_groups`.

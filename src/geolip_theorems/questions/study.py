@@ -81,7 +81,7 @@ def image_labels(maps: Any) -> np.ndarray | None:
         return None
     labels = np.asarray(labels)
     if labels.shape != (len(maps.error),):
-        raise InputError(f"labels have shape {labels.shape}; expected ({len(maps.error)},), one an image")
+        raise InputError(f"labels have shape {labels.shape}; expected ({len(maps.error)},), one per image")
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"labels have dtype {labels.dtype}; expected whole numbers")
     if len(labels) and labels.min() < 0:
@@ -119,5 +119,5 @@ def image_groups(maps: Any) -> np.ndarray | None:
         return None
     groups = np.asarray(groups)
     if groups.shape != (len(maps.error),):
-        raise InputError(f"groups have shape {groups.shape}; expected ({len(maps.error)},), one an image")
+        raise InputError(f"groups have shape {groups.shape}; expected ({len(maps.error)},), one per image")
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)

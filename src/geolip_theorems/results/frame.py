@@ -12,8 +12,9 @@ COLUMNS += ("claim", "comparison", "threshold", "verdict", "beyond_untrained")
 
 
 def frame(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list]:
-    """``COLUMNS`` by name: of subjects as they stand in ``results.json`` a row a verdict, then a row a figure
-    without one. ``low`` and ``high`` are the ends of the 95 % interval; None where there is nothing.
+    """``COLUMNS`` by name: a row per verdict of subjects as in ``results.json``, then a row per figure without one.
+
+    ``low`` and ``high`` are the ends of the 95 % interval; None where there is nothing.
     """
     rows = [row for subject in subjects for row in _rows(subject)]
     return {name: [row.get(name) for row in rows] for name in COLUMNS}

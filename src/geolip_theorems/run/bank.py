@@ -1,6 +1,6 @@
 """The bank: figures of random-weight twins of the embedded shape, measured once and kept with the suite.
 
-A file an image set in ``assets``. It holds figures and what single images add to them, no weights, and
+A file per image set in ``assets``. It holds figures and what single images add to them, no weights, and
 everything they depend on as its key: it answers only for exactly these images, sizes, versions, seed and
 probe. What it does not depend on is the machine: figures of another one differ by rounding, as do the
 twins' own weights. ``make bank`` writes it.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-ROWS = 1024  # images a block
+ROWS = 1024  # images per block
 MANTISSA = 24  # bits of a float32
 LOWEST = 148  # frexp's exponents of float32 begin at -148
 GROUP = 16  # exponents that share an integer

@@ -123,7 +123,7 @@ def _decided(
             both = (more, _units_for_p(p, count))
             more = None if None in both else max(both)
         more, words = _suggest(more, n, units)
-        return Decision("inconclusive", f"{span} holds {threshold:g}{words}", more)
+        return Decision("inconclusive", f"{span} contains {threshold:g}{words}", more)
     if p is None and needs_p:
         return Decision("inconclusive", f"{span} is on the claim's side but its null was not tested")
     if p is not None and not p < ALPHA:

@@ -20,7 +20,7 @@ def mean_figure(values: np.ndarray, groups: Groups = None, **more: Any) -> Figur
     A BCa bootstrap covers no better on the figures of this suite: see docs/calibration.md.
 
     Args:
-        values: (N,) one number an image.
+        values: (N,) one number per image.
         groups: (N,) group of each image, None where images are independent, or :class:`Units`. Images of a
             group are one draw: the mean is then a ratio of the groups' sums to their counts, linearised.
 

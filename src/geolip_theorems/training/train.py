@@ -40,7 +40,7 @@ class TrainConfig:
         steps: optimiser steps, the length of the schedule.
         minutes: an upper bound on training time; the schedule then follows the clock where that is
             ahead of the steps, so the run still ends with a small learning rate. 0 for no bound.
-        batch_size, image_size: images a step and their side in pixels.
+        batch_size, image_size: images per step and their side in pixels.
         learning_rate: peak rate of Muon; Adam's is ``adam_rate``.
         warmup: steps of linear warm-up.
         families: the noise families, drawn evenly.

@@ -166,7 +166,7 @@ def _number_advice(key: str, shape: tuple, dtype: np.dtype, images: tuple) -> li
         return [] if dtype.kind == "U" else ["give the classes' names as text"]
     if not shape or shape[0] != images[0]:
         count = shape[0] if shape else 0
-        return [f"{shown(count, 40)} {key} for {images[0]:,} images; give one an image"]
+        return [f"{shown(count, 40)} {key} for {images[0]:,} images; give one per image"]
     if dtype.kind == "U" and len(shape) == 1:
         return [f"make numbers of them with names, {key} = np.unique({key}, return_inverse=True)"]
     if len(shape) == 2 and shape[1] == 1:

@@ -55,7 +55,7 @@ def boundary_structure(
         class; ``true_boundary``: error inside and outside the boundary band. What an input is missing
         for is None.
 
-    Cost: one sort of N x gh x gw values a map and ``n_permutations`` shuffles: 3 s for 2,000 x 256.
+    Cost: one sort of N x gh x gw values per map and ``n_permutations`` shuffles: 3 s for 2,000 x 256.
     """
     error, gradient, input_var, input_mean = maps.error, maps.gradient, maps.input_var, maps.input_mean
     n = len(error)

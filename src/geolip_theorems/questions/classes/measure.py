@@ -260,7 +260,7 @@ def _noise_units(
 
     Returns:
         noise (units, P), owner (units,) its class, factor (C,) see :func:`unit_factor`, and starts of each
-        group's units (a group has one unit a class it holds), in order.
+        group's units (a group has one unit per class it holds), in order.
     """
     noise = (x - means[y]) / (counts * length)[y, None]
     owner, starts, sizes = y, np.arange(len(y) + 1), np.ones(len(y))

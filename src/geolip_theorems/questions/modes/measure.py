@@ -57,12 +57,12 @@ def mode_structure(
     Returns:
         Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) float64, share of the
         patches whose costliest mode is not the overall one. Figures:
-        ``energy``: each mode's share of the sum of squares of S, a figure a mode, all N images.
+        ``energy``: each mode's share of the sum of squares of S, a figure per mode, all N images.
         ``share``: of the patches, those whose costliest mode to lose is not the overall one, the verdict's
         figure, with ``p`` and ``null`` of the class null where there are labels; without a separable
         decoder its value is None and its method says so.
         ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to
-        the error, and ``only``, the error with mode k alone: a figure a mode each; ``cost_per_class``,
+        the error, and ``only``, the error with mode k alone: a figure per mode each; ``cost_per_class``,
         ``cost_per_region``: D such figures each; ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw), the
         mode that most often costs most there, as lists; ``overall_mode``, see :func:`costliest_modes`, and
         ``overall_shares``, see :func:`overall_shares`;
@@ -236,7 +236,7 @@ def _per_mode(values: np.ndarray, groups: Groups) -> list[dict[str, Any]]:
 def _per_class(
     cost: np.ndarray, labels: np.ndarray | None, names: Sequence[str], groups: Groups
 ) -> dict[str, Any] | None:
-    """A figure a mode for each class, from its own images alone."""
+    """A figure per mode for each class, from its own images alone."""
     if labels is None:
         return None
     members, units = {name: labels == c for c, name in enumerate(names)}, Units.of(groups, len(labels))

@@ -32,7 +32,7 @@ def judged(
     """A figure with its ``references`` and a ``reading`` of them in one line.
 
     Args:
-        own: (I,) one number an image, or a figure that is no mean over images.
+        own: (I,) one number per image, or a figure that is no mean over images.
         twins: the same of each random-weight twin: arrays, or numbers.
         groups: of the images.
         margin: a difference as small is none. Of a published value it is half the range that was given with
@@ -89,7 +89,7 @@ def _twins(
     groups: Groups,
     margin: float,
 ) -> Compared | None:
-    """Against the mean of the twins; the interval holds their spread and the (paired) images'."""
+    """Against the mean of the twins; the interval covers their spread and the (paired) images'."""
     if len(twins) < LEAST_TWINS or found["ci95"] is None:
         return None
     paired = not isinstance(own, dict)

@@ -190,7 +190,7 @@ def unseen_noise(study: Study) -> Measured:
 
 
 def family_ratio(above: np.ndarray, below: np.ndarray) -> Figure:
-    """Ratio of two means over families, families fixed: (F A,) each, A images a family, one after the other.
+    """Ratio of two means over families, families fixed: (F A,) each, A images per family, one by one.
 
     The interval is by linearisation, from the variance within families (Cochran 1977, 5.9).
     """

@@ -45,7 +45,7 @@ def passes_of(model: nn.Module, images: Tensor, sizes: tuple[int, ...] = SIZES) 
         images: (I, C, size, size) of the largest size.
         sizes: multiples of the patch size, ascending, 64 and 128 among them.
 
-    Cost: attention is quadratic in the patches of an image: 0.5 s an image of 256 pixels for Freckles, 5 s
+    Cost: attention is quadratic in the patches of an image: 0.5 s per image of 256 pixels for Freckles, 5 s
     for one of 512.
     """
     device = next(iter(model.parameters()), torch.empty(0)).device

@@ -78,7 +78,7 @@ def probe_accuracies(
         ``probe``, ``chance``, ``n_folds``, ``repeats``; ``confusion``, see :func:`confusion`.
         lifts: see :func:`lift_figures`.
         hits: (R, N) bool per probe, the classifier not trained on an image named its class.
-        With too few images a class every value is None and every method says why; so are the values of
+        With too few images per class every value is None and every method says why; so are the values of
         what needs a map that is missing, with ``best_single``, which is the best of all three signals.
 
     Raises:

@@ -190,7 +190,7 @@ def _methods(shown: Shown) -> str:
 
 
 def overview(subjects: list[Shown]) -> list[dict[str, Any]]:
-    """For several subjects: a row a claim, a card (or None) a subject; worst claims first."""
+    """For several subjects: a row per claim, a card (or None) per subject; worst claims first."""
     by_claim: dict[str, dict[int, Card]] = {}
     for shown in subjects:
         for made in cards(shown):

@@ -52,7 +52,7 @@ def counted(count: int, word: str) -> str:
 
 
 def blocks(number: int, found: History) -> list[Any]:
-    """What happened, a figure a metric, and all numbers."""
+    """What happened, a figure per metric, and all numbers."""
     left_out = [Note(f"{name} is left out: {why}.") for name, why in found.left_out.items()]
     happened = events(found)
     told = replace(table("What happened", ("version", "question", "what", "how"), happened), opened=True)
