@@ -12,7 +12,7 @@ COLUMNS += ("claim", "comparison", "threshold", "verdict", "beyond_untrained")
 
 
 def frame(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list]:
-    """``COLUMNS`` by name: a row per verdict of subjects as in ``results.json``, then a row per figure without one.
+    """``COLUMNS`` by name, of subjects as in ``results.json``: rows of verdicts, then of figures without one.
 
     ``low`` and ``high`` are the ends of the 95 % interval; None where there is nothing.
     """
