@@ -167,7 +167,14 @@ def test_two_models_are_compared_with_each_other(run_suite, noisy):
     outcome = {metric["metric"]: metric["outcome"] for metric in comparison["metrics"]}
     assert outcome["error"] == "worse"
     assert "against the first model: noisy-scenes beside svae_d4-scenes" in run.text
-    assert not any("baseline" in name for name in run.junit), "a comparison of models fails nothing"
+    tests = {name: outcome for name, (outcome, _) in cases(run).items() if "no_worse" in name}
+    assert all("noisy-scenes" in name for name in tests), "the first model is compared with nothing"
+    (name,) = (name for name in tests if "test_metric" in name and "[error-" in name)
+    assert tests[name] == "failure"
+    assert run.result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"--model {GOLDEN} --model {noisy}" in run.text, "the reproduce line has both"
+    calm = run_suite(*MODEL, "--model", noisy, *SMALL, "--fail-on", "never")
+    assert not any(found == "failure" for name, (found, _) in cases(calm).items() if "no_worse" in name)
     page = (run.folder / "reports/latest/report.html").read_text()
     assert "noisy-scenes beside svae_d4-scenes" in page
 
