@@ -43,6 +43,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         "got worse with a figure certainly worse (regression, default); also a verdict that got worse within "
         "chance (flip); nothing (never)",
     )
+    parser.add_argument(
+        "--timings", action="store_true", help="also show the seconds of either run, by stage"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the comparison as HTML")
     add_json(parser)
 
@@ -74,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         show_all(comparisons)
         show_rankings(ranked)
+        if options.timings:
+            show_timings(comparisons)
         if found:
             say(f"{len(found)} got worse: exit code {REGRESSED}")
     return REGRESSED if found else 0
@@ -88,6 +93,16 @@ def show_rankings(ranked: list[Ranking]) -> None:
         show(f"note: {EXPLAINED}")
 
 
+def show_timings(comparisons: list[Comparison]) -> None:
+    """Seconds by stage, of single runs: a busy machine changes them by any factor, so only where asked for."""
+    from ..report.comparison import heading, timing_rows
+
+    columns = ("timing, s", "before", "now", "ratio")
+    for comparison in comparisons:
+        if rows := timing_rows(comparison):
+            print_table(columns, rows, title=heading(comparison), right=columns[1:])
+
+
 def show_all(comparisons: list[Comparison]) -> None:
     """Rich tables on a terminal, one line per row elsewhere."""
     from ..report.comparison import (
@@ -98,7 +113,6 @@ def show_all(comparisons: list[Comparison]) -> None:
         heading,
         render_comparison,
         texts,
-        timing_rows,
     )
 
     to = console()
@@ -114,9 +128,6 @@ def show_all(comparisons: list[Comparison]) -> None:
             if flip.outcome != "same":
                 show(describe_flip(flip))
         print_table(COLUMNS, [texts(found) for found in comparison.metrics], right=NUMBERS)
-        rows = timing_rows(comparison)
-        if rows:
-            print_table(("timing, s", "before", "now", "ratio"), rows, right=("before", "now", "ratio"))
         for note in comparison.notes:
             show(f"note: {note}")
         show(closing(comparison))

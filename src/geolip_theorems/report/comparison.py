@@ -1,4 +1,4 @@
-"""Comparisons for people at a terminal: flipped verdicts first, then every metric, then timings."""
+"""Comparisons for people at a terminal: flipped verdicts first, then every metric."""
 
 from __future__ import annotations
 
@@ -85,9 +85,6 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     if not flips:
         console.print(f"no verdict flipped ({len(comparison.verdicts)} compared)")
     console.print(metric_table(comparison))
-    rows = timing_rows(comparison)
-    if rows:
-        console.print(_timing_table(rows))
     for note in comparison.notes:
         console.print(Text(f"note: {note}"))
     console.print(Text(closing(comparison), style="bold red" if comparison.regressions() else "green"))
@@ -139,13 +136,3 @@ def timing_rows(comparison: Comparison) -> list[list[str]]:
             label = name.removesuffix("_s").replace("_", " ")
             rows.append([label, f"{before:.2f}", f"{now:.2f}", f"{now / before:.2f}"])
     return rows
-
-
-def _timing_table(rows: list[list[str]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("timing, seconds")
-    for column in ("before", "now", "ratio"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    return table

@@ -26,7 +26,7 @@ def comparison_blocks(number: int, comparison: Mapping[str, Any]) -> list[Any]:
     """The blocks of one comparison as it stands in ``results.json``."""
     if comparison.get("refused"):
         return [Note(f"Not compared: {comparison['refused']}")]
-    builders = (flips, forest, metric_table, timing_table, notes)
+    builders = (flips, forest, metric_table, notes)
     return [block for builder in builders for block in attempt(builder, comparison, number)]
 
 
@@ -157,18 +157,6 @@ def _why(found: Mapping[str, Any]) -> str:
 
 def _sorted(text: str, key: Any) -> Cell:
     return Cell(minus(text), float(key)) if key is not None else ABSENT
-
-
-def timing_table(comparison: Mapping[str, Any], number: int) -> Table | None:
-    """Seconds by stage, where both sides were timed."""
-    rows = []
-    for name, seconds in comparison["timings"].items():
-        before, now = seconds["reference"], seconds["candidate"]
-        ratio = now / before if before and now is not None else None
-        rows.append([name.removesuffix("_s").replace("_", " "), before, now, ratio])
-    columns = ("stage", "before, s", "now, s", "ratio")
-    caption = "Single runs; no verdict hangs on them."
-    return table("Timings before and now", columns, rows, caption) if rows else None
 
 
 def notes(comparison: Mapping[str, Any], number: int) -> list[Note]:
