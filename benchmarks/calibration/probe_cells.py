@@ -20,7 +20,7 @@ from geolip_theorems.questions.readout.measure import (
 )
 from geolip_theorems.run.options import DEFAULT_CONTROLS
 from geolip_theorems.stats.attribution import attribution
-from geolip_theorems.stats.estimators import Accuracy
+from geolip_theorems.stats.estimators import inflation
 from geolip_theorems.stats.ranks import rank_correlation
 
 N_CLASSES = 3
@@ -116,7 +116,7 @@ def classified(rng: np.random.Generator, n: int, ahead: float, scatter: float) -
     ]
     parts = [1.0 * found["release"].hits for found in hits]
     figures = [accuracy_figure(part, None, "simulated") for part in parts]
-    paired = {"own": parts[0], "others": parts[1:], "inflation": Accuracy.inflation}
+    paired = {"own": parts[0], "others": parts[1:], "inflation": inflation(n)}
     found = attribution(figures[0], figures[1:], ">", **paired)
     return _as_figure(found, figures[0]["value"], n)
 

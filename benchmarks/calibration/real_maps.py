@@ -80,7 +80,7 @@ def coverage(maps: Maps, n: int, draws: int, seed: int = 0) -> list[Coverage]:
         low, high = (values + shrink * (end - values) for end in ends.T)
         errors = (ends[:, 1] - ends[:, 0]) / 2 / student_reach(n - 1)
         ratio = values.std(ddof=1) / shrink / math.sqrt(np.square(errors).mean())
-        factor = metric.estimator.inflation
+        factor = metric.estimator.inflation(n)
         rows.append(Coverage(name, n, draws, float(((low <= truth) & (truth <= high)).mean()), ratio, factor))
     return rows
 

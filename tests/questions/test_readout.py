@@ -34,7 +34,7 @@ from geolip_theorems.questions.readout.measure import (
     probe_accuracies,
 )
 from geolip_theorems.stats.decisions import Sample, decide
-from geolip_theorems.stats.estimators import Accuracy, inflation, influence_of
+from geolip_theorems.stats.estimators import STEADY, Accuracy, inflation, influence_of
 from geolip_theorems.stats.intervals import mean_figure
 
 from ..make import random_maps
@@ -186,10 +186,10 @@ def test_accuracy_figure_is_the_inflated_binomial_one():
     figure = accuracy_figure(hits, None, "m")
     plain = mean_figure(hits[0].astype(float))
     assert figure["value"] == pytest.approx(plain["value"])
-    assert np.ptp(figure["ci95"]) == pytest.approx(inflation(5, 1) * np.ptp(plain["ci95"]))
+    assert np.ptp(figure["ci95"]) == pytest.approx(inflation(400, 5, 1) * np.ptp(plain["ci95"]))
     # Repeats that are copies of one another take out only what repeats are known to add.
     thrice = np.ptp(accuracy_figure(np.repeat(hits, 3, 0), None, "m")["ci95"])
-    assert thrice / np.ptp(figure["ci95"]) == pytest.approx(inflation(5, 3) / inflation(5, 1))
+    assert thrice / np.ptp(figure["ci95"]) == pytest.approx(inflation(400, 5, 3) / inflation(400, 5, 1))
     perfect = accuracy_figure(np.ones((2, 50), bool), None, "m")
     assert 0.8 < perfect["ci95"][0] < 1
 
@@ -201,9 +201,10 @@ def test_the_inflation_is_the_corrected_resampled_variance():
     folds = hits.reshape(R * K, -1).mean(1)
     assert folds.std(ddof=1) == pytest.approx(np.sqrt(K * 0.24 / 400_000), rel=0.4)  # what K / N stands for
     corrected = (1 / (R * K) + 1 / (K - 1)) * K * 0.24 / 400_000
-    assert influence_of(hits, None, K)[2] == pytest.approx(np.sqrt(corrected), rel=0.01)
-    assert Accuracy.inflation == inflation(5, 2) == pytest.approx(1.3229, abs=1e-4)
-    assert inflation(3, 2) > inflation(5, 2) > inflation(5, 10)
+    assert influence_of(hits, None, K)[2] == pytest.approx(STEADY * np.sqrt(corrected), rel=0.01)
+    assert Accuracy().inflation(9) == inflation(9) == pytest.approx(1.3229, abs=1e-4)
+    assert Accuracy().inflation(10) == inflation(2000) == pytest.approx(1.15, abs=1e-2)
+    assert inflation(9, 3, 2) > inflation(9, 5, 2) > inflation(9, 5, 10)
 
 
 def test_few_groups_have_no_interval():

@@ -197,7 +197,7 @@ def test_only_what_probes_find_is_inflated():
     for name, metric in METRICS.items():
         probed = name.startswith(("lifts.", "probes."))
         assert metric.estimator.cross_validated == probed
-        assert metric.estimator.inflation == (inflation(5, 2) if probed else 1)
+        assert metric.estimator.inflation(60) == (inflation(60) if probed else 1)
 
 
 @pytest.mark.parametrize(("answer", "words"), [(True, "yes"), (False, "no"), (None, "not shown")])

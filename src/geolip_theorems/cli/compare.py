@@ -94,7 +94,7 @@ def show_rankings(ranked: list[Ranking]) -> None:
 
 
 def show_timings(comparisons: list[Comparison]) -> None:
-    """Seconds by stage, of single runs: a busy machine changes them by any factor, so only where asked for."""
+    """Seconds by stage, of single runs, which a busy machine changes by any factor."""
     from ..report.comparison import heading, timing_rows
 
     columns = ("timing, s", "before", "now", "ratio")

@@ -114,7 +114,7 @@ class Controls:
                 own=own.parts.get(name),
                 other=one.parts.get(name),
                 groups=self.units,
-                inflation=claim.metric.estimator.inflation,
+                inflation=claim.metric.estimator.inflation(self.units.count),
             )
             for one in self.references
         )
@@ -131,7 +131,7 @@ def compared(claim: Claim, subject: Member, twins: Sequence[Member], units: Unit
         own=subject.parts.get(name),
         others=[twin.parts[name] for twin in twins if name in twin.parts],
         groups=units,
-        inflation=claim.metric.estimator.inflation,
+        inflation=claim.metric.estimator.inflation(units.count),
     )
 
 
