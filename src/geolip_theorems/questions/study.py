@@ -12,7 +12,7 @@ from ..io.errors import InputError
 from ..stats.units import Units
 
 N_PERMUTATIONS, N_NULL = 9999, 999
-MEASURES_VERSION = 5  # raised whenever a figure changes: cached analyses of another version are not used
+MEASURES_VERSION = 6  # raised whenever a figure changes: cached analyses of another version are not used
 SAME_SINCE = (
     4  # the oldest version whose figures, where they go by the same name, are today's; intervals may differ
 )
