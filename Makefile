@@ -36,6 +36,7 @@ bench: $(STAMP)  ## time the conduit, the model's steps and the probes beside th
 
 calibrate: $(STAMP)  ## untrained models, and simulated subjects with known truth: what the verdicts say (hours)
 	$(BIN)/python -m benchmarks.calibration.untrained --out reports/untrained.md
+	$(BIN)/python -m benchmarks.calibration.real_maps
 	$(BIN)/python -m benchmarks.calibration.run --simulations 2000 --out reports/calibration.md $(ARGS)
 
 # make published                             the embedded model, an untrained one, two small ones trained first
