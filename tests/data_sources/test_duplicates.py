@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +56,15 @@ def test_groups_that_are_known_stay_together(textures):
     known = np.arange(60) // 2
     groups = groups_of(textures[:, 2:34, 2:34], groups=known)
     assert np.array_equal(np.unique(groups, return_inverse=True)[1], known)
+
+
+def test_a_thousand_copies_are_one_group_in_little_time(textures):
+    many = np.concatenate([np.repeat(textures[:1, 2:34, 2:34], 1500, 0), textures[1:, 2:34, 2:34]])
+    begun = time.process_time()
+    groups = groups_of(many)
+    assert time.process_time() - begun < 10, "every pair was looked at"
+    assert np.bincount(groups).max() == 1500
+    assert share_in_groups(groups) == pytest.approx(1500 / 1559)
 
 
 def test_blank_images_are_like_nothing():
