@@ -22,16 +22,26 @@ import torch.nn.functional as F
 
 from geolip_theorems.data.noise import FAMILIES, mixed_batch
 from geolip_theorems.extraction.extract import extract
-from geolip_theorems.model.architectures import AlephConfig, AlephModel, PatchModel, PatchSVAE, SVAEConfig
+from geolip_theorems.model.architectures import (
+    AlephConfig,
+    AlephModel,
+    PatchModel,
+    PatchSVAE,
+    SVAEConfig,
+    architecture_of,
+)
+from geolip_theorems.model.sources import random_twin
+from geolip_theorems.model.threads import thread_pool
 from geolip_theorems.model.writing import save_checkpoint
 from geolip_theorems.questions import Study, questions
+from geolip_theorems.questions.published.evidence import PASS_TWINS, twin_seeds
 from geolip_theorems.questions.published.free import PATCHES_ALONE
 from geolip_theorems.questions.published.judging import judged
 from geolip_theorems.questions.published.margins import CHANGE
 from geolip_theorems.questions.published.passes import SIZES, passes_of, white_images
 from geolip_theorems.questions.published.tables import read_figures
 from geolip_theorems.run.options import RunOptions
-from geolip_theorems.run.subject import open_subject
+from geolip_theorems.run.subject import Subject, open_subject
 
 FOLDER = Path("reports/published")
 SMALL = {"V": 32, "D": 4, "patch_size": 4, "hidden": 64, "depth": 1, "n_cross_layers": 1}
@@ -78,12 +88,21 @@ def weights(name: str) -> str:
     return str(path)
 
 
-def at_size(model: torch.nn.Module, size: int) -> dict[str, Any]:
-    """The change of the error at a size too large for the suite: seconds per image, so without twins."""
+def at_size(subject: Subject, size: int) -> dict[str, Any]:
+    """The change of the error at a size too large for the suite: seconds per image and network."""
+    model = subject.model.model
     images = white_images(size, 0, getattr(model, "channels", 3))
-    error = passes_of(model, images, (*SIZES, size)).error
+
+    def change(one: torch.nn.Module) -> np.ndarray:
+        error = passes_of(one, images, (SIZES[0], 64, size)).error
+        return error[size] / error[64] - 1
+
+    seeds = twin_seeds(subject.model.sha256, 0)[:PASS_TWINS] if architecture_of(model) else []
+    models = [model, *(random_twin(model.config, seed) for seed in seeds)]
+    with thread_pool(torch.get_num_threads()) as pool:
+        own, *twins = pool.map(change, models)
     title = f"relative change of the error at {size} pixels"
-    return judged(title, error[size] / error[64] - 1, margin=CHANGE, free=PATCHES_ALONE)
+    return judged(title, own, twins, margin=CHANGE, free=PATCHES_ALONE)
 
 
 def figures_of(model: str, dataset: str, images: int, largest: int) -> dict[str, dict[str, Any]]:
@@ -97,11 +116,8 @@ def figures_of(model: str, dataset: str, images: int, largest: int) -> dict[str,
             ((_, figures),) = question.measure(study).figures.items()
             for on, one in read_figures(figures):
                 found[" · ".join(filter(None, (question.id, one["title"], on)))] = one
-            for name in ("gate", "classes"):
-                if name in figures and figures[name]["value"] is not None:
-                    found[f"{question.id} · {name}"] = {**figures[name], "class": "", "reading": ""}
             if question.id == "resolution" and largest > SIZES[-1]:
-                one = at_size(subject.model.model, largest)
+                one = at_size(subject, largest)
                 found[f"resolution · {one['title']}"] = one
     return found
 

@@ -21,7 +21,7 @@ SCHEMA = json.loads(SCHEMA_TEXT)
 # VERSION, and add the new schema here. Schemas of versions that were released never change.
 SCHEMAS = {
     2: "873d93aa0ae9b1d5c1cd8f0b7dc29573676558e6639889259b3fbbd21a3da32d",
-    3: "0159b96fde59aa24737a208ad924a5d475dbe1295205fa6cc2da8c16264da393",
+    3: "93b9984bbbcf9b2ea547a4ee0a03ef8e19837ab841410a6d051618ddccdb3743",
 }
 
 

@@ -20,12 +20,18 @@ def untrained(tmp_path):
 
 
 def test_the_band_of_an_untrained_network_is_free(run_suite, untrained):
-    run = run_suite("--model", untrained, "--dataset", "scenes", *SMALL, "-v", paths=(BAND,))
+    (untrained.parent / "own.toml").write_text("[thresholds]\nband_free = 0.9\n")
+    own = ("--thresholds", untrained.parent / "own.toml")
+    run = run_suite("--model", untrained, "--dataset", "scenes", *SMALL, *own, "-v", paths=(BAND,))
     assert run.result.ret == pytest.ExitCode.OK
     verdict = run.verdicts()["band_free"]
-    assert (verdict["question"], verdict["verdict"], verdict["threshold"]) == ("band", "holds", 1.0)
-    assert "equal to random rows (" in verdict["reason"]
     (properties,) = run.junit.values()
+    assert (verdict["question"], verdict["verdict"], verdict["threshold"]) == ("band", "holds", 0.9)
+    assert "equal to random rows (" in verdict["reading"] == properties["reading"]
+    assert f"band: {verdict['reading'][:30]}" in run.text
     assert (properties["claim"], properties["verdict"]) == ("band_free", "holds")
+    assert (properties["heading"], "theorem" in properties) == ("Published claims", False)
+    assert "Published claims: small-scenes" in run.text
+    assert "Theorem 3" not in run.text
     assert "Published claim: band" in run.text
     assert "Published claim: spectrum" not in run.text

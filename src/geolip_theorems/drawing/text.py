@@ -10,6 +10,7 @@ from typing import Any
 DIGITS_OF_WIDTH = 3  # of an interval: its figure has as many decimals
 FAMILY = 0.05  # of all claims of a run together
 FALSE_HOLDS = 0.025  # of claims whose figures lie on their thresholds
+THEOREM = "Theorem 3, release fidelity"
 MOST_PLACES = 6  # numbers with more decimals read better with a power of ten
 
 
@@ -59,6 +60,11 @@ class VerdictRow:
     @property
     def question(self) -> str:
         return self.verdict["question"]
+
+    @property
+    def heading(self) -> str:
+        """What it stands under."""
+        return self.verdict.get("heading") or THEOREM
 
     @property
     def title(self) -> str:
@@ -140,6 +146,11 @@ class VerdictRow:
         )
 
     @property
+    def reading(self) -> str:
+        """Which of its references the figure equals."""
+        return self.verdict.get("reading") or ""
+
+    @property
     def reason(self) -> str:
         """Why, without the numbers that stand beside it."""
         v, found = self.verdict, self.verdict["reason"]
@@ -215,6 +226,7 @@ class VerdictRow:
         names = ("theorem", "question", "claim", "metric", "value", "threshold", "comparison", "n", "p")
         names += ("verdict", "attributed", "probe", "script_value")
         found = {name: v.get(name) for name in names} | {"ci95_low": low, "ci95_high": high}
+        found |= {"heading": self.heading, "reading": self.reading or None}
         return {name: value for name, value in found.items() if value is not None}
 
     @property
@@ -243,6 +255,19 @@ def verdict_rows(subject: Mapping[str, Any]) -> list[VerdictRow]:
     """The rows of a record's subject."""
     controls = (subject.get("measurements") or {}).get("controls")
     return [VerdictRow(verdict, controls) for verdict in subject["verdicts"]]
+
+
+def under_headings(subject: Mapping[str, Any]) -> dict[str, list[VerdictRow]]:
+    """The rows of a record's subject by what they stand under."""
+    found: dict[str, list[VerdictRow]] = {}
+    for row in verdict_rows(subject):
+        found.setdefault(row.heading, []).append(row)
+    return found or {THEOREM: []}
+
+
+def headings(subjects: Iterable[Mapping[str, Any]]) -> str:
+    """All that a run's verdicts stand under."""
+    return " · ".join(dict.fromkeys(name for subject in subjects for name in under_headings(subject)))
 
 
 def about_family(subjects: Iterable[Mapping[str, Any]]) -> str:
@@ -282,7 +307,7 @@ def describe_verdict(verdict: Mapping[str, Any]) -> str:
         f"{row.question}: {row.title}{probe}: {row.word.upper()}",
         f"{verdict['metric']} = {row.value}, 95 % interval {row.interval}{p}, n = {verdict['n']}; "
         f"the claim is {row.claimed}",
-        row.reason,
+        *filter(None, (row.reason, row.reading)),
     ]
     if row.about_twins:
         lines.append(f"beyond untrained weights: {row.attributed} ({row.about_twins})")

@@ -24,7 +24,7 @@ from ..run.thresholds import load_claims
 
 @dataclass(frozen=True)
 class SuiteOptions:
-    """What the command line says."""
+    """What the command line says; ``claims``: every one there is, those on request too."""
 
     models: tuple[str, ...]
     datasets: tuple[str, ...]
@@ -83,7 +83,7 @@ def effective(config: pytest.Config) -> dict[str, Any]:
         "models": [portable(name) for name in options.models],
         "datasets": [portable(name) for name in options.datasets],
         "options": {name: portable(str(v)) if isinstance(v, Path) else v for name, v in values.items()},
-        "thresholds": {claim.name: claim.threshold for claim in options.claims},
+        "thresholds": {claim.name: claim.threshold for claim in asked_claims(config)},
     }
 
 
@@ -118,10 +118,9 @@ def suite_options(config: pytest.Config) -> SuiteOptions:
 
 
 def asked_claims(config: pytest.Config) -> tuple[Claim, ...]:
-    """The questions' claims with the run's thresholds, and those of questions that a test file registers."""
-    read = suite_options(config).claims
-    names = {claim.name for claim in read}
-    return (*read, *(claim for claim in claims() if claim.name not in names))
+    """The claims of every run, those of questions that a test file registers too, with its thresholds."""
+    known = {claim.name: claim for claim in suite_options(config).claims}
+    return tuple(known.get(claim.name, claim) for claim in claims())
 
 
 def _check_together(config: pytest.Config) -> None:
@@ -179,7 +178,7 @@ def _number(value: int | str) -> int | None:
 
 
 def _claims(config: pytest.Config) -> tuple[Claim, ...]:
-    """The questions' claims: a file on the command line replaces the thresholds of the settings."""
+    """Every question's claims: a file on the command line replaces the thresholds of the settings."""
     if config.getoption("--thresholds") is None and settings(config).thresholds:
         return with_thresholds(settings(config).thresholds)
     return load_claims(option(config, "--thresholds"))

@@ -181,6 +181,7 @@ class Question:
         on_request: measured only where a test asks for one of its claims; it may run the model again
             (``study.model``), and has twins of its own.
         key: what its figures depend on besides the maps, as pairs; kept figures of another key are not used.
+        heading: what its verdicts stand under where they are no part of theorem 3.
     """
 
     id: str
@@ -194,12 +195,14 @@ class Question:
     cached: bool = True
     on_request: bool = False
     key: tuple[tuple[str, Any], ...] = ()
+    heading: str = ""
 
     @property
     def label(self) -> str:
-        """``Question 4`` of one named ``q4``, else its name."""
+        """``Question 4`` of one named ``q4``, else its name, after its heading where it has one."""
         number = self.id.removeprefix("q")
-        return f"Question {number}" if number.isdigit() else self.id
+        named = f"Question {number}" if number.isdigit() else self.id
+        return f"{self.heading}: {named}" if self.heading else named
 
 
 _ASKED: dict[str, Question] = {}
@@ -256,12 +259,12 @@ def requested(asked: Iterable[Claim]) -> set[str]:
 
 
 def with_thresholds(table: Mapping[str, float]) -> tuple[Claim, ...]:
-    """The questions' claims, thresholds replaced by claim name.
+    """Every question's claims, those on request too, thresholds replaced by claim name.
 
     Raises:
         InputError: a name that no claim has, or a threshold that is no finite number.
     """
-    known = {claim.name: claim for claim in claims()}
+    known = {claim.name: claim for claim in claims(on_request=True)}
     for name in table:
         if name not in known:
             raise unknown("claim in the thresholds file", name, known)

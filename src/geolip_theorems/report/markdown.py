@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..drawing.text import VerdictRow, about_family, assumed, verdict_rows
+from ..drawing.text import VerdictRow, about_family, assumed, headings, under_headings
 from ..io.text import LONGEST_NAME, markdown
 from ..results.notes import described
 
@@ -20,7 +20,8 @@ MARKS = {
 def summary(results: Mapping[str, Any]) -> str:
     """A heading and a table of verdicts for each subject of a ``results.json``."""
     parts = [part for subject in results["subjects"] for part in _subject(subject)]
-    return "\n".join(["## Theorem 3: release fidelity", "", *parts, about_family(results["subjects"])])
+    subjects = results["subjects"]
+    return "\n".join([f"## {headings(subjects)}", "", *parts, about_family(subjects)])
 
 
 def _subject(subject: Mapping[str, Any]) -> list[str]:
@@ -37,8 +38,10 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
         return [*lines, f"**{markdown(subject['error'])}**", ""]
     columns = ("question", "claim", "value", "95 % interval", "threshold", "verdict")
     columns += ("beyond untrained weights", "the training's doing")
-    lines += ["", f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|---|"]
-    lines += [*map(_row, verdict_rows(subject)), ""]
+    top = [f"| {' | '.join(columns)} |", "|---|---|---:|---|---:|---|---|---|"]
+    for number, (heading, rows) in enumerate(under_headings(subject).items()):
+        lines += ["", *([f"{heading}:", ""] if number else []), *top, *map(_row, rows)]
+    lines.append("")
     return [*lines, *(f"> {markdown(line)}\n" for line in described(subject.get("notes") or []))]
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from ..drawing.blocks import Table as Block
 from ..drawing.blocks import attempt
 from ..drawing.shown import Shown
-from ..drawing.text import VerdictRow, about_family, verdict_rows
+from ..drawing.text import VerdictRow, about_family, under_headings, verdict_rows
 from ..questions import questions
 from ..results.notes import described
 
@@ -30,14 +30,18 @@ def render(subjects: Sequence[Mapping[str, Any]], console: Console, *, tables: b
         tables: also every figure behind them, question by question.
     """
     for number, subject in enumerate(subjects, 1):
-        console.rule(f"Theorem 3, release fidelity: {subject['id']}", align="left", style="bold")
+        for heading, rows in under_headings(subject).items():
+            console.rule(f"{heading}: {subject['id']}", align="left", style="bold")
+            if not subject["error"]:
+                console.print(verdict_table(rows, console.width))
         if subject["error"]:
             console.print(Text(subject["error"], style="bold red"))
             continue
-        console.print(verdict_table(verdict_rows(subject), console.width))
         known = [f"note, {line}" for line in described(subject["notes"])]
         for line in (*known, *findings(subject)):
             console.print(Text(line, style="yellow"))
+        for row in filter(lambda row: row.reading, verdict_rows(subject)):
+            console.print(Text(f"{row.question}: {row.reading}"))
         if tables:
             for part in subject_tables(Shown(number, subject)):
                 console.print()

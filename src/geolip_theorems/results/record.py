@@ -187,7 +187,8 @@ class Verdict:
     """One claim's outcome on one subject.
 
     Attributes:
-        theorem, question: 3 and ``q1`` to ``q6``, or the id of another question.
+        theorem, question: 3 and ``q1`` to ``q6``, or the id of another question; no theorem where it stands
+            under another ``heading``, as published claims do.
         claim, metric, title: see :class:`geolip_theorems.questions.Claim`.
         value, ci95: the figure and the ends of its 95 % interval; None where it could not be measured.
         method: how the interval was found.
@@ -206,10 +207,11 @@ class Verdict:
         unchecked: what it expects on another number of the same images.
         script_value: the script's own value of the question, where it has one.
         probe: the readout the figure comes from, for the questions that train one.
+        reading: which of its references the figure equals, where it has such.
         unit: ``pp`` where the figure is shown in percentage points, else empty.
     """
 
-    theorem: int
+    theorem: int | None
     question: str
     claim: str
     metric: str
@@ -236,6 +238,8 @@ class Verdict:
     training: bool | None = None
     p_claim: Probability | None = None
     p_holm: Probability | None = None
+    heading: str = ""
+    reading: str = ""
 
 
 @dataclass

@@ -45,13 +45,13 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 
 def load_claims(path: Path | None) -> tuple[Claim, ...]:
-    """The questions' claims with the thresholds of a TOML file, or as they stand.
+    """Every question's claims, those on request too, with a TOML file's thresholds or as they stand.
 
     Raises:
         InputError: an unknown claim, or a threshold that is not a finite number.
     """
     if path is None:
-        return claims()
+        return claims(on_request=True)
     content = read_toml(path, "thresholds")
     table = content.get("thresholds")
     if not isinstance(table, Mapping) or set(content) != {"thresholds"}:

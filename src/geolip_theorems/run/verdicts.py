@@ -44,8 +44,10 @@ def verdict_on(
     value, ci95, n = figure.get("value"), figure.get("ci95"), int(figure.get("n") or 0)
     method = figure.get("method", "")
     checked = expectation is not None and expectation.images == len(study)
+    heading = question.heading if question else ""
     verdict = Verdict(
-        theorem=3,
+        theorem=None if heading else 3,
+        heading=heading,
         question="" if question is None else question.id,
         claim=claim.name,
         metric=metric.name,
@@ -86,7 +88,8 @@ def verdict_on(
         p=p,
         p_claim=None if question and question.on_request else decision.p,  # folded: no t distribution
         verdict=decision.verdict,
-        reason="; ".join(filter(None, (decision.reason, figure.get("reading")))),
+        reason=decision.reason,
+        reading=figure.get("reading", ""),
         n_to_decide=decision.n_to_decide,
         attributed=attribution.attributed if attribution else None,
         attribution=asdict(attribution) if attribution else None,

@@ -21,6 +21,7 @@ from geolip_theorems.questions.published import (
     rank_distance,
 )
 from geolip_theorems.report.html.write import render
+from geolip_theorems.report.markdown import summary
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import Results, finite, now
 from geolip_theorems.run.expectations import load_expectations
@@ -77,12 +78,14 @@ def test_every_claim_has_a_verdict_and_a_reading(record):
     assert set(found) == {claim.name for claim in ASKED}
     band = found["band_free"]
     assert band.verdict == "holds"
-    assert "equal to random rows (" in band.reason
-    assert "untrained networks (" in band.reason
+    assert "equal to random rows (" in band.reading
+    assert "untrained networks (" in band.reading
+    assert all(verdict.reading for verdict in record.verdicts)
     assert found["friction_uniform"].verdict in ("holds", "inconclusive")
     assert found["gate_moved"].verdict == "fails", "an untrained gate is at its initial value"
     assert all(verdict.attribution is None and not verdict.references for verdict in record.verdicts)
     assert all(verdict.p_claim is None for verdict in record.verdicts), "they widen no family of tests"
+    assert {(verdict.theorem, verdict.heading) for verdict in record.verdicts} == {(None, "Published claims")}
 
 
 def test_a_network_without_training_has_learned_nothing(record):
@@ -113,6 +116,10 @@ def test_the_record_is_valid_and_its_tables_show_each_reading(record):
     (band,) = tables["band"]
     assert [row[1].text for row in band.rows] == ["images", "noise"]
     assert "equal to random rows" in band.caption
+    assert summary(finite(run)).startswith("## Published claims\n")
+    other = replace(record, verdicts=[replace(record.verdicts[0], heading="")])
+    run["subjects"].append(finite(asdict(other)))
+    assert summary(finite(run)).startswith("## Published claims · Theorem 3, release fidelity\n")
 
 
 def test_the_report_has_a_section_where_one_was_asked_for(record, tmp_path):
@@ -123,6 +130,7 @@ def test_the_report_has_a_section_where_one_was_asked_for(record, tmp_path):
     bands = [verdict for verdict in record.verdicts if verdict.claim == "band_free"]
     asked = page(bands)
     assert 'id="band"' in asked
+    assert '<p class="eyebrow">geolip-theorems · Published claims</p>' in asked
     assert 'id="spectrum"' not in asked
     assert 'id="band"' not in page([])
 

@@ -14,6 +14,7 @@ from ..study import Study
 from . import margins
 from .values import digest
 
+HEADING = "Published claims"
 ABOUT = "A claim of the public articles, beside what random rows and untrained networks give."
 OUR = Mean()
 
@@ -48,8 +49,8 @@ def _question(name: str, title: str, *claims: tuple[Claim, str, str]) -> Questio
         return [import_module(".tables", __name__).numbers(name)]
 
     named = tuple(claim.named(short, words) for claim, short, words in claims)
-    metrics, key = tuple(claim.metric for claim in named), (("published", digest()), ("version", 1))
-    own = {"tables": tables, "on_request": True, "key": key}
+    metrics, key = tuple(claim.metric for claim in named), (("published", digest()), ("version", 2))
+    own = {"tables": tables, "on_request": True, "key": key, "heading": HEADING}
     return Question(name.replace("_", "-"), title, ABOUT, measure, metrics, named, **own)
 
 

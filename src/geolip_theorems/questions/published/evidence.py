@@ -12,14 +12,30 @@ from ...data.noise import FAMILIES, sample
 from ...data.unseen_noise import UNSEEN_FAMILIES, sample_unseen
 from ...model.architectures import architecture_of
 from ...model.sources import random_twin
+from ...model.threads import ieee_float32, thread_pool
 from ...stats.units import Units
 from ..study import Study, image_groups
 from .passes import SIZES, TRAINED, WHOLE, Passes, passes_of, white_images
-from .rows import Rows, rows_of
+from .rows import Rows, device_of, rows_of
 
 IMAGES, A_FAMILY = 32, 2  # of the subject's own; of each of the noise families
 TWINS, PASS_TWINS = 6, 3  # all of them on images as large as the trained ones, some on other sizes
-TWIN_SIZES = SIZES[:-1]  # the largest costs as much as all others
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What every model is shown: (I, C, H, W) each.
+
+    Attributes:
+        images, noise, unseen: the subject's own, of the trained families, of the others.
+        white: of the largest of ``sizes``, pixels, for the passes; no sizes, no passes.
+    """
+
+    images: torch.Tensor
+    noise: torch.Tensor
+    unseen: torch.Tensor
+    white: torch.Tensor
+    sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +60,7 @@ class Gathered:
 def gathered(study: Study) -> Gathered:
     """What is measured once and for all claims of a study.
 
-    Cost: the embedded model and its twins 21 s of processor time.
+    Cost: the embedded model and its twins COST.
     """
     if "published" not in study.memo:
         study.memo["published"] = _gather(study)
@@ -56,15 +72,18 @@ def _gather(study: Study) -> Gathered:
     chosen = np.sort(images.spread_order()[:IMAGES])
     groups = image_groups(study.maps)
     units = Units.of(None if groups is None else groups[chosen], len(chosen))
-    pictures = images.take(chosen).tensor()
-    twins = [] if architecture_of(model) is None else twin_seeds(study.model.sha256, study.seed)
-    device = next(iter(model.parameters()), torch.empty(0)).device
-    drawn = (random_twin(model.config, seed).to(device) for seed in twins)
-    own = model_evidence(model, pictures, study.seed)
-    others = [
-        model_evidence(twin, pictures, study.seed, sizes=TWIN_SIZES if number < PASS_TWINS else ())
-        for number, twin in enumerate(drawn)
-    ]
+    shown = shown_to(model, images.take(chosen).tensor(), study.seed)
+    device = device_of(model)
+    seeds = [] if architecture_of(model) is None else twin_seeds(study.model.sha256, study.seed)
+    twins = [random_twin(model.config, seed).to(device) for seed in seeds]
+    sized = [True] * (1 + PASS_TWINS) + [False] * len(twins)
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+
+    def evidence(one: nn.Module, passes: bool) -> Evidence:
+        return model_evidence(one, shown, study.seed, passes=passes)
+
+    with ieee_float32(), thread_pool(threads) as pool:  # of torch's own, each waits for the others
+        own, *others = pool.map(evidence, (model, *twins), sized)
     return Gathered(own, tuple(others), units)
 
 
@@ -73,24 +92,24 @@ def twin_seeds(sha256: str, seed: int) -> list[int]:
     return np.random.SeedSequence([seed, int(sha256[:16], 16)]).generate_state(TWINS).tolist()
 
 
-def model_evidence(
-    model: nn.Module, pictures: torch.Tensor, seed: int, *, sizes: tuple[int, ...] = SIZES
-) -> Evidence:
-    """One model on the subject's pictures (I, C, H, W) and on generated noise of a seed.
-
-    Args:
-        sizes: of the passes in pixels; none for no passes. Sizes that are no multiples of the patch size, or
-            smaller, are left out; so are the passes where the trained one is.
-    """
+def shown_to(model: nn.Module, images: torch.Tensor, seed: int) -> Shown:
+    """A subject's images (I, C, H, W), and generated noise of a seed in sizes that fit its patches."""
     channels, patch = getattr(model, "channels", 3), model.patch_size
     usual = TRAINED if TRAINED % patch == 0 else 16 * patch
-    sizes = tuple(size for size in sizes if size % patch == 0)
-    fit = {TRAINED, WHOLE} <= {*sizes}
+    noise, unseen = trained_noise(usual, seed, channels), unseen_noise(usual, seed, channels)
+    sizes = tuple(size for size in SIZES if size % patch == 0)
+    if not {TRAINED, WHOLE} <= {*sizes}:
+        sizes = ()
+    return Shown(images, noise, unseen, white_images(max(sizes, default=TRAINED), seed, channels), sizes)
+
+
+def model_evidence(model: nn.Module, shown: Shown, seed: int, *, passes: bool) -> Evidence:
+    """One model on what it is shown; ``seed`` of the simplices."""
     return Evidence(
-        rows_of(model, pictures, seed),
-        rows_of(model, trained_noise(usual, seed, channels), seed, decoded=True),
-        rows_of(model, unseen_noise(usual, seed, channels), seed, decoded=True),
-        passes_of(model, white_images(max(sizes), seed, channels), sizes) if fit else None,
+        rows_of(model, shown.images, seed),
+        rows_of(model, shown.noise, seed, decoded=True),
+        rows_of(model, shown.unseen, seed, decoded=True),
+        passes_of(model, shown.white, shown.sizes) if passes and shown.sizes else None,
     )
 
 

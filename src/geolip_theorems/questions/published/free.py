@@ -68,6 +68,8 @@ def patch_figures(M: np.ndarray, S: np.ndarray, rng: np.random.Generator, sets: 
 
 
 PATCHES_ALONE = Free(0.0, 0.0, 1, "patches that do not see each other")
+INITIAL = Free(0.0, 0.0, 1, "a gate at its initial value")
+CLASSES_ALIKE = Free(0.0, 0.0, 1, "one friction for all classes")
 
 
 @lru_cache(maxsize=8)

@@ -20,9 +20,9 @@ from ..base import Measured
 from ..study import Study
 from .evidence import A_FAMILY, Gathered, gathered
 from .formulas import INITIAL_GATE, codebook_figures, codebook_kind, gate, spatial_cv_of_mean
-from .free import PATCHES_ALONE, free_values
+from .free import CLASSES_ALIKE, INITIAL, PATCHES_ALONE, Free, free_values
 from .judging import FREE, judged
-from .margins import CHANGE, CODEBOOK, FLAT, SINGLE, TILED, UNSEEN
+from .margins import CHANGE, CLASSES, CODEBOOK, FLAT, GATE, SINGLE, TILED, UNSEEN
 from .passes import TRAINED
 from .rows import NO_ROWS, Rows
 from .values import published
@@ -129,8 +129,9 @@ def coordination(study: Study) -> Measured:
     moved = _missing(NO_ATTENTION, study)
     if logits:
         most = float(np.abs(gate(np.stack(logits)) / INITIAL_GATE - 1).max())
-        reading = found["images"]["s_delta"]["reading"] if found else ""
-        moved = figure(most, (most, most), len(study), "exact, from the weights", reading=reading)
+        exact = figure(most, (most, most), len(study), "exact, from the weights")
+        initial = [0.0 for _ in gathered(study).twins]  # untrained networks' is where training begins
+        moved = judged("relative move of the gate", exact, initial, margin=GATE, free=INITIAL)
     return Measured({"published_coordination": found | {"gate": moved}})
 
 
@@ -150,6 +151,7 @@ def resolution(study: Study) -> Measured:
             [change(twin, size) for twin in twins if size in twin.error],
             margin=CHANGE,
             free=PATCHES_ALONE,
+            said=published(study.model.name, "change", "noise"),
         )
         for size in own.error
         if size != TRAINED
@@ -167,10 +169,19 @@ def tiling(study: Study) -> Measured:
     own = found.own.passes
     if own is None or own.tiled is None:
         return Measured({"published_tiling": {"distance": _missing(NO_ROWS if own else NO_PASSES, study)}})
-    twins = [twin.passes.tiled / twin.passes.scale for twin in found.twins if twin.passes]
-    title = "S of tiles against the whole, relative"
-    relative = judged(title, own.tiled / own.scale, twins, margin=TILED, free=PATCHES_ALONE)
-    return Measured({"published_tiling": {"distance": relative, "absolute": mean_figure(own.tiled)}})
+    twins = [twin.passes for twin in found.twins if twin.passes]
+    title, margin = "S of tiles against the whole", TILED * float(own.scale.mean())
+    relative = [twin.tiled / twin.scale for twin in twins]
+    said = published(study.model.name, "tiled", "noise")
+    figures = {
+        "distance": judged(
+            f"{title}, relative", own.tiled / own.scale, relative, margin=TILED, free=PATCHES_ALONE
+        ),
+        "absolute": judged(
+            title, own.tiled, [twin.tiled for twin in twins], margin=margin, free=PATCHES_ALONE, said=said
+        ),
+    }
+    return Measured({"published_tiling": figures})
 
 
 def unseen_noise(study: Study) -> Measured:
@@ -183,7 +194,9 @@ def unseen_noise(study: Study) -> Measured:
     twins = [float(t.unseen.image["error"].mean() / t.noise.image["error"].mean()) for t in found.twins]
     said = published(version, "ratio_unseen", "noise")
     title = "error on other families over trained ones"
-    ratio = judged(title, family_ratio(other, trained), twins, margin=UNSEEN, said=said)
+    sizes = float(own.unseen.image["power"].mean() / own.noise.image["power"].mean())
+    free = Free(sizes, 0.0, 1, "the families' own mean squares")
+    ratio = judged(title, family_ratio(other, trained), twins, margin=UNSEEN, free=free, said=said)
     error = judged("error on trained families", trained, said=published(version, "error", "noise"))
     rank = patch_figure(study, found, "unseen", "rank", "effective rank on other families")
     return Measured({"published_unseen_noise": {"ratio": ratio, "error": error, "rank": rank}})
@@ -266,7 +279,12 @@ def friction(study: Study) -> Measured:
     found |= {
         "mean": judged("mean friction", images.mean(1), (), study.units, said=said["mean_friction"]),
         "cv": judged("spatial CV of friction", exact, margin=FLAT, said=said["friction_cv"]),
-        "classes": class_spread(logs, study),
+        "classes": judged(
+            "log friction of the class furthest from the mean",
+            class_spread(logs, study),
+            margin=CLASSES,
+            free=CLASSES_ALIKE,
+        ),
     }
     return Measured({"published_friction": found})
 

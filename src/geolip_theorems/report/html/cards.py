@@ -71,6 +71,7 @@ class Card:
         """Sentences: why the verdict, where its strip does not say so itself, and why no twins speak."""
         row = self.row
         parts = [row.reason] if row.word in ("inconclusive", "not measured") else []
+        parts.append(row.reading)
         parts += [] if row.difference else [row.about_twins]
         return " ".join(part[:1].upper() + part[1:].rstrip(".") + "." for part in parts if part)
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...compare.pairing import Side
 from ...compare.ranking import Ranking, rankings
 from ...drawing.shown import Shown
-from ...drawing.text import about_family
+from ...drawing.text import about_family, headings
 from ...io.errors import InputError
 from ...questions import questions
 from ...results.companion import of_subject
@@ -58,6 +58,7 @@ def render(results: dict[str, Any], folder: Path) -> str:
         cards={shown.number: cards.cards(shown) for shown in subjects},
         tallies={shown.number: cards.tally(shown) for shown in subjects},
         tables={shown.number: cards.verdict_table(shown) for shown in subjects if shown.record["verdicts"]},
+        headings=headings(results["subjects"]),
         family=about_family(results["subjects"]),
         overview=cards.overview(subjects) if len(subjects) > 1 else [],
         sections=sections,
