@@ -30,18 +30,24 @@ from geolip_theorems.model.architectures import (
     SVAEConfig,
     architecture_of,
 )
+from geolip_theorems.model.published import PUBLISHED as VERSIONS
 from geolip_theorems.model.sources import random_twin
 from geolip_theorems.model.threads import thread_pool
 from geolip_theorems.model.writing import save_checkpoint
 from geolip_theorems.questions import Study, questions
+from geolip_theorems.questions.base import look_up
 from geolip_theorems.questions.published.evidence import PASS_TWINS, twin_seeds
 from geolip_theorems.questions.published.free import PATCHES_ALONE
 from geolip_theorems.questions.published.judging import judged
 from geolip_theorems.questions.published.margins import CHANGE
 from geolip_theorems.questions.published.passes import SIZES, passes_of, white_images
 from geolip_theorems.questions.published.tables import read_figures
+from geolip_theorems.questions.published.values import published
 from geolip_theorems.run.options import RunOptions
 from geolip_theorems.run.subject import Subject, open_subject
+from geolip_theorems.script import script_protocol
+from geolip_theorems.script.protocol import MAX_MAPS
+from geolip_theorems.stats.figure import figure
 
 FOLDER = Path("reports/published")
 SMALL = {"V": 32, "D": 4, "patch_size": 4, "hidden": 64, "depth": 1, "n_cross_layers": 1}
@@ -50,6 +56,8 @@ TRAINED = {
     "sphere_solver_small": (PatchSVAE, SVAEConfig(**SMALL, linear_readout=True, svd_mode="none", n_heads=4)),
     "aleph_small": (AlephModel, AlephConfig(**SMALL, K=64, n_heads=4)),
 }
+SCRIPT = ("spatial_cv.mean", "spatial_cv.median", "spatial_cv.min", "spatial_cv.max")
+SCRIPT += ("probes.friction.test", "probes.eigenvalues.test")
 DEFAULT = ("random:freckles_embedded", "freckles_embedded", *TRAINED)
 
 
@@ -105,9 +113,18 @@ def at_size(subject: Subject, size: int) -> dict[str, Any]:
     return judged(title, own, twins, margin=CHANGE, free=PATCHES_ALONE)
 
 
-def figures_of(model: str, dataset: str, images: int, largest: int) -> dict[str, dict[str, Any]]:
-    """Every figure of every published claim with references, by claim, figure and what it was measured on."""
-    subject = open_subject(weights(model), dataset, RunOptions(max_images=images))
+def figures_of(
+    model: str, dataset: str | None, images: int | None, largest: int
+) -> dict[str, dict[str, Any]]:
+    """Every figure of every published claim with references, by claim, figure and what it was measured on.
+
+    Without a ``dataset`` a published version is shown CIFAR-10 (the digits where it cannot be had), as many
+    images as the release script read, and any other model 400 crops of photographs.
+    """
+    usual, many = ("auto", MAX_MAPS) if model in VERSIONS else ("photos", 400)
+    options = RunOptions(max_images=images or many)
+    subject = open_subject(weights(model), dataset or usual, options)
+    print(f"{model}: {subject.images.substitute_for or subject.images.name}", flush=True)
     maps = extract(subject.model.model, subject.images, ablated=np.arange(0))
     study = Study(maps, model=subject.model, images=subject.images)
     found: dict[str, dict[str, Any]] = {}
@@ -119,7 +136,17 @@ def figures_of(model: str, dataset: str, images: int, largest: int) -> dict[str,
             if question.id == "resolution" and largest > SIZES[-1]:
                 one = at_size(subject, largest)
                 found[f"resolution · {one['title']}"] = one
-    return found
+    return found | dict(script_figures(study))
+
+
+def script_figures(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the release script printed of this version on these images, beside what it gives here."""
+    said = {path: published(study.model.name, path, "images", study.images.name) for path in SCRIPT}
+    script = script_protocol(study.maps, study.seed) if any(said.values()) else {}
+    for path, value in said.items():
+        if value and (own := look_up(script, path)) is not None:
+            exact = figure(own, (own, own), len(study), "the script's protocol")
+            yield f"script · {path}", judged(path, exact, said=value)
 
 
 def table(models: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
@@ -142,8 +169,8 @@ def cell(found: dict[str, Any] | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", nargs="+", default=list(DEFAULT), help="default: %(default)s")
-    parser.add_argument("--dataset", default="photos")
-    parser.add_argument("--images", type=int, default=400, help="maps of so many (default %(default)s)")
+    parser.add_argument("--dataset", help="default: photos; of a published version cifar10 or the digits")
+    parser.add_argument("--images", type=int, help="maps of so many (default 400; of a version 2,000)")
     parser.add_argument(
         "--largest", type=int, default=512, help="pixels; 0: as the suite (default %(default)s)"
     )

@@ -84,9 +84,9 @@ def test_published_values_are_found_by_version_and_images():
     band = published("v40_freckles_noise", "cv", "noise")
     assert (band.value, band.margin) == pytest.approx((0.215, 0.015))
     assert published("v40_freckles_noise", "s_delta", "noise").value == 0.055
-    shown = [
-        published("v40_freckles_noise", name, "images").shown for name in ("mean_friction", "rank", "ratio")
-    ]
+    names = ("mean_friction", "rank", "ratio")
+    shown = [published("v40_freckles_noise", name, "images", "cifar10").shown for name in names]
     assert shown == ["12.19 ± 0.08", "3.8 to 3.83", "2.32"]
     assert published("v40_freckles_noise", "s_delta", "images") is None
+    assert published("v40_freckles_noise", "mean_friction", "images", "digits") is None
     assert published("freckles_embedded", "ratio", "images") is None

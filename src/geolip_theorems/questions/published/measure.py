@@ -273,7 +273,10 @@ def friction(study: Study) -> Measured:
     images = maps.friction.reshape(len(maps), -1).astype(np.float64)
     cv = spatial_cv_of_mean(maps.friction)
     exact = figure(cv, (cv, cv), len(study), "over these images, no interval")
-    said = {name: published(version, name, "images") for name in ("mean_friction", "friction_cv")}
+    said = {
+        name: published(version, name, "images", study.images.name)
+        for name in ("mean_friction", "friction_cv")
+    }
     with np.errstate(divide="ignore"):
         logs = np.log(images).mean(1)
     found |= {

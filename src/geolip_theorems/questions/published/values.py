@@ -42,10 +42,14 @@ def entries() -> tuple[dict[str, Any], ...]:
     return tuple(tomllib.loads(_content().decode())["entry"])
 
 
-def published(version: str, figure: str, on: str) -> Published | None:
-    """What is published of a figure of a version on ``images`` or ``noise``; None where nothing is."""
+def published(version: str, figure: str, on: str, dataset: str = "") -> Published | None:
+    """What is published of a figure of a version on ``images`` or ``noise``; None where nothing is.
+
+    ``dataset``: the images' name; a value that was published of another set is none of theirs.
+    """
     for entry in entries():
         fits = entry["figure"] == figure and version in entry["versions"] and entry.get("on", on) == on
+        fits = fits and entry.get("dataset", dataset) == dataset
         if fits and "low" in entry:
             low, high = float(entry["low"]), float(entry["high"])
             return Published(
