@@ -36,11 +36,12 @@ from geolip_theorems.model.threads import thread_pool
 from geolip_theorems.model.writing import save_checkpoint
 from geolip_theorems.questions import Study, questions
 from geolip_theorems.questions.base import look_up
-from geolip_theorems.questions.published.evidence import PASS_TWINS, twin_seeds
+from geolip_theorems.questions.published.evidence import FEW, PASS_TWINS, twin_seeds
 from geolip_theorems.questions.published.free import PATCHES_ALONE
 from geolip_theorems.questions.published.judging import judged
 from geolip_theorems.questions.published.margins import CHANGE
 from geolip_theorems.questions.published.passes import SIZES, passes_of, white_images
+from geolip_theorems.questions.published.passes import TRAINED as PIXELS
 from geolip_theorems.questions.published.tables import read_figures
 from geolip_theorems.questions.published.values import published
 from geolip_theorems.run.options import RunOptions
@@ -48,6 +49,7 @@ from geolip_theorems.run.subject import Subject, open_subject
 from geolip_theorems.script import script_protocol
 from geolip_theorems.script.protocol import MAX_MAPS
 from geolip_theorems.stats.figure import figure
+from geolip_theorems.stats.intervals import mean_figure
 
 FOLDER = Path("reports/published")
 SMALL = {"V": 32, "D": 4, "patch_size": 4, "hidden": 64, "depth": 1, "n_cross_layers": 1}
@@ -101,16 +103,16 @@ def at_size(subject: Subject, size: int) -> dict[str, Any]:
     model = subject.model.model
     images = white_images(size, 0, getattr(model, "channels", 3))
 
-    def change(one: torch.nn.Module) -> np.ndarray:
-        error = passes_of(one, images, (SIZES[0], 64, size)).error
-        return error[size] / error[64] - 1
+    def change(one: torch.nn.Module, few: int) -> np.ndarray:
+        return passes_of(one, images, (SIZES[0], PIXELS, size), few).change(size)
 
     seeds = twin_seeds(subject.model.sha256, 0)[:PASS_TWINS] if architecture_of(model) else []
     models = [model, *(random_twin(model.config, seed) for seed in seeds)]
     with thread_pool(torch.get_num_threads()) as pool:
-        own, *twins = pool.map(change, models)
+        own, *twins = pool.map(change, models, (len(images), *[FEW] * len(seeds)))
     title = f"relative change of the error at {size} pixels"
-    return judged(title, own, twins, margin=CHANGE, free=PATCHES_ALONE)
+    means = [float(twin.mean()) for twin in twins]
+    return judged(title, mean_figure(own), means, margin=CHANGE, free=PATCHES_ALONE)
 
 
 def figures_of(

@@ -96,6 +96,10 @@ def test_a_network_without_training_has_learned_nothing(record):
         kinds |= dict(_classes(record.measurements["calibrated"][key], key))
     assert "learned" not in kinds.values(), kinds
     assert list(kinds.values()).count("free") >= 8
+    by_size = record.measurements["calibrated"]["published_resolution"]["by_size"]
+    assert all("untrained networks" in by_size[size]["references"] for size in ("32", "128", "256"))
+    gate = record.measurements["calibrated"]["published_coordination"]["gate"]
+    assert (gate["class"], gate["value"]) == ("free", 0.0)
 
 
 def _classes(tree, path):

@@ -1,14 +1,16 @@
 """What is read of a model's matrices, against the model's own output; and sizes and tiles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from geolip_theorems.model.architectures import PatchSVAE
-from geolip_theorems.questions.published.evidence import trained_noise, unseen_noise
+from geolip_theorems.questions.published.evidence import model_evidence, shown_to, trained_noise, unseen_noise
 from geolip_theorems.questions.published.formulas import effective_rank
 from geolip_theorems.questions.published.measure import family_ratio, resampled_codebook
-from geolip_theorems.questions.published.passes import passes_of, white_images
+from geolip_theorems.questions.published.passes import SIZES, passes_of, white_images
 from geolip_theorems.questions.published.rows import even_patches, rows_of
 
 SMALL = {"V": 16, "D": 4, "patch_size": 4, "hidden": 24, "depth": 1}
@@ -37,6 +39,7 @@ def test_figures_are_those_of_the_models_output(pictures):
     np.testing.assert_allclose(rows.codebook, svd["M"].mean(1), atol=1e-5)
     error = ((out["recon"] - pictures) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(rows.image["error"], error, rtol=1e-4)
+    np.testing.assert_allclose(rows.image["power"], (pictures**2).mean((1, 2, 3)), rtol=1e-6)
     assert rows.patch["cv"].shape == (9, 8, 2)
     ranks = effective_rank(svd["S_orig"])
     assert all(np.isin(rows.patch["rank"][:, :, 0].round(3), ranks.round(3)).ravel())
@@ -75,6 +78,9 @@ def test_patches_that_do_not_see_each_other_are_the_same_at_every_size():
     sizes = (32, 64, 128)
     alone, seeing = passes_of(closed, images, sizes), passes_of(open_, images, sizes)
     assert alone.tiled.max() < 1e-6 < seeing.tiled.min() / 10
+    few = passes_of(open_, images, sizes, 1)
+    np.testing.assert_allclose(few.change(128), seeing.change(128)[:1], rtol=1e-3)
+    np.testing.assert_allclose(few.change(32), seeing.error[32] / seeing.error[64] - 1, rtol=1e-3)
     # the last layer of the smoothing is zero at first, so borders play no part
     np.testing.assert_allclose(alone.error[32], alone.error[128], rtol=1e-5)
     assert np.abs(seeing.error[32] / seeing.error[128] - 1).max() > 1e-4
@@ -109,6 +115,16 @@ def test_an_uncertain_codebook_has_a_wide_interval():
     )
     width = [np.ptp(found["deviation"]["ci95"]) for found in (firm, loose)]
     assert width[0] < width[1] / 5
+
+
+def test_what_every_model_is_shown_fits_its_patches(pictures):
+    shown = shown_to(model(), pictures, 0)
+    assert (shown.sizes, shown.white.shape[-1], shown.noise.shape[-1]) == (SIZES, 256, 64)
+    odd = shown_to(model(patch_size=3), pictures, 0)
+    assert (odd.sizes, odd.noise.shape[-1]) == ((), 48)
+    assert (
+        model_evidence(model(patch_size=3), replace(odd, images=odd.noise[:1]), 0, passes=True).passes is None
+    )
 
 
 def test_noise_is_in_pairs_of_a_family():

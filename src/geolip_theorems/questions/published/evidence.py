@@ -20,6 +20,7 @@ from .rows import Rows, device_of, rows_of
 
 IMAGES, A_FAMILY = 32, 2  # of the subject's own; of each of the noise families
 TWINS, PASS_TWINS = 6, 3  # all of them on images as large as the trained ones, some on other sizes
+FEW = 2  # images of the largest size for these: one costs as much as of all other sizes together
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,14 @@ def _gather(study: Study) -> Gathered:
     device = device_of(model)
     seeds = [] if architecture_of(model) is None else twin_seeds(study.model.sha256, study.seed)
     twins = [random_twin(model.config, seed).to(device) for seed in seeds]
-    sized = [True] * (1 + PASS_TWINS) + [False] * len(twins)
+    largest = (len(shown.white), *[FEW] * PASS_TWINS, *[0] * len(twins))
     threads = torch.get_num_threads() if device.type == "cpu" else 1
 
-    def evidence(one: nn.Module, passes: bool) -> Evidence:
-        return model_evidence(one, shown, study.seed, passes=passes)
+    def evidence(one: nn.Module, few: int) -> Evidence:
+        return model_evidence(one, shown, study.seed, few)
 
     with ieee_float32(), thread_pool(threads) as pool:  # of torch's own, each waits for the others
-        own, *others = pool.map(evidence, (model, *twins), sized)
+        own, *others = pool.map(evidence, (model, *twins), largest)
     return Gathered(own, tuple(others), units)
 
 
@@ -103,13 +104,16 @@ def shown_to(model: nn.Module, images: torch.Tensor, seed: int) -> Shown:
     return Shown(images, noise, unseen, white_images(max(sizes, default=TRAINED), seed, channels), sizes)
 
 
-def model_evidence(model: nn.Module, shown: Shown, seed: int, *, passes: bool) -> Evidence:
-    """One model on what it is shown; ``seed`` of the simplices."""
+def model_evidence(model: nn.Module, shown: Shown, seed: int, few: int) -> Evidence:
+    """One model on what it is shown; ``seed`` of the simplices, ``few`` images of the largest size.
+
+    No passes where these are none.
+    """
     return Evidence(
         rows_of(model, shown.images, seed),
         rows_of(model, shown.noise, seed, decoded=True),
         rows_of(model, shown.unseen, seed, decoded=True),
-        passes_of(model, shown.white, shown.sizes) if passes and shown.sizes else None,
+        passes_of(model, shown.white, shown.sizes, few) if few and shown.sizes else None,
     )
 
 

@@ -140,15 +140,11 @@ def resolution(study: Study) -> Measured:
     own, twins = gathered(study).own.passes, [t.passes for t in gathered(study).twins if t.passes]
     if own is None:
         return Measured({"published_resolution": {"change": _missing(NO_PASSES, study)}})
-
-    def change(passes: Any, size: int) -> np.ndarray:
-        return passes.error[size] / passes.error[TRAINED] - 1
-
     by_size = {
         str(size): judged(
             f"relative change of the error at {size} pixels",
-            change(own, size),
-            [change(twin, size) for twin in twins if size in twin.error],
+            mean_figure(own.change(size)),
+            [float(twin.change(size).mean()) for twin in twins],
             margin=CHANGE,
             free=PATCHES_ALONE,
             said=published(study.model.name, "change", "noise"),

@@ -21,7 +21,8 @@ class Passes:
     """Of I images.
 
     Attributes:
-        error: (I,) by size, mean squared error of the central pixels of the smallest size.
+        error: by size (I,), mean squared error of the central pixels of the smallest size; of the largest
+            perhaps fewer, the first images'.
         tiled: (I,) mean abs difference of S between 4 tiles of 64 pixels and the image of 128, or None.
         scale: (I,) mean S of that image, or None.
     """
@@ -29,6 +30,11 @@ class Passes:
     error: dict[int, np.ndarray]
     tiled: np.ndarray | None
     scale: np.ndarray | None
+
+    def change(self, size: int) -> np.ndarray:
+        """Relative change of each image's error at a size, against that at the trained one."""
+        found = self.error[size]
+        return found / self.error[TRAINED][: len(found)] - 1
 
 
 def white_images(size: int, seed: int, channels: int) -> Tensor:
@@ -38,12 +44,15 @@ def white_images(size: int, seed: int, channels: int) -> Tensor:
 
 
 @torch.inference_mode()
-def passes_of(model: nn.Module, images: Tensor, sizes: tuple[int, ...] = SIZES) -> Passes:
+def passes_of(
+    model: nn.Module, images: Tensor, sizes: tuple[int, ...] = SIZES, few: int | None = None
+) -> Passes:
     """Errors of the same central pixels, given as images of several sizes, and S of one of them in tiles.
 
     Args:
         images: (I, C, size, size) of the largest size.
-        sizes: multiples of the patch size, ascending, 64 and 128 among them.
+        sizes: multiples of the patch size, ascending, 64 among them; without 128 nothing is tiled.
+        few: images of the largest size; None for all.
 
     Cost: attention is quadratic in the patches of an image: 0.4 s per image of 256 pixels for Freckles, 3 s
     for one of 512.
@@ -51,8 +60,8 @@ def passes_of(model: nn.Module, images: Tensor, sizes: tuple[int, ...] = SIZES) 
     run, patch = runner(model), model.patch_size
     error: dict[int, list[float]] = {size: [] for size in sizes}
     tiled, scale = [], []
-    for image in images.to(device_of(model)).split(1):
-        for size in sizes:
+    for number, image in enumerate(images.to(device_of(model)).split(1)):
+        for size in sizes if few is None or number < few else sizes[:-1]:
             part = _centre(image, size)
             recon, svd = run(part, True)
             squared = (_centre(recon, sizes[0]) - _centre(image, sizes[0])) ** 2
