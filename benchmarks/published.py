@@ -4,7 +4,7 @@
 kinds, which are trained here first; ``make published MODEL=v40_freckles_noise`` checks every published figure
 of that version, from the cache or the hub. The table is printed, and written with the readings to ``--out``.
 
-Cost: 45 s of processor time a model of the Freckles shape, and two minutes to train either small one. Weights
+Cost: 80 s of processor time a model of the Freckles shape, and two minutes to train either small one. Weights
 are kept in ``reports/published`` and used again.
 """
 

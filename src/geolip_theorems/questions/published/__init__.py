@@ -49,7 +49,7 @@ def _question(name: str, title: str, *claims: tuple[Claim, str, str]) -> Questio
         return [import_module(".tables", __name__).numbers(name)]
 
     named = tuple(claim.named(short, words) for claim, short, words in claims)
-    metrics, key = tuple(claim.metric for claim in named), (("published", digest()), ("version", 2))
+    metrics, key = tuple(claim.metric for claim in named), (("published", digest()), ("version", 3))
     own = {"tables": tables, "on_request": True, "key": key, "heading": HEADING}
     return Question(name.replace("_", "-"), title, ABOUT, measure, metrics, named, **own)
 

@@ -193,7 +193,8 @@ def unseen_noise(study: Study) -> Measured:
     sizes = float(own.unseen.image["power"].mean() / own.noise.image["power"].mean())
     free = Free(sizes, 0.0, 1, "the families' own mean squares")
     ratio = judged(title, family_ratio(other, trained), twins, margin=UNSEEN, free=free, said=said)
-    error = judged("error on trained families", trained, said=published(version, "error", "noise"))
+    said, errors = published(version, "error", "noise"), [t.noise.image["error"] for t in found.twins]
+    error = judged("error on trained families", trained, errors, said=said)
     rank = patch_figure(study, found, "unseen", "rank", "effective rank on other families")
     return Measured({"published_unseen_noise": {"ratio": ratio, "error": error, "rank": rank}})
 
