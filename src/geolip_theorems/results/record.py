@@ -355,7 +355,8 @@ def _items(found: Any) -> list[Any]:
 
 
 RENAMED = {"seed_protocol": "script", "seed_accuracies": "script_accuracies", "seed_value": "script_value"}
-UNKNOWN = dict.fromkeys(("unchecked", "training", "p_claim", "p_holm")) | {"references": []}  # to version 2
+UNKNOWN = dict.fromkeys(("unchecked", "training", "p_claim", "p_holm"))  # to version 2
+UNKNOWN |= {"references": [], "heading": "", "reading": ""}
 IN_POINTS = ("lifts.", "probes.")  # metrics of version 2 that are shown in percentage points
 
 
