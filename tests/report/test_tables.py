@@ -87,15 +87,15 @@ def verdict(**other):
     return found | other
 
 
-@pytest.mark.parametrize("width", [80, 100, 160])
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
 def test_a_verdicts_row_is_whole_at_every_width(width):
-    text = printed(width, terminal.verdict_table([VerdictRow(verdict())] * 2, width))
+    text = printed(width, terminal.verdict_table([VerdictRow(verdict(), all_images=12_000)] * 2, width))
     rows = [line for line in text.splitlines() if line.startswith("q9")]
     assert len(rows) == 2
     assert max(map(len, text.splitlines())) <= width
     for part in ("inconclusive", "which thing", "+79.73 pp", "[+75.71, +82.93]", "> 0 pp"):
         assert part in rows[0]
-    assert ("2,000" in rows[0]) == (width >= terminal.WIDE)
+    assert ("2,000 of 12,000" in rows[0]) == (width >= terminal.WIDE)
 
 
 def subject(**other):

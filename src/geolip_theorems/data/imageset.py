@@ -75,6 +75,11 @@ class ImageSet:
         """True boundary masks of images start..stop-1, (B, H, W) bool, or None where nobody knows them."""
         return self.store.masks(self.order[start:stop])
 
+    @property
+    def on_white(self) -> int:
+        """How many images have an alpha channel, and so are shown on white."""
+        return self.store.on_white(self.order)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of the images' content, size, order, labels, classes and groups; hexadecimal.

@@ -19,7 +19,7 @@ from ..results.notes import described
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
 UNTRAINED, TRAINING = "beyond\nuntrained\nweights", "the\ntraining's\ndoing"
 MOST_ROWS = 20  # of a table; more are counted, not listed
-WIDE = 110  # columns from which a verdict's row has room for everything
+WIDE = 120  # columns from which a verdict's row has room for everything
 GAP = 2
 
 

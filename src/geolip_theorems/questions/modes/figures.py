@@ -110,7 +110,7 @@ def ablation_curves(shown: Shown, ablation: dict[str, Any]) -> Any:
         legend(axes, ncols=2)
     worst = int(np.argmax([f["value"] for f in cost]))
     n, method = cost[0]["n"], cost[0]["method"]
-    caption = f"n = {n:,} images, decoded by the model itself; bars: 95 % intervals by {method}."
+    caption = f"{shown.n(n)}, decoded by the model itself; bars: 95 % intervals by {method}."
     caption += f" With all modes the error is {full:.3g}." if full else ""
     alt = f"Error by mode, decoded without it and with it alone; mode {worst} costs most to lose"
     return canvas, alt, caption
@@ -126,7 +126,7 @@ def dominant_map(shown: Shown, ablation: dict[str, Any]) -> Any:
     colours, present = categories(len(ablation["cost"])), np.unique(modes)
     overall, n = ablation["overall_mode"], ablation["cost"][0]["n"]
     caption = (
-        f"n = {n:,} images; {modes.shape[0]} x {modes.shape[1]} patches, rows from the top. For each patch "
+        f"{shown.n(n)}; {modes.shape[0]} x {modes.shape[1]} patches, rows from the top. For each patch "
         f"the mode whose loss most often adds most error; overall that is mode {overall}."
     )
     if share.get("value") is not None:
@@ -154,7 +154,7 @@ def cost_maps(shown: Shown, cost: np.ndarray, ablation: dict[str, Any]) -> Any:
     rest = cost.shape[-1] - MOST_MODES
     return Tiles(
         "Error added by losing a mode",
-        caption=f"n = {ablation['cost'][0]['n']:,} images; one colour scale. Under each name the mean over "
+        caption=f"{shown.n(ablation['cost'][0]['n'])}; one colour scale. Under each name the mean over "
         "patches; its interval is in the table of modes.",
         rest=f"and {rest} more modes" if rest > 0 else "",
         **map_tiles(

@@ -54,7 +54,7 @@ def cv_histogram(shown: Shown, squared: np.ndarray, raw: np.ndarray) -> Any:
         f"{cv.max():.3g}; threshold {threshold}"
     )
     caption = (
-        f"n = {cv.size:,} images; CV: standard deviation over mean of an image's patches. The "
+        f"{shown.n(cv.size)}; CV: standard deviation over mean of an image's patches. The "
         "verdict is on the root mean square of the corrected CVs, with its 95 % interval "
         f"({found.get('method') or 'no method recorded'}); single images scatter more than that interval."
     )
