@@ -12,11 +12,13 @@ import pytest
 
 from ..compare.baselines import check_name
 from ..compare.baselines import find as find_baseline
+from ..data.sources import find_source
 from ..io.errors import InputError
+from ..model.known import check_model
 from ..questions import Claim, claims
 from ..questions.base import with_thresholds
 from ..run.expectations import Expectation, load_expectations, read_expectations
-from ..run.flags import ALL, ALL_OPTIONS, AUTO, RUN_OPTIONS, SUBJECT_OPTIONS, undefaulted
+from ..run.flags import ALL, ALL_OPTIONS, AUTO, RUN_OPTIONS, undefaulted
 from ..run.options import RunOptions, resolve_device
 from ..run.settings import PROFILE, Settings, load_settings
 from ..run.thresholds import load_claims
@@ -124,11 +126,26 @@ def asked_claims(config: pytest.Config) -> tuple[Claim, ...]:
     return (*read, *(claim for claim in claims() if claim.name not in names))
 
 
+def check_subjects(config: pytest.Config) -> None:
+    """Look up what the models and images are called, before anything is loaded that takes seconds.
+
+    Raises:
+        pytest.UsageError: an empty name, as an unset shell variable is, or one that is not known.
+    """
+    try:
+        for flag, look_up in (("--model", check_model), ("--dataset", find_source)):
+            for name in option(config, flag) or ():
+                if not name.removeprefix("random:"):
+                    raise InputError(
+                        f"{flag} is empty; give a name or a path, see: geolip-theorems {flag[2:]}s"
+                    )
+                look_up(name)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _check_together(config: pytest.Config) -> None:
-    """Raise ``InputError`` for an empty name, as an unset shell variable is, or half a pair of options."""
-    for flag in SUBJECT_OPTIONS:
-        if not all(name.removeprefix("random:") for name in option(config, flag) or ()):
-            raise InputError(f"{flag} is empty; give a name or a path, see: geolip-theorems {flag[2:]}s")
+    """Raise ``InputError`` for half a pair of options."""
     if option(config, "--ray-address") and option(config, "--engine") != "ray":
         raise InputError("--ray-address is for --engine ray; give both or neither")
 
