@@ -3,6 +3,7 @@
 import builtins
 import io
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -211,14 +212,25 @@ def test_two_twins_show_nothing(model):
 @pytest.mark.parametrize(
     ("images", "labels", "says"),
     [
-        (np.zeros((4, 16, 16)), None, "shape|\\(4, 16, 16\\)"),
+        (np.zeros((4, 16, 16)), None, r"\(4, 16, 16\);.* images\[:, None\]"),
+        (np.zeros((4, 16, 16), np.uint8), None, r"images\[\.\.\., None\]"),
+        (np.zeros((4, 16, 16, 1)), None, r"transpose to \(0, 3, 1, 2\)"),
         (torch.full((4, 3, 16, 16), torch.nan), None, "NaN"),
         (pixels(4), np.zeros(4, int), "one class"),
         (pixels(4), np.arange(4), "at least 2"),
         (pixels(4), np.arange(3), "labels"),
         (np.zeros((4, 15, 16, 3), np.uint8), None, "not a multiple"),
     ],
-    ids=["shape", "nan", "one class", "one image per class", "few labels", "odd size"],
+    ids=[
+        "grey floats",
+        "grey bytes",
+        "channel last",
+        "nan",
+        "one class",
+        "one image per class",
+        "few labels",
+        "odd size",
+    ],
 )
 def test_bad_arrays_are_one_line(model, images, labels, says):
     with pytest.raises(InputError, match=says) as caught:
@@ -243,8 +255,9 @@ def test_the_package_names_are_public():
         "metric",
         "read_records",
     }
-    with pytest.raises(AttributeError):
-        _ = geolip_theorems.measured
+    with pytest.raises(AttributeError) as caught:
+        _ = geolip_theorems.mesure
+    assert "Did you mean: 'measure'" in "".join(traceback.format_exception(caught.value))
 
 
 def test_constant_images_are_measured(model):

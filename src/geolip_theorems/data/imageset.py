@@ -251,6 +251,9 @@ def _store(images: Any, name: str, transform: Transform) -> tuple[Store, str]:
         images = np.asarray(images)
     kind = f"{name}: images are {str(images.dtype).replace('torch.', '')} {tuple(images.shape)}"
     expected = "expected uint8 (N, H, W, C) or float (N, C, H, W) of C channels"
+    if len(images.shape) == 3:
+        axis = "[:, None]" if "float" in str(images.dtype) else "[..., None]"
+        raise InputError(f"{kind}; {expected}; give images of one channel that axis too: images{axis}")
     if len(images.shape) != 4 or 0 in images.shape:
         raise InputError(f"{kind}; {expected}, none of them 0")
     if str(images.dtype).replace("torch.", "") == "uint8":
