@@ -3,7 +3,6 @@
 import builtins
 import io
 import sys
-import traceback
 from pathlib import Path
 
 import numpy as np
@@ -221,16 +220,7 @@ def test_two_twins_show_nothing(model):
         (pixels(4), np.arange(3), "labels"),
         (np.zeros((4, 15, 16, 3), np.uint8), None, "not a multiple"),
     ],
-    ids=[
-        "grey floats",
-        "grey bytes",
-        "channel last",
-        "nan",
-        "one class",
-        "one image per class",
-        "few labels",
-        "odd size",
-    ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_bad_arrays_are_one_line(model, images, labels, says):
     with pytest.raises(InputError, match=says) as caught:
@@ -257,7 +247,8 @@ def test_the_package_names_are_public():
     }
     with pytest.raises(AttributeError) as caught:
         _ = geolip_theorems.mesure
-    assert "Did you mean: 'measure'" in "".join(traceback.format_exception(caught.value))
+    assert (caught.value.name, caught.value.obj) == ("mesure", geolip_theorems), "Python suggests from these"
+    assert "measure" in dir(geolip_theorems)
 
 
 def test_constant_images_are_measured(model):
