@@ -127,7 +127,9 @@ def error_by_gradient(shown: Shown, quartiles: np.ndarray) -> Any:
     with drawing(2.5) as (canvas, axes):
         axes.axhline(1.0, color=MUTED, lw=1, ls=":")
         axes.fill_between(deciles, quartiles[:, 0], quartiles[:, 2], color=ACCENT, alpha=0.22, lw=0)
-        axes.plot(deciles, quartiles[:, 1], "o-", color=ACCENT, ms=4)
+        for name, values in (("first quartile", quartiles[:, 0]), ("third quartile", quartiles[:, 2])):
+            axes.plot(deciles, values, color=ACCENT, lw=0.4, gid=name)
+        axes.plot(deciles, quartiles[:, 1], "o-", color=ACCENT, ms=4, gid="median")
         axes.set_xticks(deciles)
         axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=GRID)
