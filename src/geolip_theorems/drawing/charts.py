@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from .style import ACCENT, MUTED, PAPER, SEQUENTIAL, SMALL, WARM, WIDTH, drawing, ink_on, power, short
 
-ROW = 0.21  # inches per row of a chart with a name in each
+ROW = 0.23  # inches per row of a chart with a name in each
 VALUE, INTERVAL, OTHER, OTHERS = "value", "95 % interval", "script", "script, range"  # series
 MOST_ROWS = 20  # classes in a figure; more are counted, not drawn
 
@@ -42,7 +42,7 @@ def dot_plot(
     rows = [row for row in rows if row.value is not None or row.other is not None]
     names = [fold(row.name) for row in rows]
     tall = max((name.count("\n") for name in names), default=0)
-    with drawing(0.8 + (ROW + 0.12 * tall) * max(len(rows), 2)) as (figure, axes):
+    with drawing(0.8 + (ROW + 0.15 * tall) * max(len(rows), 2)) as (figure, axes):
         for place, row in enumerate(rows):
             if row.other_range:
                 axes.plot(
@@ -130,7 +130,7 @@ def matrix(
                         in_layout=False,
                     )
         longest = max(len(short(name)) for name in columns)
-        upright = longest <= (5 if m <= 6 else 3)
+        upright = longest <= (4 if m <= 6 else 3)
         axes.set_xticks(range(m), [short(name) for name in columns], rotation=0 if upright else 90)
         axes.set_yticks(range(n), [short(name, 28) for name in rows])
         axes.tick_params(length=0)
@@ -176,14 +176,15 @@ def each(counts: np.ndarray) -> str:
 
 
 def legend(axes: Axes, **options: Any) -> None:
-    """A legend above the axes, flush left."""
+    """A legend above the axes, flush right, so that it may reach over the names at their left."""
     axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
         ncols=options.pop("ncols", 3),
         borderaxespad=0.2,
-        handlelength=1.4,
-        columnspacing=1.2,
+        handlelength=1.2,
+        handletextpad=0.5,
+        columnspacing=0.9,
         **options,
     )
 

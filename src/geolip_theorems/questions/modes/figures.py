@@ -30,7 +30,14 @@ ABLATION = {"ablation": "calibrated.modes.ablation"}
 
 WITHOUT_MODEL = {"mean image": "mean_image", "no output": "no_output"}  # the names in the companion
 FAR = 30  # times the least of these errors: from there on they would lie on the axis of a linear scale
-ABOVE = {"xytext": (0, 1), "textcoords": "offset points", "ha": "right", "color": MUTED, "fontsize": SMALL}
+ABOVE = {
+    "xytext": (0, 2),
+    "textcoords": "offset points",
+    "ha": "right",
+    "va": "bottom",
+    "color": MUTED,
+    "fontsize": SMALL,
+}
 UNSURE = 0.05  # of resamples, from which the overall mode is said to be uncertain
 
 
@@ -64,15 +71,8 @@ def energy_stacks(shown: Shown, overall: list[Any]) -> Any:
             left = 0.0
             for k, value in enumerate(values):
                 label = f"mode {k}" if place == 0 and modes <= 8 else None
-                axes.barh(
-                    place,
-                    100 * value,
-                    left=100 * left,
-                    height=0.78,
-                    color=colours[k],
-                    label=label,
-                    gid=f"mode {k}",
-                )
+                style = {"height": 0.78, "color": colours[k], "label": label, "gid": f"mode {k}"}
+                axes.barh(place, 100 * value, left=100 * left, **style)
                 left += value
         named_rows(axes, [short(name) for name, _ in rows])
         axes.set_xlim(0, 100)
@@ -96,9 +96,9 @@ def without_model(shown: Shown) -> dict[str, float]:
     known = {name: float(found) for name, found in arrays.items() if found is not None}
     asked = {verdict["claim"] for verdict in shown.record["verdicts"] if verdict["metric"] == error.name}
     for one in shown.get("controls.references") or []:
-        found = [figure["value"] for claim, figure in one.items() if claim in asked]
-        known |= {one["name"]: value for value in found if value}
-    return known
+        for found in (one[claim] for claim in asked & set(one) if one[claim]):
+            known[one["name"]] = found["value"]
+    return {name: value for name, value in known.items() if value}
 
 
 @figure("Ablation of the modes", "q3-ablation", needs=ABLATION, missing=_not_ablated)
@@ -118,7 +118,7 @@ def ablation_curves(shown: Shown, ablation: dict[str, Any]) -> Any:
             style = {"color": ACCENT, "lw": 0.6, "alpha": 0.4, "label": label, "gid": f"added, class {name}"}
             axes.plot(modes, factor * np.array(values), **style)
         for name, figures, colour, shape in (
-            ("added by losing mode k", cost, ACCENT, "o"),
+            ("added without mode k", cost, ACCENT, "o"),
             ("with mode k alone", only, WARM, "s"),
         ):
             values = factor * np.array([f["value"] for f in figures], float)
@@ -134,6 +134,8 @@ def ablation_curves(shown: Shown, ablation: dict[str, Any]) -> Any:
             axes.annotate(name, (1, factor * value), xycoords=("axes fraction", "data"), **ABOVE)
         if beside and min(everything) > 0 and max(everything) > FAR * min(beside.values()):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         axes.set_xticks(modes[:: max(1, len(modes) // 12)])
         if axes.get_yscale() == "linear":
             axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))

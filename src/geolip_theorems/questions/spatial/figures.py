@@ -38,7 +38,7 @@ def cv_histogram(shown: Shown, squared: np.ndarray, raw: np.ndarray) -> Any:
         axes.stairs(corrected, edges, fill=True, color=ACCENT, alpha=0.75, label="noise-corrected")
         axes.stairs(plain, edges, color=MUTED, lw=1.2, label="raw")
         if null:
-            axes.axvline(null, color=MUTED, lw=1.1, ls=":", label="raw, residuals shuffled")
+            axes.axvline(null, color=MUTED, lw=1.1, ls=":", label="raw, shuffled")
         if threshold is not None:
             axes.axvline(threshold, color=WARM, lw=1.3, ls=(0, (4, 2)), label=f"threshold {threshold:g}")
         if value is not None:
@@ -46,7 +46,7 @@ def cv_histogram(shown: Shown, squared: np.ndarray, raw: np.ndarray) -> Any:
             axes.plot(
                 ci or [value, value], [top, top], color=INK, lw=2.4, solid_capstyle="butt", gid=INTERVAL
             )
-            axes.plot(value, top, "o", color=INK, ms=4.5, label="verdict's figure, 95 %")
+            axes.plot(value, top, "o", color=INK, ms=4.5, label="verdict, 95 %")
         canvas.supxlabel("spatial CV of an image's error map")
         axes.set_ylabel("images")
         axes.margins(x=0.03)
