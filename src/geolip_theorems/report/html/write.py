@@ -59,7 +59,7 @@ def render(results: dict[str, Any], folder: Path) -> str:
         tallies={shown.number: cards.tally(shown) for shown in subjects},
         tables={shown.number: cards.verdict_table(shown) for shown in subjects if shown.record["verdicts"]},
         family=about_family(results["subjects"]),
-        overview=cards.overview(subjects) if len(subjects) > 1 else [],
+        overview=cards.overview(subjects),
         sections=sections,
         comparisons=[
             (comparing.heading(found), comparing.comparison_blocks(number, found))
