@@ -177,6 +177,9 @@ def test_a_failing_claim_says_everything_and_how_to_repeat_it(run_suite, tmp_pat
     line = next(line for line in run.text.splitlines() if line.strip().startswith("reproduce: "))
     words = shlex.split(line.split("reproduce: ")[1])
     assert words[0] == "pytest"
+    assert "--cache-dir" in words
+    given = run.results["command"]
+    assert (run.folder / given[given.index("--thresholds") + 1]).samefile(file), "the same from this folder"
     assert words[1].endswith("::test_error_varies_over_patches")
     again = run_suite(*words[2:], paths=words[1:2])
     assert outcome_counts(again)["failed"] == 1

@@ -89,16 +89,28 @@ def effective(config: pytest.Config) -> dict[str, Any]:
     }
 
 
-def portable(word: str) -> str:
-    """A word of the command line, an absolute path cut to its name: records tell nothing of a machine."""
-    flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
-    return flag + equals + (os.path.basename(value) if os.path.isabs(value) else value)
+def portable(name: str) -> str:
+    """A name, an absolute path cut to its last part: settings tell nothing of a machine."""
+    return os.path.basename(name) if os.path.isabs(name) else name
+
+
+def as_typed(config: pytest.Config) -> list[str]:
+    """The words of the command, absolute paths relative to the folder it was given in: there, and in a copy
+    of it elsewhere, the same words make the same run."""
+    words = []
+    for word in map(str, config.invocation_params.args):
+        flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        away = os.path.isabs(value) and value != os.devnull
+        place = os.path.relpath(value, config.invocation_params.dir) if away else value
+        words.append(flag + equals + place)
+    return words
 
 
 def run_options_given(config: pytest.Config) -> list[str]:
-    """The words of the command line that set what figures and verdicts depend on, subject apart."""
+    """The words of the command line that set what figures and verdicts depend on, subject apart, and where
+    the maps are."""
     words = []
-    for flag, keywords in RUN_OPTIONS.items():
+    for flag, keywords in {**RUN_OPTIONS, "--cache-dir": ALL_OPTIONS["--cache-dir"]}.items():
         value = option(config, flag)
         if value != keywords.get("default"):
             words += [flag] if value is True else [flag, str(value)]
