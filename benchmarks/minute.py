@@ -118,7 +118,7 @@ def measures() -> None:
     study = Study(maps)
     steps: dict[str, Callable[[], object]] = {
         "script": lambda: (script_protocol(maps, 0), script_accuracies(maps, range(10))),
-        **{q.id: lambda q=q: q.measure(study) for q in questions() if q.measure},
+        **{q.id: lambda q=q: q.measure(study) for q in questions() if q.measure and not q.on_request},
     }
     for name, step in steps.items():
         begun = time.process_time()

@@ -116,7 +116,7 @@ def paired_change(old: Sequence[float], new: Sequence[float], field: str = "medi
     elif field == "mean":
         logs = np.log(ratios)
         ratio = math.exp(logs.mean())
-        half = scipy.special.stdtrit(len(logs) - 1, 0.5 + LEVEL / 2) * logs.std(ddof=1) / math.sqrt(len(logs))
+        half = scipy.stats.t.ppf(0.5 + LEVEL / 2, len(logs) - 1) * logs.std(ddof=1) / math.sqrt(len(logs))
         low, high = ratio * math.exp(-half), ratio * math.exp(half)
     else:
         statistic = STATISTICS[field]
@@ -163,8 +163,9 @@ def saved_change(
 def median_interval(values: np.ndarray) -> tuple[float, float]:
     """The interval of a median from order statistics; (0, inf) where there are too few values."""
     ordered = np.sort(values)
-    below = scipy.special.bdtr(np.arange(len(ordered)), len(ordered), 0.5)  # of binomial counts, at most k
-    k = int((below <= (1 - LEVEL) / 2).sum()) - 1
+    k = int(scipy.stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5))
+    if scipy.stats.binom.cdf(k, len(ordered), 0.5) > (1 - LEVEL) / 2:
+        k -= 1
     if k < 0:
         return 0.0, math.inf
     return float(ordered[k]), float(ordered[-1 - k])

@@ -55,7 +55,9 @@ def verdict_table(rows: Sequence[VerdictRow], width: int) -> RenderableType:
     columns = ("", "verdict", "claim", "value", "95 % interval", "claimed", TRAINING)
     for column in (*columns, *((UNTRAINED, "images", "script") if width >= WIDE else ())):
         left = column in ("", "verdict", "claim")
-        made.add_column(column, justify="left" if left else "right", no_wrap=column != "claim", overflow="fold")
+        made.add_column(
+            column, justify="left" if left else "right", no_wrap=column != "claim", overflow="fold"
+        )
     for row in rows:
         word = Text(row.word, style=STYLES[row.word])
         cells = [row.question, word, row.title, row.value, row.interval, row.claimed, row.training]
