@@ -91,7 +91,8 @@ def forest(comparison: Mapping[str, Any], number: int) -> Any:
         "matter. A bar wholly left of the band is a regression."
     )
     caption += " Where a bar goes on beyond an arrow, the number is the change." if cut else ""
-    return framed("What changed", f"c{number}-forest", figure, alt, caption, wide=True)
+    made = framed("What changed", f"c{number}-forest", figure, alt, caption, wide=True)
+    return replace(made, data="")  # bars end at the axis; the table below has where they go
 
 
 def _bar(axes: Axes, place: int, row: Mapping[str, Any]) -> bool:
