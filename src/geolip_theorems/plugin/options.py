@@ -91,18 +91,17 @@ def effective(config: pytest.Config) -> dict[str, Any]:
 
 def portable(name: str) -> str:
     """A name, an absolute path cut to its last part: settings tell nothing of a machine."""
-    return os.path.basename(name) if os.path.isabs(name) else name
+    return os.path.basename(name) if os.path.isabs(name) and name != os.devnull else name
 
 
 def as_typed(config: pytest.Config) -> list[str]:
-    """The words of the command, absolute paths relative to the folder it was given in: there, and in a copy
-    of it elsewhere, the same words make the same run."""
-    words = []
+    """The words of the command. Absolute paths are relative to the folder it was given in, where the same
+    words make the same run; of those elsewhere only the name is kept."""
+    words, here = [], config.invocation_params.dir
     for word in map(str, config.invocation_params.args):
         flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
-        away = os.path.isabs(value) and value != os.devnull
-        place = os.path.relpath(value, config.invocation_params.dir) if away else value
-        words.append(flag + equals + place)
+        inside = os.path.isabs(value) and Path(value).is_relative_to(here)
+        words.append(flag + equals + (os.path.relpath(value, here) if inside else portable(value)))
     return words
 
 
