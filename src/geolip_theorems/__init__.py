@@ -1,5 +1,6 @@
 """Tests of what a patch-SVD autoencoder keeps and loses in its encode, SVD, decode round trip."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,4 +28,10 @@ def __getattr__(name: str) -> Any:
 
     if name in _PLACES:
         return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+    )
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]  # what Python suggests from where a name is not known

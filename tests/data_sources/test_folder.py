@@ -62,6 +62,32 @@ def test_classes_order_and_pixels_are_torchvisions(pets):
     check_labels(ours)
 
 
+def test_what_is_transparent_shows_white_and_is_counted(tmp_path):
+    """With an alpha channel, in a palette and as one colour of an opaque mode, among opaque pictures."""
+    solid = np.random.default_rng(0).integers(1, 256, (16, 16, 3), np.uint8)
+    veil = np.random.default_rng(1).integers(0, 256, (16, 16, 1), np.uint8)
+    veil[:4], veil[4:8] = 0, 255
+    few = Image.fromarray(solid[..., 0] % 4, "P")
+    few.putpalette([0, 0, 0, 10, 20, 30, 40, 50, 60, 70, 80, 90])
+    flat = np.where(veil > 127, solid, np.uint8(7))  # the colour (7, 7, 7) is no colour of `solid`
+    made = {
+        "a.png": (solid, solid, {}),
+        "b.png": (np.dstack([solid, veil]), 255 + veil / 255 * (solid - 255.0), {}),
+        "c.png": (few, np.where((solid[..., :1] % 4) == 2, 255, few.convert("RGB")), {"transparency": 2}),
+        "d.png": (flat, np.where(veil > 127, solid, 255), {"transparency": (7, 7, 7)}),
+        "e.webp": (np.dstack([solid, veil]), 255 + veil / 255 * (solid - 255.0), {"lossless": True}),
+    }
+    (tmp_path / "x").mkdir()
+    for name, (given, _, how) in made.items():
+        image = given if isinstance(given, Image.Image) else Image.fromarray(given)
+        image.save(tmp_path / "x" / name, **how)
+    images = load_images(str(tmp_path / "x"), image_size=16)
+    found = images.tensor().permute(0, 2, 3, 1).numpy() * 255
+    assert np.abs(found - [wanted for _, wanted, _ in made.values()]).max() < 1
+    assert np.array_equal(found[1, 4:8], solid[4:8]), "opaque pixels stay what they are"
+    assert (images.on_white, images.prefix(1).on_white) == (4, 0)
+
+
 def test_a_flat_folder_is_unlabelled(tmp_path):
     for k in range(4):
         picture(tmp_path / "flat" / f"{k}.png", seed=k)

@@ -173,9 +173,11 @@ def test_of_a_temporary_cache_nothing_is_said_to_be_kept(tmp_path):
 
 
 def test_interrupted_before_the_first_shard_there_is_nothing_to_read(tmp_path):
-    cache = cache_in(tmp_path)
+    said = []
+    cache = cache_in(tmp_path, say=said.append)
     with pytest.raises(KeyboardInterrupt):
         cache.maps(KEY, Numbers(stop_before=0))
+    assert said == ["interrupted; no shard was finished, so nothing is kept"]
     assert cache.maps(KEY, Numbers()).computed == SHARDS
 
 

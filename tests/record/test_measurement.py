@@ -1,5 +1,8 @@
 """``measure``: a live model and arrays give the record of the command line."""
 
+import builtins
+import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,8 +141,11 @@ def test_the_model_is_left_as_it_was(model):
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
-def test_twins_can_be_asked_for(model):
+def test_twins_can_be_asked_for_and_a_terminal_shows_them_counted(model, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
     record = measure(model, pixels(), ablation_images=4, controls=3)
+    shown = sys.stderr.getvalue()
+    assert all(part in shown for part in ("extracting model-arrays", "40/40", "random-weight twins", "4/4"))
     assert len(record.measurements["controls"]["twins"]) == 3
     about = {verdict.claim: verdict.attribution for verdict in record.verdicts}
     assert about["spatial_cv"]["twin"]["n"] == 3
@@ -161,6 +167,41 @@ def test_what_would_decide_counts_groups_where_images_depend_on_each_other(model
         assert again.n_to_decide > 40
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Notebook(list):
+    """IPython as far as progress uses it; keeps what the output of a cell has shown."""
+
+    HTML = staticmethod(lambda text: text)
+
+    def display(self, bar, display_id):
+        self.append(bar.tasks[0].description)
+        return self
+
+    def update(self, shown):
+        self.append(shown)
+
+
+def test_a_notebook_shows_progress_and_clears_it(model, monkeypatch):
+    cell = Notebook()
+    monkeypatch.setattr(builtins, "get_ipython", type("ZMQInteractiveShell", (), {}), raising=False)
+    monkeypatch.setitem(sys.modules, "IPython.display", cell)
+    measure(model, pixels(), ablation_images=0, claims=[], show_progress=False)
+    assert cell == []
+    measure(model, pixels(), ablation_images=0, claims=[])
+    assert cell[0] == "extracting model-arrays"
+    assert "measuring" in cell
+    assert cell[-1] == ""
+
+
+def test_progress_shows_nothing_in_a_pipe(model, capsys):
+    measure(model, pixels(), ablation_images=0, claims=[])
+    assert capsys.readouterr().err == ""
+
+
 def test_two_twins_show_nothing(model):
     verdict = measure(model, pixels(), ablation_images=4, controls=2).verdicts[0]
     assert verdict.attributed is None
@@ -170,14 +211,16 @@ def test_two_twins_show_nothing(model):
 @pytest.mark.parametrize(
     ("images", "labels", "says"),
     [
-        (np.zeros((4, 16, 16)), None, "shape|\\(4, 16, 16\\)"),
+        (np.zeros((4, 16, 16)), None, r"\(4, 16, 16\);.* images\[:, None\]"),
+        (np.zeros((4, 16, 16), np.uint8), None, r"images\[\.\.\., None\]"),
+        (np.zeros((4, 16, 16, 1)), None, r"transpose to \(0, 3, 1, 2\)"),
         (torch.full((4, 3, 16, 16), torch.nan), None, "NaN"),
         (pixels(4), np.zeros(4, int), "one class"),
         (pixels(4), np.arange(4), "at least 2"),
         (pixels(4), np.arange(3), "labels"),
         (np.zeros((4, 15, 16, 3), np.uint8), None, "not a multiple"),
     ],
-    ids=["shape", "nan", "one class", "one image per class", "few labels", "odd size"],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_bad_arrays_are_one_line(model, images, labels, says):
     with pytest.raises(InputError, match=says) as caught:
@@ -202,8 +245,10 @@ def test_the_package_names_are_public():
         "metric",
         "read_records",
     }
-    with pytest.raises(AttributeError):
-        _ = geolip_theorems.measured
+    with pytest.raises(AttributeError) as caught:
+        _ = geolip_theorems.mesure
+    assert (caught.value.name, caught.value.obj) == ("mesure", geolip_theorems), "Python suggests from these"
+    assert "measure" in dir(geolip_theorems)
 
 
 def test_constant_images_are_measured(model):

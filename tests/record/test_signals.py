@@ -9,11 +9,13 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
 from geolip_theorems import measure
 from geolip_theorems.conduit.api import conduit_from_svd
 from geolip_theorems.data.imageset import from_arrays
+from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.extraction.extract import Extraction, extract
 from geolip_theorems.io.errors import InputError
@@ -172,6 +174,24 @@ def test_notes_stand_beside_their_questions(runs, name, tmp_path):
             within = page.split(f'<section id="{section}"')[1].split("</section>")[0]
             plain = within.replace("&#39;", "'")
             assert (note["text"] in plain) == (section in sections), section
+
+
+def test_a_note_on_all_questions_is_said_once(tmp_path):
+    """Pictures with an alpha channel among others; opaque ones have no note, see the models above."""
+    (tmp_path / "mine").mkdir()
+    for number, picture in enumerate(pixels()[:8]):
+        image = Image.fromarray(picture)
+        image.putalpha(90) if number < 3 else None
+        image.save(tmp_path / "mine" / f"{number}.png")
+    images = load_images(str(tmp_path / "mine"), image_size=pixels().shape[1])
+    record = measure(MatrixOfPixels(4), images, claims=[], ablation_images=0)
+    (note,) = (note for note in record.notes if not note["questions"])
+    assert note["text"].startswith("3 of the 8 images have an alpha channel")
+    terminal = Console(file=io.StringIO(), width=4000)
+    render([finite(asdict(record))], terminal)
+    texts = (terminal.file.getvalue(), summary(as_results(record)), report(record, {}, tmp_path))
+    assert [text.count(note["text"]) for text in texts] == [1, 1, 1]
+    assert all("all questions: 3 of the" in text for text in texts[:2])
 
 
 def report(record, arrays, folder):

@@ -136,8 +136,15 @@ WIDE = """[...document.querySelectorAll('main *')].filter(e => e.getBoundingClie
     && !e.closest('.scroll') && !e.closest('svg')).map(e => e.tagName + '.' + e.className)"""
 
 
+# Words of drawings that begin or end outside of them.
+CUT = """[...document.querySelectorAll('svg.drawing text')].filter(e => {
+    const text = e.getBoundingClientRect(), all = e.closest('svg').getBoundingClientRect();
+    return text.left < all.left - 2 || text.right > all.right + 2; }).map(e => e.textContent)"""
+
+
 def test_a_phone_needs_no_sideways_scrolling(opened, several):
     page = opened(several.report, viewport=PHONE)
+    assert page.evaluate(CUT) == []
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.evaluate(WIDE) == []
@@ -161,6 +168,8 @@ def test_a_page_that_is_too_wide_and_too_faint_is_noticed(opened, tmp_path):
     [(text, ink, ground)] = page.evaluate(TEXTS)
     assert text == "faint"
     assert contrast(ink, ground) < LEAST_CONTRAST
+    bad.write_text('<svg class="drawing" width="50"><text x="20" y="9">no room for this</text></svg>')
+    assert opened(bad).evaluate(CUT) == ["no room for this"]
 
 
 # Every visible text with its colour and the first opaque colour behind it.
@@ -216,6 +225,25 @@ def test_every_text_can_be_read(opened, several, scheme):
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(float, re.findall(r"[\d.]+", ground)[:3])) / 3
     assert (brightness < 60) == (scheme == "dark")
+
+
+def test_the_data_of_a_figure_is_a_file_without_a_request(opened, labelled):
+    page = opened(labelled.report)
+    with page.expect_download() as saved:
+        page.locator("#q6 a.data").first.click()
+    assert saved.value.suggested_filename == "error-by-region.csv"
+    assert Path(saved.value.path()).read_text().startswith("series,")
+    assert outside(page.heard) == []
+
+
+def test_on_paper_all_verdicts_come_first(opened, labelled):
+    page = opened(labelled.report)
+    table = page.locator(".on-paper tbody tr")
+    assert not table.first.is_visible()
+    page.emulate_media(media="print")
+    assert table.count() == len(labelled.record["subjects"][0]["verdicts"])
+    assert table.last.is_visible()
+    assert page.locator(".legend").first.evaluate("e => getComputedStyle(e).breakBefore") == "page"
 
 
 def test_on_paper_every_table_is_open_and_the_ground_is_white(opened, labelled):

@@ -44,6 +44,15 @@ def test_the_shown_are_best_median_and_worst(plain):
     np.testing.assert_allclose(found["gallery/mse"], mse[found["gallery/index"]], rtol=1e-6)
 
 
+def test_errors_without_a_model_are_those_of_the_mean_and_of_nothing(plain, monkeypatch):
+    subject, maps, _ = plain
+    ablated = PIXELS[:4] / 255.0
+    monkeypatch.setattr(gallery, "READ_AT_ONCE", 3)
+    found = gallery_arrays(subject, maps)
+    assert float(found["picture/mean_image"]) == pytest.approx(ablated.var(0).mean(), rel=1e-5)
+    assert float(found["picture/no_output"]) == pytest.approx((ablated**2).mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 100])
 def test_no_image_is_shown_twice(n):
     index, kind = chosen_images(np.arange(n)[::-1].astype(float))

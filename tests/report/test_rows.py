@@ -1,6 +1,7 @@
 """The verdict's row that every reader shows: arithmetic that adds up, digits that tell, one unit."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -27,6 +28,14 @@ def row(unit="", value=0.7777, ci95=(0.7604, 0.7951), own=0.7312, twins=(0.79, 0
         "twins": [{"c": {"value": t}} for t in twins],
     }
     return VerdictRow(verdict | other, controls)
+
+
+def test_images_that_a_figure_leaves_out_are_said():
+    assert [replace(row(), all_images=n).images for n in (None, 2000, 2004)] == [
+        "2,000",
+        "2,000",
+        "2,000 of 2,004",
+    ]
 
 
 def first(text: str) -> float:

@@ -79,7 +79,7 @@ def verdict(**other):
         "question": "q9",
         "claim": "c",
         "metric": "m",
-        "title": "which thing varies over all of the many",
+        "title": "which thing the eigenvalues classify better than any of the many",
     }
     found |= {"value": 0.79734, "ci95": [0.7571, 0.8293], "threshold": 0.0, "comparison": ">", "n": 2000}
     found |= {"p": None, "verdict": "inconclusive", "reason": "the interval 0.7571 to 0.83 contains 0; more"}
@@ -87,15 +87,16 @@ def verdict(**other):
     return found | other
 
 
-@pytest.mark.parametrize("width", [80, 100, 160])
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
 def test_a_verdicts_row_is_whole_at_every_width(width):
-    text = printed(width, terminal.verdict_table([VerdictRow(verdict())] * 2, width))
+    text = printed(width, terminal.verdict_table([VerdictRow(verdict(), all_images=12_000)] * 2, width))
     rows = [line for line in text.splitlines() if line.startswith("q9")]
     assert len(rows) == 2
+    assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
     for part in ("inconclusive", "which thing", "+79.73 pp", "[+75.71, +82.93]", "> 0 pp"):
         assert part in rows[0]
-    assert ("2,000" in rows[0]) == (width >= terminal.WIDE)
+    assert ("2,000 of 12,000" in rows[0]) == (width >= terminal.WIDE)
 
 
 def subject(**other):

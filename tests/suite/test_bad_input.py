@@ -1,10 +1,13 @@
 """Every mistake on the command line is one clear line, before anything runs or is written."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from .conftest import GOLDEN, SMALL
+from .conftest import GOLDEN, ROOT, SMALL, THEOREM
 
 DIGITS = ("--dataset", "digits")
 MODEL = ("--model", str(GOLDEN))
@@ -51,6 +54,19 @@ def test_options(run_suite, options, says):
     chosen = options if "--dataset" in options else (*options, *DIGITS)
     sized = chosen if "--max-images" in chosen else (*chosen, *SMALL)
     assert says in usage_error(run_suite(*sized, "--offline"))
+
+
+def test_names_are_looked_up_before_torch_is_loaded():
+    for flag, name, says in (
+        ("--model", "v40_freckels", "did you mean 'v40_freckles_noise'"),
+        ("--dataset", "digit", "did you mean 'digits'"),
+        ("--modle", "a.pt", "--modle: did you mean '--model'"),
+    ):
+        program = "import sys, pytest; pytest.main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+        words = [sys.executable, "-c", program, str(THEOREM), flag, name]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert says in done.stderr
+        assert done.returncode == 0, flag
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ def test_a_test_that_wants_a_verdict_and_claims_nothing_is_refused(run_suite, tm
     assert "asks for a verdict without @claim(metric > number)" in run.text
 
 
-def test_a_failing_claim_says_everything_and_how_to_repeat_it(run_suite, tmp_path):
-    file = thresholds(tmp_path, spatial_cv=9.0)
+def test_a_failing_claim_says_everything_and_how_to_repeat_it(run_suite, pytester):
+    file = thresholds(pytester.mkdir("mine"), spatial_cv=9.0)
     run = run_suite(*MODEL, *SMALL, "--thresholds", file, "-k", "q1")
     verdict = run.verdicts()["spatial_cv"]
     assert verdict["verdict"] == "fails"
@@ -177,6 +177,10 @@ def test_a_failing_claim_says_everything_and_how_to_repeat_it(run_suite, tmp_pat
     line = next(line for line in run.text.splitlines() if line.strip().startswith("reproduce: "))
     words = shlex.split(line.split("reproduce: ")[1])
     assert words[0] == "pytest"
+    assert "--cache-dir" in words
+    given = run.results["command"]
+    assert given[given.index("--thresholds") + 1] == "mine/thresholds.toml", "relative to this folder"
+    assert given[given.index("--model") + 1] == GOLDEN.name, "elsewhere"
     assert words[1].endswith("::test_error_varies_over_patches")
     again = run_suite(*words[2:], paths=words[1:2])
     assert outcome_counts(again)["failed"] == 1

@@ -75,6 +75,11 @@ class ImageSet:
         """True boundary masks of images start..stop-1, (B, H, W) bool, or None where nobody knows them."""
         return self.store.masks(self.order[start:stop])
 
+    @property
+    def on_white(self) -> int:
+        """How many images have an alpha channel, and so are shown on white."""
+        return self.store.on_white(self.order)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of the images' content, size, order, labels, classes and groups; hexadecimal.
@@ -246,6 +251,9 @@ def _store(images: Any, name: str, transform: Transform) -> tuple[Store, str]:
         images = np.asarray(images)
     kind = f"{name}: images are {str(images.dtype).replace('torch.', '')} {tuple(images.shape)}"
     expected = "expected uint8 (N, H, W, C) or float (N, C, H, W) of C channels"
+    if len(images.shape) == 3:
+        axis = "[:, None]" if "float" in str(images.dtype) else "[..., None]"
+        raise InputError(f"{kind}; {expected}; give images of one channel that axis too: images{axis}")
     if len(images.shape) != 4 or 0 in images.shape:
         raise InputError(f"{kind}; {expected}, none of them 0")
     if str(images.dtype).replace("torch.", "") == "uint8":

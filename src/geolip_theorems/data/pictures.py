@@ -53,6 +53,15 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A picture in RGB; what is transparent of it, by an alpha channel or a palette, shows white."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    shown, page = image.convert("RGBA"), Image.new("RGB", image.size, "white")
+    page.paste(shown, mask=shown)
+    return page
+
+
 class _Metered(io.BufferedReader):
     """A file that gives up when it is read too often, or beyond ``left`` bytes."""
 

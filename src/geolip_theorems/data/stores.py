@@ -32,12 +32,17 @@ class Store(Protocol):
 
     def masks(self, index: np.ndarray) -> np.ndarray | None:
         """True boundary masks (len(index), H, W) bool, or None where there are none."""
+        return None
+
+    def on_white(self, index: np.ndarray) -> int:
+        """How many of the images have an alpha channel, and so are shown on white."""
+        return 0
 
     def digest(self, index: np.ndarray) -> bytes:
         """A hash of the images' content, before preprocessing, in this order."""
 
 
-class ArrayStore:
+class ArrayStore(Store):
     """8-bit images in memory, preprocessed batch by batch.
 
     Args:
@@ -59,14 +64,11 @@ class ArrayStore:
             return self.transform.to_tensor(self.images[index])
         return self.transform.to_tensor(np.stack([self.transform.array(self.images[i]) for i in index]))
 
-    def masks(self, index: np.ndarray) -> None:
-        return None
-
     def digest(self, index: np.ndarray) -> bytes:
         return _digest(self.images, index)
 
 
-class TensorStore:
+class TensorStore(Store):
     """Ready-made inputs in memory: (N, C, H, W) float32, taken as they are."""
 
     def __init__(self, images: torch.Tensor) -> None:
@@ -80,14 +82,11 @@ class TensorStore:
     def tensor(self, index: np.ndarray) -> torch.Tensor:
         return self.images[torch.from_numpy(index)]
 
-    def masks(self, index: np.ndarray) -> None:
-        return None
-
     def digest(self, index: np.ndarray) -> bytes:
         return _digest(self.images.numpy(), index)
 
 
-class GeneratedStore:
+class GeneratedStore(Store):
     """Images made from a seed, block by block, as many as are wanted; the latest blocks are kept.
 
     The hash covers the recipe, the indices and the first block's true bytes instead of all images, so that

@@ -24,13 +24,14 @@ class Note:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing: ``svg`` is markup made by :mod:`.style`, escaped there."""
+    """A drawing: ``svg`` is markup made by :mod:`.style`, escaped there; ``data`` is a CSV's address."""
 
     title: str
     svg: Markup
     alt: str
     caption: str
     wide: bool = False
+    data: str = ""
     template: ClassVar[str] = "figure"
 
 
@@ -71,6 +72,7 @@ class Tiles:
     bar: Bar | None = None
     keys: list[Key] = field(default_factory=list)
     rest: str = ""
+    data: str = ""
     wide: bool = True
     template: ClassVar[str] = "tiles"
 

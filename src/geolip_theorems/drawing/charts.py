@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from .style import ACCENT, MUTED, PAPER, SEQUENTIAL, WARM, WIDTH, drawing, ink_on, power, short
+from .style import ACCENT, MUTED, PAPER, SEQUENTIAL, SMALL, WARM, WIDTH, drawing, ink_on, power, short
 
-ROW = 0.21  # inches per row of a chart with a name in each
+ROW = 0.23  # inches per row of a chart with a name in each
+VALUE, INTERVAL, OTHER, OTHERS = "value", "95 % interval", "script", "script, range"  # series
 MOST_ROWS = 20  # classes in a figure; more are counted, not drawn
 
 
@@ -41,20 +42,21 @@ def dot_plot(
     rows = [row for row in rows if row.value is not None or row.other is not None]
     names = [fold(row.name) for row in rows]
     tall = max((name.count("\n") for name in names), default=0)
-    with drawing(0.8 + (ROW + 0.12 * tall) * max(len(rows), 2)) as (figure, axes):
+    with drawing(0.8 + (ROW + 0.15 * tall) * max(len(rows), 2)) as (figure, axes):
         for place, row in enumerate(rows):
             if row.other_range:
-                axes.plot(np.multiply(row.other_range, scale), [place + 0.28] * 2, color=MUTED, lw=1)
-            if row.other is not None:
-                axes.plot(row.other * scale, place + 0.28, "D", ms=4, mfc=PAPER, mec=MUTED, mew=1)
-            if row.ci95:
                 axes.plot(
-                    np.multiply(row.ci95, scale), [place] * 2, color=ACCENT, lw=2.4, solid_capstyle="butt"
+                    np.multiply(row.other_range, scale), [place + 0.28] * 2, color=MUTED, lw=1, gid=OTHERS
                 )
+            if row.other is not None:
+                axes.plot(row.other * scale, place + 0.28, "D", ms=4, mfc=PAPER, mec=MUTED, mew=1, gid=OTHER)
+            if row.ci95:
+                ends = np.multiply(row.ci95, scale)
+                axes.plot(ends, [place] * 2, color=ACCENT, lw=2.4, solid_capstyle="butt", gid=INTERVAL)
             if row.value is not None:
-                axes.plot(row.value * scale, place, "o", ms=5 if row.strong else 4, color=ACCENT)
+                axes.plot(row.value * scale, place, "o", ms=5 if row.strong else 4, color=ACCENT, gid=VALUE)
         if line is not None:
-            axes.axvline(line * scale, color=WARM, lw=1.1, ls=(0, (4, 2)))
+            axes.axvline(line * scale, color=WARM, lw=1.1, ls=(0, (4, 2)), gid=line_text)
             _above(axes, line * scale, line_text)
         named_rows(axes, names, 0.6)
         axes.grid(axis="y")
@@ -123,12 +125,12 @@ def matrix(
                         text(value),
                         ha="center",
                         va="center",
-                        fontsize=6.5,
+                        fontsize=7.5,
                         color=ink_on(value, *limits, cmap),
                         in_layout=False,
                     )
         longest = max(len(short(name)) for name in columns)
-        upright = longest <= (5 if m <= 6 else 3)
+        upright = longest <= (4 if m <= 6 else 3)
         axes.set_xticks(range(m), [short(name) for name in columns], rotation=0 if upright else 90)
         axes.set_yticks(range(n), [short(name, 28) for name in rows])
         axes.tick_params(length=0)
@@ -174,14 +176,15 @@ def each(counts: np.ndarray) -> str:
 
 
 def legend(axes: Axes, **options: Any) -> None:
-    """A legend above the axes, flush left."""
+    """A legend above the axes, flush right, so that it may reach over the names at their left."""
     axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
         ncols=options.pop("ncols", 3),
         borderaxespad=0.2,
-        handlelength=1.4,
-        columnspacing=1.2,
+        handlelength=1.2,
+        handletextpad=0.5,
+        columnspacing=0.9,
         **options,
     )
 
@@ -195,6 +198,6 @@ def _above(axes: Axes, x: float, text: str) -> None:
         xytext=(0, 3),
         textcoords="offset points",
         ha="center",
-        fontsize=8,
+        fontsize=SMALL,
         color=WARM,
     )

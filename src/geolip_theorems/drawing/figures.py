@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from .blocks import Figure, Note, Tile
+from .data import csv_address, drawn_rows, map_rows
 from .shown import Shown
 from .style import SEQUENTIAL, colour_bar, map_png, svg
 
@@ -57,8 +58,12 @@ def figure(
 
 def panel(shown: Shown, title: str, key: str, drawn: Drawn) -> Figure:
     """A drawing in its place in the page."""
-    canvas, alt, caption = drawn
-    return Figure(title, svg(canvas, shown.key(key), alt), alt, caption)
+    return framed(title, shown.key(key), *drawn)
+
+
+def framed(title: str, name: str, canvas: Canvas, alt: str, caption: str, wide: bool = False) -> Figure:
+    """A drawing with what it shows as CSV; ``name`` is unique in the page."""
+    return Figure(title, svg(canvas, name, alt), alt, caption, wide, csv_address(drawn_rows(canvas)))
 
 
 def map_tiles(
@@ -77,11 +82,12 @@ def map_tiles(
         say: what is seen on a map of a name. note: what stands below the name.
 
     Returns:
-        ``tiles`` and ``bar`` of :class:`~geolip_theorems.drawing.blocks.Tiles`.
+        ``tiles``, ``bar`` and ``data`` of :class:`~geolip_theorems.drawing.blocks.Tiles`.
     """
     low, high = limits
     tiles = [
         Tile(map_png(m, low, high, cmap), name, say(m, name), note(m) if note else "")
         for m, name in zip(maps, names, strict=False)
     ]
-    return {"tiles": tiles, "bar": colour_bar(low, high, unit, cmap, signed=low == -high)}
+    data = csv_address(map_rows(maps, names, unit.format(power="")))
+    return {"tiles": tiles, "bar": colour_bar(low, high, unit, cmap, signed=low == -high), "data": data}

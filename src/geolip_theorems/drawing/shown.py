@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .text import assumed
+from .text import assumed, counted
 
 
 @dataclass
@@ -70,3 +70,7 @@ class Shown:
     @property
     def images(self) -> int:
         return int(self.record["dataset"]["n_images"])
+
+    def n(self, images: int) -> str:
+        """``n = 300 images``, or ``n = 296 of 300 images`` where some are left out."""
+        return f"n = {counted(int(images), self.images)} images"

@@ -47,10 +47,12 @@ class VerdictRow:
     Attributes:
         verdict: as it stands in a record.
         controls: the record's figures of the subject and its twins on the same images, or None.
+        all_images: how many the subject has, None where nobody says.
     """
 
     verdict: Mapping[str, Any]
     controls: Mapping[str, Any] | None = None
+    all_images: int | None = None
 
     @property
     def percent(self) -> bool:
@@ -92,7 +94,8 @@ class VerdictRow:
 
     @property
     def images(self) -> str:
-        return f"{self.verdict['n']:,}"
+        """``1,797``, or ``296 of 300`` where the figure leaves some out."""
+        return counted(self.verdict["n"], self.all_images)
 
     @property
     def script(self) -> str:
@@ -254,7 +257,13 @@ class VerdictRow:
 def verdict_rows(subject: Mapping[str, Any]) -> list[VerdictRow]:
     """The rows of a record's subject."""
     controls = (subject.get("measurements") or {}).get("controls")
-    return [VerdictRow(verdict, controls) for verdict in subject["verdicts"]]
+    images = (subject.get("dataset") or {}).get("n_images")
+    return [VerdictRow(verdict, controls, images) for verdict in subject["verdicts"]]
+
+
+def counted(n: int, of: int | None) -> str:
+    """A number of images, and of how many where these are not all."""
+    return f"{n:,}" if of in (None, n) else f"{n:,} of {of:,}"
 
 
 def under_headings(subject: Mapping[str, Any]) -> dict[str, list[VerdictRow]]:

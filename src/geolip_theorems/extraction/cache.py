@@ -196,8 +196,11 @@ class MapsCache:
                     left -= 1
         except KeyboardInterrupt:
             kept = f"{count - left} of {count} shards are kept: the same command goes on from there"
-            nothing = "nothing is kept, as the cache is a temporary one (--no-cache)"
-            self.say(f"interrupted; {nothing if self.temporary else kept}")
+            if self.temporary:
+                kept = "nothing is kept, as the cache is a temporary one (--no-cache)"
+            elif left == count:
+                kept = "no shard was finished, so nothing is kept"
+            self.say(f"interrupted; {kept}")
             raise
 
     @contextmanager

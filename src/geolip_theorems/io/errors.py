@@ -43,11 +43,14 @@ def reason(error: BaseException, longest: int = 160) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint naming the closest known name, or the known names when none is close."""
     known = list(known)
+    return meant(name, known) or "known: " + ", ".join(known)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """A hint naming the closest known names; empty when none is close."""
     name = name[:LONGEST_NAME]  # the comparison takes the square of its length
-    close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    if close:
-        return "did you mean " + " or ".join(repr(candidate) for candidate in close) + "?"
-    return "known: " + ", ".join(known)
+    close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
+    return "did you mean " + " or ".join(map(repr, close)) + "?" if close else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..data.sources import load_images
 from ..io.errors import InputError, printable, unknown
 from .architectures import extract_patches, grid_shape, stitch_patches
-from .known import CODECS, PREFIX, CodecEntry
+from .known import CODECS, PREFIX, CodecEntry, check_codec
 from .threads import one_thread
 
 PATCH_SIZE, LARGEST_PATCH = 4, 16
@@ -220,8 +220,7 @@ def open_codec(text: str) -> Codec:
         InputError: an unknown codec or option, a value out of range, an error that it cannot have.
     """
     name, colon, rest = text.removeprefix(PREFIX).partition(":")
-    if name not in CODECS:
-        raise unknown("codec", name, CODECS)
+    check_codec(name)
     shown, own = printable(text, 100), CODECS[name].option
     given: dict[str, float] = {}
     for part in rest.split(",") if colon else []:
@@ -263,8 +262,7 @@ def make_codec(
     Raises:
         InputError: an unknown codec, a value out of range, or an error that the codec cannot have.
     """
-    if name not in CODECS:
-        raise unknown("codec", name, CODECS)
+    check_codec(name)
     entry, about = CODECS[name], PREFIX + name
     patch_size = int(_checked(about, "patch_size", patch_size, (1, LARGEST_PATCH), True))
     if channels not in CHANNELS:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..io.errors import InputError, printable, unknown
 from .published import PUBLISHED
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
 PREFIX = "codec:"
 RANDOM = "random:"
+ADDRESS = "hf://"
+SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -59,6 +64,39 @@ CODECS: dict[str, CodecEntry] = {
 def is_function(source: str) -> bool:
     """Whether a name has the form ``module:function``, which runs code of the user's."""
     return FUNCTION.fullmatch(source) is not None and not source.startswith((PREFIX, RANDOM))
+
+
+def check_model(source: str) -> None:
+    """Raise ``InputError`` for what ``--model`` knows no model by; looks at names and places alone."""
+    bare = source.removeprefix(RANDOM)
+    known = bare == "auto" or bare in EMBEDDED or bare.partition("@")[0] in PUBLISHED
+    if bare.startswith(PREFIX):
+        check_codec(bare.removeprefix(PREFIX).partition(":")[0])
+    elif not known and not bare.startswith(ADDRESS) and not is_function(bare):
+        local_file(bare)
+
+
+def check_codec(name: str) -> None:
+    """Raise ``InputError`` for a name that no codec has."""
+    if name not in CODECS:
+        raise unknown("codec", name, CODECS)
+
+
+def local_file(source: str) -> Path:
+    """The file that a name is the path of.
+
+    Raises:
+        InputError: it is none that is there.
+    """
+    path = Path(source).expanduser()
+    if os.path.exists(path):  # to Path.exists a name that is too long is an OSError
+        return path
+    if path.suffix in SUFFIXES or "/" in source:
+        raise InputError(
+            f"model file {printable(source, 200)!r} does not exist; give the path of a .pt or "
+            ".safetensors file"
+        )
+    raise unknown("model", source, names())
 
 
 def codec_names() -> dict[str, str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from ..io.places import part
 from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
 from .foreign import load_with_geolip
-from .known import CODECS, EMBEDDED, PREFIX, RANDOM, is_function, names
+from .known import ADDRESS, CODECS, EMBEDDED, PREFIX, RANDOM, is_function, local_file
 from .own import own_model
 from .published import PUBLISHED, place, trained_normalization
 from .reading import Checkpoint, build_model, read_checkpoint, read_config
@@ -35,7 +34,6 @@ AUTO_FIRST = "v40_freckles_noise"
 AUTO_ELSE = "freckles_embedded"
 AUTO_DEADLINE_S = 10.0
 IMPLEMENTATIONS = ("auto", "builtin", "geolip")
-SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -248,19 +246,11 @@ def _locate(source: str, offline: bool) -> tuple[Path, str, str, str | None]:
         path = hub.published_file(version, revision or None, offline=offline)
         described = f"hf://{'/'.join(place(version))}"
         return path, source, described + (f"@{revision}" if revision else ""), version
-    if source.startswith("hf://"):
+    if source.startswith(ADDRESS):
         path = hub.addressed_file(source, offline=offline)
-        return path, _identifier(source.removeprefix("hf://")), source, None
-    path = Path(source).expanduser()
-    there = os.path.exists(path)  # to Path.exists a name that is too long is an OSError
-    if there or path.suffix in SUFFIXES or "/" in source:
-        if not there:
-            raise InputError(
-                f"model file {printable(source, 200)!r} does not exist; give the path of a .pt or "
-                ".safetensors file"
-            )
-        return path, _identifier(path.stem), f"file {path.name}", None
-    raise unknown("model", source, names())
+        return path, _identifier(source.removeprefix(ADDRESS)), source, None
+    path = local_file(source)
+    return path, _identifier(path.stem), f"file {path.name}", None
 
 
 def _identifier(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +24,30 @@ CLAIM = re.compile(rb"^@claim\(", re.MULTILINE)
 LARGEST = 1 << 20  # bytes of a named file that are looked at
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, None, None]:
     """Load the suite, before options are read, where the run uses it."""
     given = early_config.known_args_namespace
     named = list(places(given.file_or_dir, early_config.invocation_params.dir, given.pyargs))
     asked = any(of_theorems(place) or has_claim(place) for place in named)
     if asked or has_settings(early_config.rootpath):
         early_config.pluginmanager.import_plugin(SUITE)
+    yield
+    if early_config.pluginmanager.has_plugin(SUITE):
+        _suggest(parser, args)
+
+
+def _suggest(parser: pytest.Parser, args: list[str]) -> None:
+    """Have pytest's line on an unknown option name the suite's option that may have been meant."""
+    from ..io.errors import meant, printable
+    from ..run.flags import ALL_OPTIONS
+
+    for word in parser.parse_known_and_unknown_args(args)[1]:
+        flag = word.partition("=")[0]
+        if flag.startswith("--") and (hint := meant(flag, ALL_OPTIONS)):
+            parser.extra_info[printable(flag)] = hint
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

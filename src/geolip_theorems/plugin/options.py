@@ -12,11 +12,13 @@ import pytest
 
 from ..compare.baselines import check_name
 from ..compare.baselines import find as find_baseline
+from ..data.sources import find_source
 from ..io.errors import InputError
+from ..model.known import check_model
 from ..questions import Claim, claims
 from ..questions.base import with_thresholds
 from ..run.expectations import Expectation, load_expectations, read_expectations
-from ..run.flags import ALL, ALL_OPTIONS, AUTO, RUN_OPTIONS, SUBJECT_OPTIONS, undefaulted
+from ..run.flags import ALL, ALL_OPTIONS, AUTO, RUN_OPTIONS, undefaulted
 from ..run.options import RunOptions, resolve_device
 from ..run.settings import PROFILE, Settings, load_settings
 from ..run.thresholds import load_claims
@@ -87,16 +89,27 @@ def effective(config: pytest.Config) -> dict[str, Any]:
     }
 
 
-def portable(word: str) -> str:
-    """A word of the command line, an absolute path cut to its name: records tell nothing of a machine."""
-    flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
-    return flag + equals + (os.path.basename(value) if os.path.isabs(value) else value)
+def portable(name: str) -> str:
+    """A name, an absolute path cut to its last part: settings tell nothing of a machine."""
+    return os.path.basename(name) if os.path.isabs(name) and name != os.devnull else name
+
+
+def as_typed(config: pytest.Config) -> list[str]:
+    """The words of the command. Absolute paths are relative to the folder it was given in, where the same
+    words make the same run; of those elsewhere only the name is kept."""
+    words, here = [], config.invocation_params.dir
+    for word in map(str, config.invocation_params.args):
+        flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        inside = os.path.isabs(value) and Path(value).is_relative_to(here)
+        words.append(flag + equals + (os.path.relpath(value, here) if inside else portable(value)))
+    return words
 
 
 def run_options_given(config: pytest.Config) -> list[str]:
-    """The words of the command line that set what figures and verdicts depend on, subject apart."""
+    """The words of the command line that set what figures and verdicts depend on, subject apart, and where
+    the maps are."""
     words = []
-    for flag, keywords in RUN_OPTIONS.items():
+    for flag, keywords in {**RUN_OPTIONS, "--cache-dir": ALL_OPTIONS["--cache-dir"]}.items():
         value = option(config, flag)
         if value != keywords.get("default"):
             words += [flag] if value is True else [flag, str(value)]
@@ -123,11 +136,26 @@ def asked_claims(config: pytest.Config) -> tuple[Claim, ...]:
     return tuple(known.get(claim.name, claim) for claim in claims())
 
 
+def check_subjects(config: pytest.Config) -> None:
+    """Look up what the models and images are called, before anything is loaded that takes seconds.
+
+    Raises:
+        pytest.UsageError: an empty name, as an unset shell variable is, or one that is not known.
+    """
+    try:
+        for flag, look_up in (("--model", check_model), ("--dataset", find_source)):
+            for name in option(config, flag) or ():
+                if not name.removeprefix("random:"):
+                    raise InputError(
+                        f"{flag} is empty; give a name or a path, see: geolip-theorems {flag[2:]}s"
+                    )
+                look_up(name)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _check_together(config: pytest.Config) -> None:
-    """Raise ``InputError`` for an empty name, as an unset shell variable is, or half a pair of options."""
-    for flag in SUBJECT_OPTIONS:
-        if not all(name.removeprefix("random:") for name in option(config, flag) or ()):
-            raise InputError(f"{flag} is empty; give a name or a path, see: geolip-theorems {flag[2:]}s")
+    """Raise ``InputError`` for half a pair of options."""
     if option(config, "--ray-address") and option(config, "--engine") != "ray":
         raise InputError("--ray-address is for --engine ray; give both or neither")
 

@@ -19,7 +19,7 @@ from ..results.notes import described
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
 UNTRAINED, TRAINING = "beyond\nuntrained\nweights", "the\ntraining's\ndoing"
 MOST_ROWS = 20  # of a table; more are counted, not listed
-WIDE = 110  # columns from which a verdict's row has room for everything
+WIDE = 120  # columns from which a verdict's row has room for everything
 GAP = 2
 
 
@@ -55,11 +55,13 @@ def verdict_table(rows: Sequence[VerdictRow], width: int) -> RenderableType:
     """One row per verdict, a long claim folded; a narrow screen has fewer columns."""
     if not rows:
         return Text("no verdict was asked for")
-    made = _table()
+    made = Table(box=None, pad_edge=False, collapse_padding=width < WIDE)
     columns = ("", "verdict", "claim", "value", "95 % interval", "claimed", TRAINING)
     for column in (*columns, *((UNTRAINED, "images", "script") if width >= WIDE else ())):
         left = column in ("", "verdict", "claim")
-        made.add_column(column, justify="left" if left else "right", no_wrap=column != "claim")
+        made.add_column(
+            column, justify="left" if left else "right", no_wrap=column != "claim", overflow="fold"
+        )
     for row in rows:
         word = Text(row.word, style=STYLES[row.word])
         cells = [row.question, word, row.title, row.value, row.interval, row.claimed, row.training]

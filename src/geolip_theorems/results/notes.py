@@ -13,5 +13,5 @@ def notes_on(subject: Mapping[str, Any], question: str) -> list[str]:
 
 
 def described(notes: list[dict[str, Any]]) -> list[str]:
-    """Notes as lines: the questions, then the text."""
-    return [f"{', '.join(note['questions'])}: {note['text']}" for note in notes]
+    """Notes as lines: the questions, all where a note names none, then the text."""
+    return [f"{', '.join(note['questions']) or 'all questions'}: {note['text']}" for note in notes]

@@ -11,10 +11,11 @@ from torch import nn
 
 from ..data.imageset import ImageSet, from_arrays
 from ..extraction.cache import MapsCache
+from ..io.progress import progress
 from ..io.temporary import temporary_folder
 from ..questions import Claim
 from ..results.record import SubjectRecord
-from .analyse import Watch, analyse, unwatched
+from .analyse import analyse, unwatched
 from .options import DEFAULT_ABLATION_IMAGES, RunOptions, check_seed
 from .subject import live_subject, model_channels
 from .verdicts import adjust
@@ -35,7 +36,7 @@ def measure(
     probe: str = "ridge",
     controls: int = 0,
     cache_dir: str | Path | None = None,
-    watch: Watch = unwatched,
+    show_progress: bool = True,
 ) -> SubjectRecord:
     """Measure a live model on images in memory.
 
@@ -59,7 +60,7 @@ def measure(
         controls: random-weight twins to compare with, at least; each that the bank does not have costs a
             pass over up to 512 images.
         cache_dir: keep the maps there; by default nothing is kept.
-        watch: shows progress, see :mod:`geolip_theorems.run.analyse`.
+        show_progress: with bars on a terminal and in a notebook; elsewhere there are none.
 
     Returns:
         The same record as a subject in ``results.json``.
@@ -84,6 +85,7 @@ def measure(
         subject = live_subject(model, images, options, name)
         with temporary_folder() as temporary:
             cache = MapsCache(Path(cache_dir or temporary))
+            watch = progress if show_progress else unwatched
             asked = None if claims is None else tuple(claims)
             record = analyse(subject, cache, asked=asked, watch=watch).record
             adjust([record])

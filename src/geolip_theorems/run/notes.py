@@ -9,7 +9,6 @@ from torch import nn
 from ..data.duplicates import SHARE, near_duplicates, share_in_groups
 from ..data.imageset import ImageSet
 from ..extraction.maps import Maps
-from ..questions import questions
 
 COLUMN_NORMS = "column norms"
 OF_S = (
@@ -25,6 +24,7 @@ DUPLICATES = (
     "independent and are too narrow, and probes are tested on what they were trained on; --group-duplicates "
     "makes groups of them."
 )
+ON_WHITE = "{count:,} of the {images:,} images have an alpha channel; they are shown on white."
 UNREACHED_SIZE = 16
 UNREACHED = (
     "With 16 modes the conduit's path ends away from the eigenpairs of every Gram matrix and is repaired: "
@@ -33,8 +33,8 @@ UNREACHED = (
 
 
 def subject_notes(model: nn.Module, maps: Maps, images: ImageSet) -> list[dict[str, Any]]:
-    """The notes on a subject, ``{"questions": ["q4", ..], "text": ...}`` each; none for a model with every
-    signal, singular values and fewer than 16 modes on images that differ.
+    """The notes on a subject, ``{"questions": ["q4", ..], "text": ...}`` each, without questions if it is on
+    all; none for a model with every signal, singular values and fewer than 16 modes on images that differ.
 
     Args:
         model: its ``spectrum`` says what S are, ``"singular values"`` where it has none.
@@ -43,7 +43,9 @@ def subject_notes(model: nn.Module, maps: Maps, images: ImageSet) -> list[dict[s
     found = []
     share = share_in_groups(near_duplicates(images)) if images.groups is None else 0.0
     if share >= SHARE:
-        found.append(_note(tuple(question.id for question in questions()), DUPLICATES.format(share=share)))
+        found.append(_note((), DUPLICATES.format(share=share)))
+    if images.on_white:
+        found.append(_note((), ON_WHITE.format(count=images.on_white, images=len(images))))
     if maps.S is not None and getattr(model, "spectrum", "") == COLUMN_NORMS:
         text = OF_S if maps.friction is None else f"{OF_S} {OF_FRICTION}"
         found.append(_note(("q3", "q4", "q5"), text))

@@ -79,14 +79,23 @@ def load_images(
     norm = parse_normalize(normalize, channels)
     transform = Transform(check_image_size(image_size), normalize=norm, channels=channels)
     check_count(max_images)
-    place = os.path.expanduser(spec)
-    source = SOURCES[spec] if spec in names() else _of_path(spec, place)
+    source = find_source(spec)
     if source.channels is not None:  # before anything is downloaded
         check_channels(source.channels, channels, f"dataset {printable(spec)[-80:]}")
-    return source.open(Asked(transform, Path(place), max_images, seed, data_root, offline)).prefix(max_images)
+    return source.open(
+        Asked(transform, Path(spec).expanduser(), max_images, seed, data_root, offline)
+    ).prefix(max_images)
 
 
-def _of_path(spec: str, place: str) -> ImageSource:
+def find_source(spec: str) -> ImageSource:
+    """The source of a name or path after ``--dataset``; nothing of it is opened.
+
+    Raises:
+        InputError: there is none.
+    """
+    if spec in names():
+        return SOURCES[spec]
+    place = os.path.expanduser(spec)
     forms = [source for source in SOURCES.values() if source.takes is not None]
     for source in forms:
         if source.takes(place):

@@ -16,7 +16,8 @@ from PIL import Image
 
 from ...io.errors import InputError, printable
 from ..imageset import ImageSet
-from ..pictures import open_picture
+from ..pictures import as_rgb, open_picture
+from ..stores import Store
 from ..transforms import Transform, check_picture
 from .base import Asked
 
@@ -27,7 +28,7 @@ DEEPEST = 64  # folders within folders
 LAYOUT = "expected images in one folder for each class, or images without class folders"
 
 
-class FolderStore:
+class FolderStore(Store):
     """Image files, opened one at a time.
 
     Args:
@@ -42,6 +43,7 @@ class FolderStore:
         self.transform = transform
         self.size = transform.output_size(1, 1)
         self.channels = transform.channels
+        self._alpha = np.full(len(files), -1, np.int8)  # whether a file has that channel; -1: not looked yet
 
     def __len__(self) -> int:
         return len(self.files)
@@ -49,18 +51,23 @@ class FolderStore:
     def tensor(self, index: np.ndarray) -> torch.Tensor:
         return self.transform.batch(self._image(self.files[i]) for i in index)
 
-    def masks(self, index: np.ndarray) -> None:
-        return None
+    def on_white(self, index: np.ndarray) -> int:
+        return sum(self._has_alpha(i) for i in index)
 
     def digest(self, index: np.ndarray) -> bytes:
         """Reads each file once, and looks at its header: what is no image is found before any work starts."""
         h = hashlib.sha256(b"files")
         for i in index:
-            with self._opened(self.files[i]):
-                pass
+            h.update(b"on white" if self._has_alpha(i) else b"")
             with open(self.root / self.files[i], "rb") as stream:
                 h.update(_sha256(stream))
         return h.digest()
+
+    def _has_alpha(self, i: int) -> bool:
+        if self._alpha[i] < 0:
+            with self._opened(self.files[i]) as image:
+                self._alpha[i] = image.has_transparency_data
+        return bool(self._alpha[i])
 
     def _regular(self, file: str) -> Path:
         """The file's path, if it is a regular file of acceptable size: no device, pipe or dangling link."""
@@ -94,7 +101,7 @@ class FolderStore:
     def _image(self, file: str) -> Image.Image:
         with self._opened(file) as image:
             try:
-                return image.convert("RGB")
+                return as_rgb(image)
             except Exception as error:  # as above
                 raise self._unreadable(file, error) from None
 
@@ -117,7 +124,7 @@ def _sha256(stream) -> bytes:
 
 
 def open_images(asked: Asked) -> ImageSet:
-    """The images below a folder, as RGB: the transform, with a CenterCrop after the Resize.
+    """The images below a folder, as RGB on white: the transform, with a CenterCrop after the Resize.
 
     A subfolder is a class, its images those at any depth in it, in torchvision's order, then interleaved
     by class; a folder without class folders gives unlabelled images. Hidden files are left out.

@@ -95,7 +95,7 @@ def correlations(shown: Shown, found: dict[str, Any]) -> Any:
     )
     alt = "Rank correlation of the error with: " + "; ".join(f"{r.name} {r.value:.3g}" for r in rows)
     first = next(iter(known.values()))
-    caption = f"n = {first['n']:,} images; mean over images, 95 % intervals by {first['method']}."
+    caption = f"{shown.n(first['n'])}; mean over images, 95 % intervals by {first['method']}."
     return drawn, alt, caption
 
 
@@ -115,7 +115,7 @@ def region_contrasts(shown: Shown, found: dict[str, Any]) -> Any:
     )
     alt = "Contrasts of regions: " + "; ".join(f"{r.name} {100 * r.value:+.0f} %" for r in rows)
     first = next(iter(known.values()))
-    return drawn, alt, f"n = {first['n']:,} images, paired; 95 % intervals by {first['method']}."
+    return drawn, alt, f"{shown.n(first['n'])}, paired; 95 % intervals by {first['method']}."
 
 
 @figure("Error against gradient", "q6-gradient", needs={"quartiles": ("picture/error_by_gradient", 2)})
@@ -127,7 +127,9 @@ def error_by_gradient(shown: Shown, quartiles: np.ndarray) -> Any:
     with drawing(2.5) as (canvas, axes):
         axes.axhline(1.0, color=MUTED, lw=1, ls=":")
         axes.fill_between(deciles, quartiles[:, 0], quartiles[:, 2], color=ACCENT, alpha=0.22, lw=0)
-        axes.plot(deciles, quartiles[:, 1], "o-", color=ACCENT, ms=4)
+        for name, values in (("first quartile", quartiles[:, 0]), ("third quartile", quartiles[:, 2])):
+            axes.plot(deciles, values, color=ACCENT, lw=0.4, gid=name)
+        axes.plot(deciles, quartiles[:, 1], "o-", color=ACCENT, ms=4, gid="median")
         axes.set_xticks(deciles)
         axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=GRID)

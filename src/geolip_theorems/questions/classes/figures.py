@@ -101,7 +101,7 @@ def cosine_matrix(shown: Shown, **kept: np.ndarray) -> Any:
     alt = f"Cosine matrix of {len(cosine)} class-mean error maps; least {low:.4f}, {names[a]} and {names[b]}"
     minimum = shown.get("calibrated.class_cosine.min") or {}
     caption = (
-        f"n = {int(counts.sum()):,} images. Raw cosines, which the noise of the class means pulls below "
+        f"{shown.n(counts.sum())}. Raw cosines, which the noise of the class means pulls below "
         "1. The verdict "
         f"rests on the most distant pair, chosen on one half and corrected on the other: {_with_ci(minimum)} "
         f"({minimum.get('method') or 'no method recorded'})."

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...drawing.blocks import Key, Tile, Tiles
-from ...drawing.charts import MOST_ROWS, ROW, legend, named_rows
+from ...drawing.charts import INTERVAL, MOST_ROWS, ROW, legend, named_rows
 from ...drawing.figures import figure, map_tiles
 from ...drawing.shown import Shown
 from ...drawing.style import (
@@ -15,6 +15,7 @@ from ...drawing.style import (
     GRID,
     MSE,
     MUTED,
+    SMALL,
     WARM,
     categories,
     category_png,
@@ -22,10 +23,21 @@ from ...drawing.style import (
     power,
     short,
 )
+from ..error import error
 
 MOST_MODES = 16
 ABLATION = {"ablation": "calibrated.modes.ablation"}
 
+WITHOUT_MODEL = {"mean image": "mean_image", "no output": "no_output"}  # the names in the companion
+FAR = 30  # times the least of these errors: from there on they would lie on the axis of a linear scale
+ABOVE = {
+    "xytext": (0, 2),
+    "textcoords": "offset points",
+    "ha": "right",
+    "va": "bottom",
+    "color": MUTED,
+    "fontsize": SMALL,
+}
 UNSURE = 0.05  # of resamples, from which the overall mode is said to be uncertain
 
 
@@ -59,7 +71,8 @@ def energy_stacks(shown: Shown, overall: list[Any]) -> Any:
             left = 0.0
             for k, value in enumerate(values):
                 label = f"mode {k}" if place == 0 and modes <= 8 else None
-                axes.barh(place, 100 * value, left=100 * left, height=0.78, color=colours[k], label=label)
+                style = {"height": 0.78, "color": colours[k], "label": label, "gid": f"mode {k}"}
+                axes.barh(place, 100 * value, left=100 * left, **style)
                 left += value
         named_rows(axes, [short(name) for name, _ in rows])
         axes.set_xlim(0, 100)
@@ -76,9 +89,21 @@ def energy_stacks(shown: Shown, overall: list[Any]) -> Any:
     return canvas, alt, caption
 
 
+def without_model(shown: Shown) -> dict[str, float]:
+    """Errors to read a mode's cost beside, by what gives them: the mean of the images, no output, and those
+    references of the record whose error a claim asked for."""
+    arrays = {name: shown.array(f"picture/{key}", 0) for name, key in WITHOUT_MODEL.items()}
+    known = {name: float(found) for name, found in arrays.items() if found is not None}
+    asked = {verdict["claim"] for verdict in shown.record["verdicts"] if verdict["metric"] == error.name}
+    for one in shown.get("controls.references") or []:
+        for found in (one[claim] for claim in asked & set(one) if one[claim]):
+            known[one["name"]] = found["value"]
+    return {name: value for name, value in known.items() if value}
+
+
 @figure("Ablation of the modes", "q3-ablation", needs=ABLATION, missing=_not_ablated)
 def ablation_curves(shown: Shown, ablation: dict[str, Any]) -> Any:
-    """Error without a mode and with it alone."""
+    """Error without a mode and with it alone, beside errors that need no mode."""
     cost, only = ablation["cost"], ablation["only"]
     full = shown.get("script.overall.mean")
     modes = np.arange(len(cost))
@@ -86,32 +111,43 @@ def ablation_curves(shown: Shown, ablation: dict[str, Any]) -> Any:
     factor, text = power(everything)
     # Beside errors a thousand times as large a line for the full error would lie on the axis.
     far = not full or full < 1e-3 * max(everything)
-    by_class = [[f["value"] for f in v] for v in (ablation.get("cost_per_class") or {}).values() if v]
+    by_class = {c: [f["value"] for f in v] for c, v in (ablation.get("cost_per_class") or {}).items() if v}
     with drawing(3.0) as (canvas, axes):
-        for i, values in enumerate(by_class[:MOST_ROWS]):
+        for i, (name, values) in enumerate([*by_class.items()][:MOST_ROWS]):
             label = "added, one class" if i == 0 else None
-            axes.plot(modes, factor * np.array(values), color=ACCENT, lw=0.6, alpha=0.4, label=label)
+            style = {"color": ACCENT, "lw": 0.6, "alpha": 0.4, "label": label, "gid": f"added, class {name}"}
+            axes.plot(modes, factor * np.array(values), **style)
         for name, figures, colour, shape in (
-            ("added by losing mode k", cost, ACCENT, "o"),
+            ("added without mode k", cost, ACCENT, "o"),
             ("with mode k alone", only, WARM, "s"),
         ):
             values = factor * np.array([f["value"] for f in figures], float)
-            ci = factor * np.array([f["ci95"] or (f["value"], f["value"]) for f in figures], float)
-            reach = np.abs(np.stack([values - ci[:, 0], ci[:, 1] - values]))
-            style = {"color": colour, "ms": 4.5, "capsize": 2.5, "label": name}
-            axes.errorbar(modes, values, reach, fmt=shape + "-", **style)
+            axes.plot(modes, values, shape + "-", color=colour, ms=4.5, label=name)
+            for mode, f in enumerate(figures):
+                ends = factor * np.array(f["ci95"] or (f["value"], f["value"]))
+                axes.plot([mode] * 2, ends, color=colour, gid=f"{name}, {INTERVAL}")
         if not far:
             axes.axhline(factor * full, color=MUTED, lw=1.1, ls=":", label="all modes")
+        beside = without_model(shown)
+        for name, value in beside.items():
+            axes.axhline(factor * value, color=MUTED, lw=1, ls=(0, (4, 2)), gid=name)
+            axes.annotate(name, (1, factor * value), xycoords=("axes fraction", "data"), **ABOVE)
+        if beside and min(everything) > 0 and max(everything) > FAR * min(beside.values()):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         axes.set_xticks(modes[:: max(1, len(modes) // 12)])
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        if axes.get_yscale() == "linear":
+            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         canvas.supxlabel("mode k, in the model's own order")
         axes.set_ylabel(MSE.format(power=text))
         axes.grid(axis="y", color=GRID)
         legend(axes, ncols=2)
     worst = int(np.argmax([f["value"] for f in cost]))
     n, method = cost[0]["n"], cost[0]["method"]
-    caption = f"n = {n:,} images, decoded by the model itself; bars: 95 % intervals by {method}."
+    caption = f"{shown.n(n)}, decoded by the model itself; bars: 95 % intervals by {method}."
     caption += f" With all modes the error is {full:.3g}." if full else ""
+    caption += "".join(f" {name.capitalize()}: {value:.3g}." for name, value in beside.items())
     alt = f"Error by mode, decoded without it and with it alone; mode {worst} costs most to lose"
     return canvas, alt, caption
 
@@ -126,7 +162,7 @@ def dominant_map(shown: Shown, ablation: dict[str, Any]) -> Any:
     colours, present = categories(len(ablation["cost"])), np.unique(modes)
     overall, n = ablation["overall_mode"], ablation["cost"][0]["n"]
     caption = (
-        f"n = {n:,} images; {modes.shape[0]} x {modes.shape[1]} patches, rows from the top. For each patch "
+        f"{shown.n(n)}; {modes.shape[0]} x {modes.shape[1]} patches, rows from the top. For each patch "
         f"the mode whose loss most often adds most error; overall that is mode {overall}."
     )
     if share.get("value") is not None:
@@ -154,7 +190,7 @@ def cost_maps(shown: Shown, cost: np.ndarray, ablation: dict[str, Any]) -> Any:
     rest = cost.shape[-1] - MOST_MODES
     return Tiles(
         "Error added by losing a mode",
-        caption=f"n = {ablation['cost'][0]['n']:,} images; one colour scale. Under each name the mean over "
+        caption=f"{shown.n(ablation['cost'][0]['n'])}; one colour scale. Under each name the mean over "
         "patches; its interval is in the table of modes.",
         rest=f"and {rest} more modes" if rest > 0 else "",
         **map_tiles(

@@ -34,7 +34,7 @@ def accuracies(shown: Shown, figures: dict[str, Any]) -> Any:
     method = next((f["method"] for f in figures.values() if f["value"] is not None), "")
     n = max((f.get("n") or 0) for f in figures.values())
     caption = (
-        f"n = {n:,} images. Dot and bar: held-out accuracy and 95 % interval ({method}). Diamond and "
+        f"{shown.n(n)}. Dot and bar: held-out accuracy and 95 % interval ({method}). Diamond and "
         "line: the script's mean and range over split seeds. Chance is the majority class's share. * what "
         "the images tell without any model."
     )
@@ -63,7 +63,7 @@ def lifts(shown: Shown, lifts: dict[str, Any]) -> Any:
     alt = "Lifts in percentage points: " + "; ".join(f"{r.name} {100 * r.value:+.1f}" for r in rows)
     first = next(iter(found.values()))
     caption = (
-        f"n = {first['n']:,} images, paired. Bar: 95 % interval ({first['method']}). Diamond: the script's "
+        f"{shown.n(first['n'])}, paired. Bar: 95 % interval ({first['method']}). Diamond: the script's "
         "difference on its single split, without an interval. The lift over chance is in the table."
     )
     return drawn, alt, caption

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...drawing.blocks import Note
-from ...drawing.charts import heat_map, legend
+from ...drawing.charts import INTERVAL, heat_map, legend
 from ...drawing.figures import figure
 from ...drawing.shown import Shown
 from ...drawing.style import ACCENT, INK, MSE, MUTED, WARM, drawing
@@ -34,16 +34,19 @@ def cv_histogram(shown: Shown, squared: np.ndarray, raw: np.ndarray) -> Any:
     edges = np.linspace(min(drawn), max(drawn) + 1e-9, BINS + 1)
     value, ci = found.get("value"), found.get("ci95")
     with drawing(3.0) as (canvas, axes):
-        axes.hist(cv, edges, color=ACCENT, alpha=0.75, label="noise-corrected")
-        axes.hist(raw, edges, histtype="step", color=MUTED, lw=1.2, label="raw")
+        corrected, plain = (np.histogram(values, edges)[0] for values in (cv, raw))
+        axes.stairs(corrected, edges, fill=True, color=ACCENT, alpha=0.75, label="noise-corrected")
+        axes.stairs(plain, edges, color=MUTED, lw=1.2, label="raw")
         if null:
-            axes.axvline(null, color=MUTED, lw=1.1, ls=":", label="raw, residuals shuffled")
+            axes.axvline(null, color=MUTED, lw=1.1, ls=":", label="raw, shuffled")
         if threshold is not None:
             axes.axvline(threshold, color=WARM, lw=1.3, ls=(0, (4, 2)), label=f"threshold {threshold:g}")
         if value is not None:
             top = 1.06 * axes.get_ylim()[1]
-            axes.plot(ci or [value, value], [top, top], color=INK, lw=2.4, solid_capstyle="butt")
-            axes.plot(value, top, "o", color=INK, ms=4.5, label="verdict's figure, 95 %")
+            axes.plot(
+                ci or [value, value], [top, top], color=INK, lw=2.4, solid_capstyle="butt", gid=INTERVAL
+            )
+            axes.plot(value, top, "o", color=INK, ms=4.5, label="verdict, 95 %")
         canvas.supxlabel("spatial CV of an image's error map")
         axes.set_ylabel("images")
         axes.margins(x=0.03)
@@ -54,7 +57,7 @@ def cv_histogram(shown: Shown, squared: np.ndarray, raw: np.ndarray) -> Any:
         f"{cv.max():.3g}; threshold {threshold}"
     )
     caption = (
-        f"n = {cv.size:,} images; CV: standard deviation over mean of an image's patches. The "
+        f"{shown.n(cv.size)}; CV: standard deviation over mean of an image's patches. The "
         "verdict is on the root mean square of the corrected CVs, with its 95 % interval "
         f"({found.get('method') or 'no method recorded'}); single images scatter more than that interval."
     )

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 
 from ...compare.judging import change, said, size, toward
 from ...compare.ranking import Ranking
-from ...drawing.blocks import ABSENT, Cell, Figure, Note, Table, attempt, table
-from ...drawing.charts import ROW, fold, named_rows
-from ...drawing.style import ACCENT, GRID, MUTED, SOFT, WARM, drawing, svg
+from ...drawing.blocks import ABSENT, Cell, Note, Table, attempt, table
+from ...drawing.charts import INTERVAL, ROW, VALUE, fold, named_rows
+from ...drawing.figures import framed
+from ...drawing.style import ACCENT, GRID, MUTED, SMALL, SOFT, WARM, drawing
 from ..comparison import KINDS, p_value, span, value
 from ..ranking import EXPLAINED, tables
 from .shell import minus
@@ -90,7 +91,8 @@ def forest(comparison: Mapping[str, Any], number: int) -> Any:
         "matter. A bar wholly left of the band is a regression."
     )
     caption += " Where a bar goes on beyond an arrow, the number is the change." if cut else ""
-    return Figure("What changed", svg(figure, f"c{number}-forest", alt), alt, caption, wide=True)
+    made = framed("What changed", f"c{number}-forest", figure, alt, caption, wide=True)
+    return replace(made, data="")  # bars end at the axis; the table below has where they go
 
 
 def _bar(axes: Axes, place: int, row: Mapping[str, Any]) -> bool:
@@ -100,9 +102,9 @@ def _bar(axes: Axes, place: int, row: Mapping[str, Any]) -> bool:
     at = row["difference"] * scale
     ends = sorted(end * scale for end in row["joint"] or (row["difference"],) * 2)
     low, high = (min(max(end, -FARTHEST), FARTHEST) for end in ends)
-    axes.plot([low, high], [place] * 2, color=colour, lw=2.4, solid_capstyle="butt")
+    axes.plot([low, high], [place] * 2, color=colour, lw=2.4, solid_capstyle="butt", gid=INTERVAL)
     if abs(at) <= FARTHEST:
-        axes.plot(at, place, "o", ms=4.5, color=colour)
+        axes.plot(at, place, "o", ms=4.5, color=colour, gid=VALUE)
     beyond = [side for side, end in ((-1, ends[0]), (1, ends[1])) if side * end > FARTHEST]
     for side in beyond:
         axes.plot(side * FARTHEST, place, "<" if side < 0 else ">", ms=6.5, color=colour, clip_on=False)
@@ -114,7 +116,7 @@ def _bar(axes: Axes, place: int, row: Mapping[str, Any]) -> bool:
             xytext=(-3 * side, 4),
             textcoords="offset points",
             ha="right" if side > 0 else "left",
-            fontsize=8,
+            fontsize=SMALL,
             color=colour,
         )
     return bool(beyond)

@@ -12,7 +12,9 @@ from matplotlib.ticker import MaxNLocator
 from ...compare.history import History, Series, events
 from ...compare.judging import said
 from ...drawing.blocks import Figure, Note, attempt, table
-from ...drawing.style import ACCENT, PAPER, WARM, drawing, short, svg
+from ...drawing.charts import INTERVAL, VALUE
+from ...drawing.figures import framed
+from ...drawing.style import ACCENT, PAPER, WARM, drawing, short
 from ...results.record import now
 from ..comparison import value
 from .shell import render_page, write_page
@@ -73,8 +75,8 @@ def _figure(series: Series, found: History, key: str) -> Figure:
                 style = {"color": WARM if place in series.changes else ACCENT}
                 mark = FLIPPED if place in series.flips else PLAIN
                 ends = entry["ci95"] or [entry["value"]] * 2
-                axes.plot([place] * 2, [scale * end for end in ends], lw=2.4, **style)
-                axes.plot(place, scale * entry["value"], **style, **mark)
+                axes.plot([place] * 2, [scale * end for end in ends], lw=2.4, gid=INTERVAL, **style)
+                axes.plot(place, scale * entry["value"], gid=VALUE, **style, **mark)
         for place in series.changes:
             axes.axvline(place - 0.5, color=WARM, lw=1.1, ls=(0, (4, 2)))
         axes.set_xlim(-0.6, len(names) - 0.4)
@@ -85,7 +87,7 @@ def _figure(series: Series, found: History, key: str) -> Figure:
         axes.set_ylabel("percentage points" if series.unit == "pp" else "")
     caption = _caption(series, [name for name, _ in found.versions])
     alt = f"{series.title} over {len(names)} versions. {caption}"
-    return Figure(series.title, svg(figure, key, alt), alt, caption)
+    return framed(series.title, key, figure, alt, caption)
 
 
 def _caption(series: Series, names: Sequence[str]) -> str:

@@ -69,7 +69,7 @@ def environment(results: Mapping[str, Any]) -> Table:
 def provenance(shown: Shown) -> Table:
     """Where model and images come from, with every hash and setting of the record."""
     rows: list[list[Any]] = [["subject", shown.record["id"]]]
-    known = ("id", "verdicts", "measurements", "timings", "error")
+    known = ("id", "verdicts", "measurements", "timings", "error", "notes")
     for key, value in shown.record.items():
         if key in known:
             continue

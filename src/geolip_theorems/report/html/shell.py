@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def render_page(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"minus": minus, "span": span}
+    environment.filters |= {"minus": minus, "span": span, "slug": slug}
     source = environment.loader.get_source
     style, script = (Markup(source(environment, name)[0]) for name in ("style.css", "script.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -35,6 +36,11 @@ def render_page(template: str, **content: Any) -> str:
 def minus(text: str) -> str:
     """A number's text with a true minus sign."""
     return text.replace("-", "−") if text != "-" else "–"
+
+
+def slug(text: str) -> str:
+    """A title as the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "data"
 
 
 def write_page(text: str, out: Path, what: str) -> Path:

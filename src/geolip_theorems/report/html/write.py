@@ -60,7 +60,7 @@ def render(results: dict[str, Any], folder: Path) -> str:
         tables={shown.number: cards.verdict_table(shown) for shown in subjects if shown.record["verdicts"]},
         headings=headings(results["subjects"]),
         family=about_family(results["subjects"]),
-        overview=cards.overview(subjects) if len(subjects) > 1 else [],
+        overview=cards.overview(subjects),
         sections=sections,
         comparisons=[
             (comparing.heading(found), comparing.comparison_blocks(number, found))
