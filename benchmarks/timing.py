@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 LEVEL = 0.99  # of every interval: a run holds dozens of comparisons
 RESAMPLES = 4000
@@ -116,7 +116,7 @@ def paired_change(old: Sequence[float], new: Sequence[float], field: str = "medi
     elif field == "mean":
         logs = np.log(ratios)
         ratio = math.exp(logs.mean())
-        half = stats.t.ppf(0.5 + LEVEL / 2, len(logs) - 1) * logs.std(ddof=1) / math.sqrt(len(logs))
+        half = scipy.stats.t.ppf(0.5 + LEVEL / 2, len(logs) - 1) * logs.std(ddof=1) / math.sqrt(len(logs))
         low, high = ratio * math.exp(-half), ratio * math.exp(half)
     else:
         statistic = STATISTICS[field]
@@ -163,8 +163,8 @@ def saved_change(
 def median_interval(values: np.ndarray) -> tuple[float, float]:
     """The interval of a median from order statistics; (0, inf) where there are too few values."""
     ordered = np.sort(values)
-    k = int(stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5))
-    if stats.binom.cdf(k, len(ordered), 0.5) > (1 - LEVEL) / 2:
+    k = int(scipy.stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5))
+    if scipy.stats.binom.cdf(k, len(ordered), 0.5) > (1 - LEVEL) / 2:
         k -= 1
     if k < 0:
         return 0.0, math.inf

@@ -19,6 +19,7 @@ import torch
 from geolip_theorems.conduit import backends, conduit, conduit_from_svd
 from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.extract import Extraction, extract
+from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.sources import open_model
 from geolip_theorems.model.threads import ieee_float32
 from tests.conduit.matrices import TOLERANCE, clustered, grams, residuals
@@ -271,7 +272,7 @@ def tile(place: Place) -> Iterator[Row]:
 
 
 def images(place: Place) -> Iterator[Row]:
-    """Images a second through the whole extraction, and through the model alone."""
+    """Images a second through the whole extraction, the script's way, and through the model alone."""
     count = place.size(16_384, 32)
     model, some = _subject(place, place.size(1024, 16))
     some = some.take(np.resize(np.arange(len(some)), count))
@@ -282,7 +283,19 @@ def images(place: Place) -> Iterator[Row]:
         extract(model, some, device=place.device, ablated=np.arange(ablated))
         rate = count / (time.perf_counter() - begun)
         yield row(f"{count:,} images, {ablated} ablated", f"{rate:,.0f} a second")
-    batch = some.tensor(0, place.size(128, 8)).to(place.device)
+    batch, kept = place.size(128, 8), []
+    begun = time.perf_counter()
+    with torch.no_grad():
+        for start in range(0, count, batch):
+            part = some.tensor(start, min(start + batch, count)).to(place.device)
+            out = model(part)
+            error = extract_patches(part - out["recon"], model.patch_size).square().mean(-1)
+            # The script keeps each image's maps by themselves, on the host.
+            for one, S, Vt in zip(error, out["svd"]["S"], out["svd"]["Vt"], strict=True):
+                kept.append((one.cpu(), S.cpu(), conduit_from_svd(Vt, S)[0].cpu()))
+    rate = count / (time.perf_counter() - begun)
+    yield row(f"{count:,} images, the script's way, none ablated", f"{rate:,.0f} a second")
+    batch = some.tensor(0, batch).to(place.device)
     with torch.inference_mode():
         seconds = place.seconds(lambda: model(batch))
     yield row("the model's forward pass alone", f"{len(batch) / seconds:,.0f} a second")

@@ -16,9 +16,8 @@ from geolip_theorems.probes.ridge import RidgeBank, _solve_positive
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("p", [7, 90])  # primal, then dual
-def test_scores_are_scikit_learns_ridge(p):
-    n = 60
+@pytest.mark.parametrize(("n", "p"), [(60, 7), (60, 90), (1100, 512)])  # primal, dual, a power of two
+def test_scores_are_scikit_learns_ridge(n, p):
     X, y = RNG.standard_normal((n, p)).astype(np.float32), np.arange(n) % 3
     folds = np.arange(n) % 4
     bank = RidgeBank({"x": X}, y, folds)

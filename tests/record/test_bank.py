@@ -12,7 +12,7 @@ from benchmarks.calibration.untrained import rates, table, units_of
 from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.questions import claims
 from geolip_theorems.run.analyse import measured_twins
-from geolip_theorems.run.bank import BANKED, bank_file, banked_twins
+from geolip_theorems.run.bank import BANKED, bank_file, banked
 from geolip_theorems.run.controls import chosen_images, compared
 from geolip_theorems.run.subject import RunOptions, open_subject
 
@@ -23,7 +23,8 @@ CLOSE, FLIPS = 1e-3, {"lifts": 0.01, "modes": 5e-3}
 
 
 def twins_of(subject):
-    return banked_twins(subject, *chosen_images(subject), claims())
+    found = banked(subject, *chosen_images(subject), claims())
+    return found.twins if found else []
 
 
 SHIPPED = [dataset for dataset in BANKED if bank_file(dataset).exists()]

@@ -67,7 +67,7 @@ def test_references_have_the_subjects_error_and_never_see_its_images(model, imag
     subject = live_subject(model, images, RunOptions(controls=3), "m")
     chosen, pixels = np.arange(0, 56), images.tensor(0, 56)
     mse = 0.003
-    fitted_on = fitting_images(subject, chosen)
+    fitted_on = fitting_images(subject, chosen).tensor()
     assert len(fitted_on) == 64
     assert not any(torch.equal(one, other) for one in fitted_on for other in pixels)
     for reference, other, missing in reference_subjects(subject, chosen, mse, 5):

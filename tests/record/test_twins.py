@@ -13,7 +13,7 @@ from geolip_theorems.io import arrays as npz
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import claims, metrics
 from geolip_theorems.run import bank
-from geolip_theorems.run.analyse import _Work, analyse, measured_twins
+from geolip_theorems.run.analyse import _Work, analyse, measured_references, measured_twins
 from geolip_theorems.run.controls import chosen_images, compared, drawn_seeds
 from geolip_theorems.run.subject import RunOptions, open_subject
 from geolip_theorems.stats.units import Units
@@ -38,16 +38,18 @@ def twins(subject, cache):
 
 
 @pytest.fixture
-def banked(subject, twins, tmp_path, monkeypatch):
+def banked(subject, twins, cache, tmp_path, monkeypatch):
     """A bank for just this subject's run."""
     path = tmp_path / "twins-scenes.npz"
-    bank.write_bank(path, bank.bank_key(subject, *chosen_images(subject)), twins)
+    references = measured_references(subject, 1, cache)
+    bank.write_bank(path, bank.Bank(bank.bank_key(subject, *chosen_images(subject)), twins, references))
     monkeypatch.setattr(bank, "bank_file", lambda dataset: path)
     return path
 
 
 def found_for(subject, asked=None):
-    return bank.banked_twins(subject, *chosen_images(subject), claims() if asked is None else asked)
+    found = bank.banked(subject, *chosen_images(subject), claims() if asked is None else asked)
+    return found.twins if found else []
 
 
 def test_a_draw_is_the_subjects_and_the_runs():
@@ -134,7 +136,7 @@ def test_a_twin_of_the_bank_is_not_compared_with_itself(subject, banked, twins):
 
 def test_the_bank_keeps_what_comparisons_need(subject, banked, twins):
     """Answers, ranges and intervals from the file are those from the measured twins."""
-    read = bank.read_bank(banked)[1]
+    read = bank.read_bank(banked).twins
     units = Units.of(None, len(chosen_images(subject)[0]))
     for claim in claims():
         name = claim.metric.name

@@ -273,6 +273,14 @@ def assumed(model: Mapping[str, Any]) -> str | None:
     return f"the model's file has no config; assumed at their defaults: {', '.join(map(str, keys))}"
 
 
+def in_short(verdict: Mapping[str, Any]) -> str:
+    """A verdict in one line, as it is told before the twins are measured."""
+    row = VerdictRow(verdict)
+    ends = "" if row.interval == "-" else f" {row.interval}"
+    known = row.reason if row.value == "-" else f"{row.value}{ends}, claimed {row.claimed}"
+    return f"{row.question}: {row.title}: {row.word}{row.mark and f' ({row.mark})'}; {known}"
+
+
 def describe_verdict(verdict: Mapping[str, Any]) -> str:
     """A few lines for people: the claim, the figure with its interval, the threshold, the verdict and why."""
     row = VerdictRow(verdict)

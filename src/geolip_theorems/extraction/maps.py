@@ -73,14 +73,16 @@ class Maps:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
-    def take(self, images: np.ndarray) -> Maps:
+    def take(self, images: np.ndarray, ablated: np.ndarray | None = None) -> Maps:
         """The maps of some images, (M,) indices in ascending order, in memory.
 
-        Ablations stay with the images they belong to.
+        Ablations stay with the images they belong to: with all of them, or with those at positions
+        ``ablated`` among these, ascending.
         """
         parts = {name: array[images] for name, array in self.arrays().items() if name not in ABLATED}
         if self.ablated is not None:
-            _, rows, places = np.intersect1d(self.ablated, images, assume_unique=True, return_indices=True)
+            kept = images if ablated is None else images[ablated]
+            rows = np.flatnonzero(np.isin(self.ablated, kept))
             parts |= {"error_only": self.error_only[rows], "error_without": self.error_without[rows]}
-            parts["ablated"] = places.astype(np.int64)
+            parts["ablated"] = np.searchsorted(images, self.ablated[rows])
         return replace(self, **parts)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from ..io.errors import InputError
 from ..model.threads import thread_pool
 from .features import Group
-from .ridge import RidgeBank, Weights
+from .ridge import Map, RidgeBank, Weights
 from .signals import BEST
 
 N_FOLDS = 5
@@ -29,7 +28,6 @@ TRIPLE_WEIGHTS = ((1 / 3, 1 / 3, 1 / 3), (0.2, 0.6, 0.2), (0.6, 0.2, 0.2), (0.2,
 
 
 Candidate = tuple[Weights, tuple[float, ...]]  # a weighting and the penalties tried with it
-Map = Callable[..., Iterable[Any]]
 
 
 @dataclass
@@ -135,7 +133,7 @@ class NestedProbe:
     def predict(self, choices: Sequence[Choice]) -> np.ndarray:
         """(N,) int64, the classes the tuned classifiers name, each on the fold it was not trained on."""
         for choice in choices:
-            self.bank.prepare(choice.weights)
+            self.bank.prepare(choice.weights, self.run)
         guesses = np.zeros(len(self.labels), np.int64)
         for rows, guessed in zip(self.rows, self.run(self._guess, range(len(choices)), choices), strict=True):
             guesses[rows] = guessed
@@ -150,7 +148,7 @@ class NestedProbe:
         pairs = [(min(f, g), max(f, g)) for g in others]
         new = [pair for pair in pairs if (candidate, pair) not in self._pairs]
         if new:
-            self.bank.prepare(candidate[0])
+            self.bank.prepare(candidate[0], self.run)
             for pair, found in zip(new, self.run(partial(self._pair, candidate), new), strict=True):
                 self._pairs[candidate, pair] = found
         return [self._pairs[candidate, pair][g] for pair, g in zip(pairs, others, strict=True)]
@@ -216,8 +214,8 @@ def cross_validated(
                 tried = [(((f"{name}/{v}", 1.0),), PENALTIES) for v in variants]
                 chosen[name] = [probe.choose(f, tried) for f in every]
                 runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
-                if name not in joined:
-                    bank.forget({f"{name}/{v}" for v in variants})
+                taken = {choice.weights[0][0] for choice in chosen[name] if name in joined}
+                bank.forget({f"{name}/{v}" for v in variants} - taken)
             for name, parts in combinations.items():
                 chosen[name] = [probe.choose(f, candidates([chosen[p][f] for p in parts])) for f in every]
             if best_of:

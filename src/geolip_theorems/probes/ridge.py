@@ -8,15 +8,19 @@ every group a penalty of its own (banded ridge: Nunez-Elizalde, Huth and Gallant
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
+from typing import Any
 
 import numpy as np
 import torch
 
 SMALL = 64  # columns of a system
+# Columns a power of two apart share places in a CPU's caches, so such a system gets a few more of them.
+ALIGNED, SPARE = 512, 8
 TARGET, ONES = "/target", "/ones"  # beside the names of features
 
 Weights = tuple[tuple[str, float], ...]
+Map = Callable[..., Iterable[Any]]
 
 
 class RidgeBank:
@@ -64,21 +68,22 @@ class RidgeBank:
         self._sums: dict[tuple[str, str], list[torch.Tensor]] = {}
         self._latest: tuple[Weights, torch.Tensor | None] = ((), None)
 
-    def prepare(self, weights: Weights) -> None:
+    def prepare(self, weights: Weights, run: Map = map) -> None:
         """Make the products that fits of a weighting share, so that threads only read them.
 
-        Those of the largest and the smallest training set: either form may be asked for.
+        Those of the largest and the smallest training set: either form may be asked for. ``run``: ``map``, or
+        a pool's.
         """
         sizes = sorted(len(rows) for rows in self.of_fold)
         p = self._width(weights)
         if p > sum(sizes[:-2]):
-            self._combined(weights)
+            self._combined(weights, run)
         if p <= sum(sizes[1:]):
             for i, (a, _) in enumerate(weights):
                 for b, _ in weights[i:]:
-                    self._fold_sums(a, b)
-                self._fold_sums(a, TARGET)
-                self._fold_sums(a, ONES)
+                    self._fold_sums(a, b, run)
+                self._fold_sums(a, TARGET, run)
+                self._fold_sums(a, ONES, run)
 
     def forget(self, names: Set[str]) -> None:
         """Give up what these folds' fits of some features share; another that needs it makes it again."""
@@ -173,22 +178,31 @@ class RidgeBank:
             self._ordered[name] = self._kernels[name][self.order][:, self.order]
         return self._ordered[name]
 
-    def _combined(self, weights: Weights) -> torch.Tensor:
+    def _combined(self, weights: Weights, run: Map = map) -> torch.Tensor:
         if len(weights) == 1 and weights[0][1] == 1.0:
             return self._kernel(weights[0][0])
         latest = self._latest  # threads may ask for different ones
         if latest[0] != weights:
-            latest = self._latest = (weights, sum(w * self._kernel(name) for name, w in weights))
+            parts = [(w, self._kernel(name)) for name, w in weights]
+
+            def rows(span: slice) -> torch.Tensor:
+                (first, kernel), *others = parts
+                found = kernel[span] * first
+                for w, kernel in others:
+                    found.add_(kernel[span], alpha=w)
+                return found
+
+            latest = self._latest = (weights, torch.cat([*run(rows, self.span)]))
         return latest[1]
 
-    def _fold_sums(self, a: str, b: str) -> list[torch.Tensor]:
+    def _fold_sums(self, a: str, b: str, run: Map = map) -> list[torch.Tensor]:
         """Each fold's sums over images of the products of a's features with b's, the targets or 1."""
         if (a, b) not in self._sums:
             if (b, a) in self._sums:
                 return [sums.T for sums in self._sums[b, a]]
             x = self.blocks[a]
             y = {TARGET: self.target, ONES: torch.ones_like(self.target[:, :1])}.get(b, self.blocks.get(b))
-            self._sums[a, b] = [x[rows].T @ y[rows] for rows in self.of_fold]
+            self._sums[a, b] = [*run(lambda rows: x[rows].T @ y[rows], self.of_fold)]
         return self._sums[a, b]
 
     def _width(self, weights: Weights) -> int:
@@ -203,17 +217,21 @@ def _solve_positive(A: torch.Tensor, right: torch.Tensor, penalty: float = 0.0) 
     in them either. O(n^3) in float64.
     """
 
-    def matrix() -> torch.Tensor:
-        found = A.clone().mT  # LAPACK's order of memory, so that it copies nothing
-        found.diagonal(dim1=-2, dim2=-1).add_(penalty)
-        return found
+    n = A.shape[-1]
+    spare = 0 if n % ALIGNED else SPARE
 
-    factor = matrix()
+    def matrix(spare: int) -> torch.Tensor:
+        found = torch.nn.functional.pad(A, (0, spare, 0, spare)) if spare else A.clone()
+        found.diagonal(dim1=-2, dim2=-1)[..., :n].add_(penalty)
+        found.diagonal(dim1=-2, dim2=-1)[..., n:].fill_(1)
+        return found.mT  # LAPACK's order of memory, so that it copies nothing
+
+    factor = matrix(spare)
     failed = torch.empty(A.shape[:-2], dtype=torch.int32, device=A.device)
     torch.linalg.cholesky_ex(factor, out=(factor, failed))
-    solution = torch.cholesky_solve(right, factor)
+    solution = torch.cholesky_solve(torch.nn.functional.pad(right, (0, 0, 0, spare)), factor)[..., :n, :]
     if failed.any():
-        lost = len(A[-1]) * torch.finfo(A.dtype).eps
-        inverse = torch.linalg.pinv(matrix().double(), rtol=lost, hermitian=True)
+        lost = n * torch.finfo(A.dtype).eps
+        inverse = torch.linalg.pinv(matrix(0).double(), rtol=lost, hermitian=True)
         solution = torch.where(failed[..., None, None] > 0, (inverse @ right.double()).to(A.dtype), solution)
     return solution

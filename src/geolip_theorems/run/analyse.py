@@ -6,10 +6,10 @@ Each stage is cached under everything it depends on, so an unchanged run only re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -31,15 +31,15 @@ from ..questions import (
     requested,
 )
 from ..results.companion import PER_IMAGE
-from ..results.record import SubjectRecord
+from ..results.record import SubjectRecord, Verdict
 from ..script import script_accuracies, script_protocol
 from ..stats.grids import raw_mean
-from .bank import banked_twins
+from .bank import banked
 from .controls import Controls, Member, Referred, Twin, chosen_images, drawn_seeds, has_twins, twin_of
 from .expectations import Expectation
 from .gallery import gallery_arrays
 from .notes import subject_notes
-from .references import reference_subjects
+from .references import REFERENCES, Reference, reference_subjects
 from .subject import Subject
 from .verdicts import verdict_on
 
@@ -81,6 +81,7 @@ def analyse(
     asked: tuple[Claim, ...] | None = None,
     expectations: Iterable[Expectation] = (),
     watch: Watch = unwatched,
+    tell: Callable[[list[Verdict]], None] = lambda verdicts: None,
 ) -> Analysis:
     """Measure a subject and give the verdicts.
 
@@ -90,6 +91,8 @@ def analyse(
         asked: the claims to judge, with their thresholds; by default the questions' own.
         expectations: verdicts expected not to hold.
         watch: shows progress.
+        tell: called, where the maps are new, with the verdicts of the quick questions before probes and twins
+            are begun, of which they do not know yet.
 
     Raises:
         InputError: the model's output is unusable, or the cache cannot be written.
@@ -101,12 +104,29 @@ def analyse(
     work = _Work(subject, cache, watch)
     read = work.maps(subject, subject.ablated())
     maps = read.maps
+    here = (subject.model.name, subject.images.name)
+    fitting = sorted(expectations, key=lambda e: e.images == len(subject.images))  # the last one counts
+    known = {e.claim: e for e in fitting if (e.model, e.dataset) == here}
+    study, found = Study(maps), Measured({}, {})
+
+    def judged(claim: Claim, measurements: Mapping[str, Any], **beside: Any) -> Verdict:
+        expected, probe = known.get(claim.name), subject.options.probe
+        return verdict_on(
+            claim, measurements, study, found.values, expectation=expected, probe=probe, **beside
+        )
+
     begun = time.monotonic()
-    with watch("measuring", 2) as done:
+    parts = work.parts(maps, read, requested(asked))
+    told = not read.computed
+    with watch("measuring", len(parts) + 1) as done:
+        for number, (question, part) in enumerate(parts.items(), 1):
+            if _slow(question) and not told:
+                figures, told = {"calibrated": found.figures}, True
+                tell([judged(claim, figures) for claim in asked if claim.metric.of(found.figures)])
+            found = _joined([found, part()])
+            done(number)
         script = work.script(read)
-        done(1)
-        found = work.measured(maps, read, requested(asked))
-        done(2)
+        done(len(parts) + 1)
     work.timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
     standing = tuple(claim for claim in asked if not _on_request(claim))
@@ -129,20 +149,12 @@ def analyse(
         timings=work.timings,
         notes=subject_notes(subject.model.model, maps, subject.images),
     )
-    here = (subject.model.name, subject.images.name)
-    fitting = sorted(expectations, key=lambda e: e.images == len(subject.images))  # the last one counts
-    known = {e.claim: e for e in fitting if (e.model, e.dataset) == here}
-    study = Study(maps)
     record.verdicts = [
-        verdict_on(
+        judged(
             claim,
             record.measurements,
-            study,
-            found.values,
             attribution=attributions[claim.name],
             references=controls.beside(claim) if controls and claim in standing else [],
-            expectation=known.get(claim.name),
-            probe=subject.options.probe,
         )
         for claim in asked
     ]
@@ -195,10 +207,14 @@ class _Work:
         key = {"measures": MEASURES_VERSION, "seed": seed, "what": "script"}
         return self.cache.analysis(read, key, compute)[0]
 
-    def measured(
+    def measured(self, maps: Maps, read: Reading, **nulls: int) -> Measured:
+        """Every question's figures and values; ``maps`` are of ``read``."""
+        return _joined(part() for part in self.parts(maps, read, **nulls).values())
+
+    def parts(
         self, maps: Maps, read: Reading, on_request: Set[str] = frozenset(), **nulls: int
-    ) -> Measured:
-        """Every question's figures and values, each kept by itself; ``maps`` are of ``read``.
+    ) -> dict[Question, Callable[[], Measured]]:
+        """Each question's measure, each kept by itself; slow ones last.
 
         ``on_request``: ids of those questions asked on request that are asked. ``nulls``: see :class:`Study`.
         """
@@ -209,21 +225,17 @@ class _Work:
         key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **nulls}
         # Of signals there may be more than in the last run.
         key |= {"images": len(maps), "signals": list(SIGNALS)}
-        figures: dict[str, Any] = {}
-        values: dict[str, np.ndarray] = {}
-        for question in questions():
-            if question.measure is None or (question.on_request and question.id not in on_request):
-                continue
 
-            def compute(question: Question = question) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        def measure(question: Question) -> Measured:
+            def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
                 found = question.measure(study)
                 return found.figures, found.values
 
             kept = {**key, "question": question.id, **dict(question.key)}
-            found = self.cache.analysis(read, kept, compute) if question.cached else compute()
-            figures |= found[0]
-            values |= found[1]
-        return Measured(figures, values)
+            return Measured(*(self.cache.analysis(read, kept, compute) if question.cached else compute()))
+
+        chosen = [q for q in questions() if q.measure and (not q.on_request or q.id in on_request)]
+        return {question: partial(measure, question) for question in sorted(chosen, key=_slow)}
 
     def controls(self, read: Reading, asked: tuple[Claim, ...]) -> Controls | None:
         """The subject and its random-weight twins, measured on the same ``control_images`` images."""
@@ -231,25 +243,42 @@ class _Work:
         if not options.controls:
             return None
         chosen, ablated = chosen_images(subject)
-        part = read.maps.take(chosen)
+        part = read.maps.take(chosen, ablated)
         if part.ablated is None:  # a model whose modes cannot be ablated has twins whose modes need not be
             ablated = np.arange(0)
-        banked = banked_twins(subject, chosen, ablated, asked) if has_twins(subject) else []
+        bank = banked(subject, chosen, ablated, asked) if has_twins(subject) else None
+        if bank and len(bank.twins) < options.controls:
+            bank = None
         seeds = drawn_seeds(subject.model.sha256, options.seed, options.controls)
-        drawn = seeds if has_twins(subject) and len(banked) < options.controls else []
-        twins, references = [], []
+        drawn = seeds if has_twins(subject) and bank is None else []
+        twins = bank.twins if bank else []
+        known = {one.name: one for one in bank.references} if bank else {}
         with self.watch("measuring references and random-weight twins", len(drawn) + 1) as done:
             own = self.control(part, read, asked)
             mse = float(raw_mean(part.error).mean())
-            for one, other, missing in reference_subjects(subject, chosen, mse, seeds[0]):
-                member = Member({}, {}) if other is None else self.other(other, ablated, asked)
-                references.append(Referred(**vars(member), name=one.name, about=one.about, missing=missing))
+            others = [one for one in REFERENCES if one.name not in known]
+            for one in self.references(others, chosen, ablated, asked, mse, seeds[0]):
+                known[one.name] = one
             done(1)
             for seed in drawn:
                 twins.append(self.twin(seed, chosen, ablated, asked))
                 done(1 + len(twins))
-        source = "drawn" if drawn else "bank" if banked else "none"
-        return Controls(own, twins or banked, references, Study(part).units, source)
+        source = "drawn" if drawn else "bank" if bank else "none"
+        return Controls(own, twins, [known[one.name] for one in REFERENCES], Study(part).units, source)
+
+    def references(
+        self,
+        which: Sequence[Reference],
+        images: np.ndarray,
+        ablated: np.ndarray,
+        asked: tuple[Claim, ...],
+        mse: float,
+        seed: int,
+    ) -> Iterator[Referred]:
+        """References on some of the images, see :func:`reference_subjects`."""
+        for one, other, missing in reference_subjects(self.subject, images, mse, seed, which):
+            member = Member({}, {}) if other is None else self.other(other, ablated, asked)
+            yield Referred(**vars(member), name=one.name, about=one.about, missing=missing)
 
     def control(self, maps: Maps, read: Reading, asked: tuple[Claim, ...]) -> Member:
         """What the claims need of the controls' images; nulls play no part in it and are not drawn."""
@@ -274,6 +303,24 @@ def measured_twins(
     images, ablated = chosen_images(subject)
     for seed in seeds:
         yield work.twin(seed, images, ablated, claims() if asked is None else asked)
+
+
+def measured_references(subject: Subject, seed: int, cache: MapsCache) -> list[Referred]:
+    """The references that depend on the subject's shape alone, on its controls' images."""
+    work, which = _Work(subject, cache, unwatched), [one for one in REFERENCES if one.of_shape]
+    return list(work.references(which, *chosen_images(subject), claims(), 0.0, seed))
+
+
+def _slow(question: Question) -> bool:
+    """Whether it fits probes, which takes as long as everything else."""
+    return any(metric.estimator.cross_validated for metric in question.metrics)
+
+
+def _joined(parts: Iterable[Measured]) -> Measured:
+    whole = Measured({}, {})
+    for part in parts:
+        whole = Measured(whole.figures | part.figures, whole.values | part.values)
+    return whole
 
 
 def _on_request(claim: Claim) -> bool:

@@ -1,5 +1,7 @@
 """The bank: figures of random-weight twins of the embedded shape, measured once and kept with the suite.
 
+With them the references that depend on a shape alone, see :mod:`geolip_theorems.run.references`.
+
 A file per image set in ``assets``. It holds figures and what single images add to them, no weights, and
 everything they depend on as its key: it answers only for exactly these images, sizes, versions, seed and
 probe. What it does not depend on is the machine: figures of another one differ by rounding, as do the
@@ -10,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,22 @@ from ..questions.classes import CLASSES
 from ..questions.modes import MODES
 from ..questions.readout import CONDUIT, RELEASE
 from ..questions.spatial import SPATIAL
-from .controls import Twin
+from .controls import Member, Referred, Twin
+from .references import fitting_images
 from .subject import Subject
 
 BANKED = ("digits", "photos", "scenes")  # image sets that come with the suite
-ABOUT, PARTS = "bank/about", "parts/"
+ABOUT, PARTS, REFERENCES = "bank/about", "parts/", "references/"
 OWN = (SPATIAL, CLASSES, MODES, RELEASE, CONDUIT, BOUNDARIES)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What a bank holds; ``key``: see :func:`bank_key`."""
+
+    key: dict[str, Any]
+    twins: list[Twin]
+    references: list[Referred]
 
 
 def bank_file(dataset: str) -> Path:
@@ -51,6 +64,7 @@ def bank_key(subject: Subject, images: np.ndarray, ablated: np.ndarray) -> dict[
         "model_type": config.model_type,
         "config": config.as_dict(),
         "images": part.sha256,
+        "fitted_on": fitting_images(subject, images).sha256,
         "preprocessing": part.preprocessing,
         "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
         "extraction": EXTRACTION_VERSION,
@@ -60,12 +74,10 @@ def bank_key(subject: Subject, images: np.ndarray, ablated: np.ndarray) -> dict[
     }
 
 
-def banked_twins(
-    subject: Subject, images: np.ndarray, ablated: np.ndarray, asked: Iterable[Claim]
-) -> list[Twin]:
-    """The bank's twins for these images, the subject itself left out.
+def banked(subject: Subject, images: np.ndarray, ablated: np.ndarray, asked: Iterable[Claim]) -> Bank | None:
+    """The bank for these images, the subject itself left out of its twins.
 
-    Empty where it has none for them, or where a claim is on a metric that the bank does not know: it has
+    None where there is none for them, or where a claim is on a metric that the bank does not know: it has
     those of the suite's own claims, and none that somebody else registered.
 
     Args:
@@ -76,33 +88,32 @@ def banked_twins(
     """
     path = bank_file(subject.images.name)
     if subject.images.name not in BANKED or not path.exists():
-        return []
-    key, twins = read_bank(path)
-    if key != bank_key(subject, images, ablated):
-        return []
-    if not all(_ours(claim) and claim.metric.name in twins[0].figures for claim in asked):
-        return []
-    return [twin for twin in twins if twin.sha256 != subject.model.sha256]
+        return None
+    bank = read_bank(path)
+    if bank.key != bank_key(subject, images, ablated):
+        return None
+    if not all(_ours(claim) and claim.metric.name in bank.twins[0].figures for claim in asked):
+        return None
+    return replace(bank, twins=[twin for twin in bank.twins if twin.sha256 != subject.model.sha256])
 
 
-def write_bank(path: Path, key: dict[str, Any], twins: Sequence[Twin]) -> None:
-    """Write twins' figures and contributions: float32, and int8 where nothing is lost by it.
+def write_bank(path: Path, bank: Bank) -> None:
+    """Write figures and contributions: float32, and int8 where nothing is lost by it.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    about = {
-        "key": key,
-        "twins": [{"seed": t.seed, "sha256": t.sha256, "figures": dict(t.figures)} for t in twins],
-    }
-    arrays = {ABOUT: np.array(json.dumps(about, sort_keys=True))}
-    for metric in twins[0].parts:
-        arrays[PARTS + metric.replace(".", "/")] = _small(np.stack([t.parts[metric] for t in twins]))
+    about = {name: [_about(one) for one in getattr(bank, name)] for name in ("twins", "references")}
+    arrays = {ABOUT: np.array(json.dumps({"key": bank.key, **about}, sort_keys=True))}
+    for metric in bank.twins[0].parts:
+        arrays[_entry(PARTS, metric)] = _small(np.stack([t.parts[metric] for t in bank.twins]))
+    for i, one in enumerate(bank.references):
+        arrays |= {_entry(f"{REFERENCES}{i}/", m): _small(part) for m, part in one.parts.items()}
     npz.write(path, arrays)
 
 
-def read_bank(path: Path) -> tuple[dict[str, Any], list[Twin]]:
-    """A bank's key and its twins.
+def read_bank(path: Path) -> Bank:
+    """A bank from its file.
 
     Raises:
         InputError: missing, damaged, or not of this suite.
@@ -110,17 +121,36 @@ def read_bank(path: Path) -> tuple[dict[str, Any], list[Twin]]:
     try:
         arrays = npz.read(path)
         about = json.loads(str(arrays.pop(ABOUT)))
-        parts = {name.removeprefix(PARTS).replace("/", "."): array for name, array in arrays.items()}
-        twins = [
-            Twin(one["figures"], {name: rows[i] for name, rows in parts.items()}, one["seed"], one["sha256"])
-            for i, one in enumerate(about["twins"])
-        ]
-        return about["key"], twins
+        parts = _parts(PARTS, arrays)
+        return Bank(
+            about["key"],
+            [
+                Twin(**one, parts={name: rows[i] for name, rows in parts.items()})
+                for i, one in enumerate(about["twins"])
+            ],
+            [
+                Referred(**one, parts=_parts(f"{REFERENCES}{i}/", arrays))
+                for i, one in enumerate(about["references"])
+            ],
+        )
     except (InputError, KeyError, IndexError, TypeError, ValueError) as error:
         raise InputError(
             f"the bank of random-weight twins {path.name!r} cannot be read ({error}); "
             "install the suite again, or write it with: make bank"
         ) from None
+
+
+def _about(member: Member) -> dict[str, Any]:
+    return {name: value for name, value in vars(member).items() if name != "parts"}
+
+
+def _entry(prefix: str, metric: str) -> str:
+    return prefix + metric.replace(".", "/")
+
+
+def _parts(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    found = {name: array for name, array in arrays.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix).replace("/", "."): array for name, array in found.items()}
 
 
 def _ours(claim: Claim) -> bool:

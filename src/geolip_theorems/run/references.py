@@ -7,12 +7,13 @@ other images of the same set, where it has them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor, nn
 
+from ..data.imageset import ImageSet
 from ..io.errors import InputError
 from ..model.architectures import architecture_of
 from ..model.codecs import make_codec
@@ -43,11 +44,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reference:
-    """A way to make one: ``make`` gives a module, or raises InputError where there can be none."""
+    """A way to make one.
+
+    Attributes:
+        make: gives a module, or raises InputError where there can be none.
+        of_shape: it depends on the subject's shape alone, not on its weights; the bank may have measured it.
+    """
 
     name: str
     about: str
     make: Callable[[Asked], nn.Module]
+    of_shape: bool = False
 
 
 def _codec(name: str) -> Callable[[Asked], nn.Module]:
@@ -68,27 +75,32 @@ def _last_layer(asked: Asked) -> nn.Module:
 
 
 REFERENCES = (
-    Reference("zero", "no reconstruction at all", lambda a: ZeroOutput(a.model.patch_size, a.channels)),
+    Reference("zero", "no reconstruction at all", lambda a: ZeroOutput(a.model.patch_size, a.channels), True),
     Reference("blur", "a blur of the same mean error", _codec("blur")),
     Reference("pca", "principal components of patches, of the same mean error", _codec("pca")),
-    Reference(LAST_LAYER, "random weights, the last layer fitted by least squares", _last_layer),
+    Reference(LAST_LAYER, "random weights, the last layer fitted by least squares", _last_layer, True),
 )
 
 
 def reference_subjects(
-    subject: Subject, images: np.ndarray, mse: float, seed: int
+    subject: Subject,
+    images: np.ndarray,
+    mse: float,
+    seed: int,
+    references: Sequence[Reference] = REFERENCES,
 ) -> Iterator[tuple[Reference, Subject | None, str]]:
     """The references of a subject on some of its images.
 
     Args:
         images: (M,) which. mse: the subject's mean error on them. seed: of the twin that is fitted.
+        references: which of them.
 
     Yields:
         A reference, its subject, and ""; or None and why there is none.
     """
     part = subject.images.take(images)
-    asked = Asked(subject.model.model, part.channels, seed, fitting_images(subject, images), mse)
-    for reference in REFERENCES:
+    asked = Asked(subject.model.model, part.channels, seed, fitting_images(subject, images).tensor(), mse)
+    for reference in references:
         try:
             model = reference.make(asked)
         except InputError as error:
@@ -106,9 +118,8 @@ def reference_subjects(
         yield reference, replace(subject, model=loaded, images=part), ""
 
 
-def fitting_images(subject: Subject, images: np.ndarray) -> Tensor:
+def fitting_images(subject: Subject, images: np.ndarray) -> ImageSet:
     """Images to fit on: at most 64, spread over those that are not measured; over these if all are."""
     others = np.setdiff1d(np.arange(len(subject.images)), images)
     pool = others if len(others) >= FITTED_ON else np.arange(len(subject.images))
-    some = pool[np.linspace(0, len(pool) - 1, min(FITTED_ON, len(pool))).astype(int)]
-    return subject.images.take(some).tensor()
+    return subject.images.take(pool[np.linspace(0, len(pool) - 1, min(FITTED_ON, len(pool))).astype(int)])

@@ -80,7 +80,7 @@ class ClassNull:
 
     def observed(self, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
         """Sums of deviations (1, C, P) and counts (1, C) of the classes as they are."""
-        return self._summed(self.owner[None], np.ones((1, len(self.owner))), n_classes)
+        return self._summed(self.owner[None], None, n_classes)
 
     def draws(self, n_classes: int, n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The same of n shuffles in batches, (B, C, P) and (B, C); counts are those of the shuffle.
@@ -102,20 +102,25 @@ class ClassNull:
         for start in range(0, n, batch):
             rows = min(batch, n - start)
             if self.group is None:
-                owner = rng.permuted(np.broadcast_to(self.owner, (rows, len(self.owner))), axis=1)
-                sign = np.ones((rows, 1))
+                owner = rng.permuted(np.tile(self.owner, (rows, 1)), axis=1)
+                sign = None
             else:
                 owner = np.broadcast_to(self.owner, (rows, len(self.owner)))
                 flips = rng.choice([-1, 1], (rows, count)) if patterns is None else patterns[start:][:rows]
                 sign = flips[:, self.group]
             yield self._summed(owner, sign, n_classes)
 
-    def _summed(self, owner: np.ndarray, sign: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-        belongs = (owner[:, None, :] == np.arange(n_classes)[:, None]).astype(np.float32)
-        counts = belongs @ self.sizes
-        signed = (belongs * sign[:, None, :].astype(np.float32)).reshape(-1, owner.shape[1])
-        sums = (signed @ self.sums.astype(np.float32)).reshape(len(owner), n_classes, -1)
-        return sums.astype(np.float64), np.maximum(counts, 1)
+    def _summed(
+        self, owner: np.ndarray, sign: np.ndarray | None, n_classes: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        # Narrow types: a comparison costs as many bytes as it reads. Counts are whole numbers below 2^24.
+        owner, classes = owner.astype(np.int32, order="C"), np.arange(n_classes, dtype=np.int32)
+        belongs = (owner[:, None, :] == classes[:, None]).astype(np.float32)
+        counts = (belongs @ self.sizes.astype(np.float32)).astype(np.float64)
+        if sign is not None:
+            belongs *= sign[:, None, :].astype(np.float32)
+        sums = belongs.reshape(-1, owner.shape[1]) @ self.sums.astype(np.float32)
+        return sums.reshape(len(owner), n_classes, -1).astype(np.float64), np.maximum(counts, 1)
 
     def describe(self, null: np.ndarray, even: bool = True) -> dict[str, Any]:
         """For a figure's ``null``: what is ``shuffled``, how often; for signs ``groups``, the ``least_p``.
