@@ -223,7 +223,8 @@ def test_ray_takes_no_signal_from_the_run_and_hears_no_closed_terminal():
     def masked():
         return signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
-    def init(**_):
+    def init(address, **_):
+        assert address == "local"  # not a cluster that somebody else started here
         assert signal.SIGHUP in masked()  # what is started now inherits that
         signal.signal(signal.SIGTERM, lambda *_: None)
 

@@ -209,7 +209,7 @@ def _connected(ray: Any, address: str | None, workers: int) -> Iterator[None]:
         try:
             with _signals_kept():
                 _knock(address)
-                ray.init(address=address, log_to_driver=False, logging_level="error", **local)
+                ray.init(address=address or "local", log_to_driver=False, logging_level="error", **local)
         except Exception as error:  # a Ray that dies while it starts raises just that
             reason = str(error).splitlines()[0]
             where = repr(address) if address else "on this machine"
