@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MODEL = "freckles_embedded"
-VERDICT = re.compile(r"^q\d: .*: (holds|fails|inconclusive)\b")
+VERDICT = re.compile(r"^\s+q\d: .*: (holds|fails|inconclusive)\b")
 RUN = ("-m", "pytest", "theorems/theorem3_release_fidelity", "-v", "--offline", "--model", MODEL, "--dataset")
 LARGE, GRID, MODES = 10_000, 16, 4
 Line = tuple[str, float, float, str]  # what, found, limit, unit

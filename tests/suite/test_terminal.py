@@ -63,6 +63,8 @@ def test_a_pipe_gets_plain_verdicts_and_tables_where_asked_for(tmp_path):
         assert "extracting" not in text
         assert "results: " in text
         assert sum(line.startswith("q") for line in text.splitlines()) == 8
+        first = [line for line in done.stderr.splitlines() if line.startswith("  q")]
+        assert [line.split(":")[0] for line in first] == ["  q1", "  q2", "  q3", "  q6"], "no probes yet"
     assert all(part in asked.stdout for part in TABLES)
     assert not any(part in plain.stdout for part in TABLES)
 
