@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,15 @@ import torch
 from geolip_theorems.data.imageset import ImageSet, from_arrays
 from geolip_theorems.data.stores import GeneratedStore, TensorStore
 from geolip_theorems.extraction import tiles
-from geolip_theorems.extraction.engines import GET_RAY, Spread, import_ray, in_processes, on_ray, spread
+from geolip_theorems.extraction.engines import (
+    GET_RAY,
+    Spread,
+    _connected,
+    import_ray,
+    in_processes,
+    on_ray,
+    spread,
+)
 from geolip_theorems.extraction.extract import Extraction, extract
 from geolip_theorems.extraction.shards import cut
 from geolip_theorems.io.errors import InputError
@@ -141,6 +151,87 @@ def test_ray_gives_the_same_bits_and_a_dead_worker_is_replaced(model, pixels, al
     found = bytes_of(on_ray(extraction, cut(COUNT, SHARD), 2, None))
     assert mark.exists()
     assert found == alone
+
+
+class CallingStore(TensorStore):
+    """Has the process that asked called by a signal when it is read, then takes its time."""
+
+    def __init__(self, images) -> None:
+        super().__init__(images)
+        self.caller = os.getpid()
+
+    def tensor(self, index):
+        os.kill(self.caller, signal.SIGTERM)
+        time.sleep(5)
+        return super().tensor(index)
+
+
+def test_under_ray_an_error_is_one_line_and_a_signal_ends_it(model, pixels):
+    pytest.importorskip("ray", reason=GET_RAY)
+    broken = random_twin(CONFIG, 1)
+    with torch.no_grad():
+        broken.dec_out.bias.fill_(torch.inf)
+    with pytest.raises(InputError, match=r"^the model's recon is not finite for image 0"):
+        bytes_of(on_ray(Extraction(broken, from_arrays(pixels), ablated=ABLATED), cut(COUNT, SHARD), 1, None))
+
+    def end(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        pytest.exit("terminated")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        images = ImageSet("calling", "a test", CallingStore(pixels), "as-given")
+        with pytest.raises(pytest.exit.Exception):
+            bytes_of(on_ray(Extraction(model, images, ablated=ABLATED), cut(COUNT, SHARD), 1, None))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def stand_in(init):
+    """Ray as far as a connection goes."""
+    return SimpleNamespace(is_initialized=lambda: False, init=init, shutdown=lambda: None)
+
+
+def test_where_nobody_answers_is_said_before_ray_waits_for_it():
+    def init(**_):
+        pytest.fail("Ray was asked")
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for given in (address, f"ray://{address}"):
+            with (
+                pytest.raises(
+                    InputError, match=f"cannot be reached '{given}' .*refused.*check --ray-address"
+                ),
+                _connected(stand_in(init), given, 1),
+            ):
+                pass
+
+
+def test_a_ray_that_dies_while_it_starts_is_one_line():
+    def init(**_):
+        raise Exception("The current node timed out during startup.\nmore")
+
+    said = r"^Ray cannot be reached on this machine \(The current node timed out during startup.\)"
+    with pytest.raises(InputError, match=said), _connected(stand_in(init), None, 1):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of this kind are POSIX")
+def test_ray_takes_no_signal_from_the_run_and_hears_no_closed_terminal():
+    def masked():
+        return signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def init(address, **_):
+        assert address == "local"  # not a cluster that somebody else started here
+        assert signal.SIGHUP in masked()  # what is started now inherits that
+        signal.signal(signal.SIGTERM, lambda *_: None)
+
+    handler, mask = signal.getsignal(signal.SIGTERM), masked()
+    with _connected(stand_in(init), None, 1):
+        assert signal.getsignal(signal.SIGTERM) is handler
+        assert masked() == mask
 
 
 def test_without_ray_it_says_how_to_get_it(monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from geolip_theorems.cli import main
+from geolip_theorems.extraction import housekeeping
 from geolip_theorems.extraction.cache import CACHE_VERSION, MapsCache
 from geolip_theorems.extraction.housekeeping import entries, prune, verify
 from geolip_theorems.extraction.shards import META
@@ -132,7 +133,11 @@ def test_verify_from_the_command_line(filled, capsys):
     assert "shard 1 of 3: S.npy has another checksum" in capsys.readouterr().out
 
 
-def test_prune_from_the_command_line(filled, capsys):
+def test_prune_from_the_command_line(filled, capsys, monkeypatch):
+    with monkeypatch.context() as patch:  # a file system that is read-only, also to root
+        patch.setattr(housekeeping, "remove", lambda path: None)
+        assert main(["cache", "prune", "--cache-dir", str(filled.folder), "--cache-limit", "0"]) == 2
+        assert "4 entries of" in capsys.readouterr().err
     assert main(["cache", "prune", "--cache-dir", str(filled.folder), "--cache-limit", "0"]) == 0
     assert "removed 4 entries" in capsys.readouterr().out
     assert entries(filled) == []

@@ -62,12 +62,18 @@ def run(options: argparse.Namespace) -> int | None:
         return _verify(entries(cache), options.json)
     removed = prune(cache) if options.action == "prune" else None
     found = entries(cache)
+    total = sum(entry.bytes for entry in found)
+    stay = [entry for entry in found if not entry.busy]
+    if removed is not None and stay and total > limit * 1e9:
+        raise InputError(
+            f"{len(stay)} entries of {str(cache.folder)!r} cannot be removed; see whose they "
+            "are, and whether the folder may be written"
+        )
     if options.json:
         gone = {} if removed is None else {"removed": [asdict(entry) for entry in removed]}
         print_json({"entries": [asdict(entry) for entry in found], **gone})
         return 0
     _table(found)
-    total = sum(entry.bytes for entry in found)
     absent = "" if cache.folder.exists() else ", which does not exist"
     show(f"{len(found)} entries, {total / 1e6:,.1f} MB in {cache.folder}{absent}")
     if removed is not None:

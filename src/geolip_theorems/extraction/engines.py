@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -18,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -126,15 +128,17 @@ def on_ray(extraction: Extraction, shards: Sequence[Shard], workers: int, addres
         count = min(workers or there, len(shards))
         actor = ray.remote(max_restarts=RETRIES, max_task_retries=RETRIES)(Worker)
         actor = actor.options(num_cpus=0 if gpu else 1, num_gpus=1 if gpu else 0)
-        shared = ray.put(cargo)
-        pool = ActorPool([actor.remote(shared) for _ in range(count)])
         try:
+            shared = ray.put(cargo)
+            pool = ActorPool([actor.remote(shared) for _ in range(count)])
             yield from pool.map_unordered(lambda worker, shard: worker.compute.remote(shard), list(shards))
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, InputError):
                 raise InputError(str(error.cause)) from None  # Ray's own message is a whole traceback
             raise
-        except ray.exceptions.RayActorError as error:
+        except SystemError as error:  # what a signal's handler raised while Ray's C code waited
+            raise (error.__cause__ or error) from None
+        except ray.exceptions.RayError as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"Ray's workers keep dying ({reason}); see Ray's logs") from None
 
@@ -203,8 +207,10 @@ def _connected(ray: Any, address: str | None, workers: int) -> Iterator[None]:
     if not before:
         local = {"num_cpus": workers or None, "include_dashboard": False} if address is None else {}
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="error", **local)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+            with _signals_kept():
+                _knock(address)
+                ray.init(address=address or "local", log_to_driver=False, logging_level="error", **local)
+        except Exception as error:  # a Ray that dies while it starts raises just that
             reason = str(error).splitlines()[0]
             where = repr(address) if address else "on this machine"
             raise InputError(f"Ray cannot be reached {where} ({reason}); check --ray-address") from None
@@ -213,6 +219,28 @@ def _connected(ray: Any, address: str | None, workers: int) -> Iterator[None]:
     finally:
         if not before:
             ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError where nobody answers at ``host:port``, for which Ray itself waits many minutes."""
+    place = urlsplit(address if address and "//" in address else f"//{address}")
+    if place.port:
+        socket.create_connection((place.hostname, place.port), timeout=20).close()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """This process's SIGTERM stays its own, and what is started meanwhile outlives a closed terminal: it
+    ends with this process, after what this one does then."""
+    if threading.current_thread() is not threading.main_thread() or os.name != "posix":
+        yield
+        return
+    term, mask = signal.getsignal(signal.SIGTERM), signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGTERM, term)
 
 
 @contextmanager
