@@ -25,6 +25,10 @@ def test_the_band_of_an_untrained_network_is_free(run_suite, untrained):
     run = run_suite("--model", untrained, "--dataset", "scenes", *SMALL, *own, "-v", paths=(BAND,))
     assert run.result.ret == pytest.ExitCode.OK
     verdict = run.verdicts()["band_free"]
+    assert set(run.verdicts()) == {"band_free"}, "a run of claims on request alone measures nothing else"
+    measured = run.results["subjects"][0]["measurements"]
+    assert set(measured["calibrated"]) == {"published_band"}
+    assert (measured["controls"], "script" in measured) == (None, False)
     (properties,) = run.junit.values()
     assert (verdict["question"], verdict["verdict"], verdict["threshold"]) == ("band", "holds", 0.9)
     assert "equal to random rows (" in verdict["reading"] == properties["reading"]

@@ -26,7 +26,6 @@ from ..questions import (
     Question,
     Study,
     claims,
-    question_of,
     questions,
     requested,
 )
@@ -88,7 +87,8 @@ def analyse(
     Args:
         subject: the model and the images.
         cache: where maps and analyses are kept.
-        asked: the claims to judge, with their thresholds; by default the questions' own.
+        asked: the claims to judge, with their thresholds; by default the questions' own. Where all of them
+            belong to questions on request, nothing else is measured.
         expectations: verdicts expected not to hold.
         watch: shows progress.
         tell: called, where the maps are new, with the verdicts of the quick questions before probes and twins
@@ -101,6 +101,8 @@ def analyse(
     control the same on ``control_images`` images.
     """
     asked = claims() if asked is None else asked
+    standing = tuple(claim for claim in asked if not requested([claim]))
+    whole = bool(standing) or not asked
     work = _Work(subject, cache, watch)
     read = work.maps(subject, subject.ablated())
     maps = read.maps
@@ -116,7 +118,7 @@ def analyse(
         )
 
     begun = time.monotonic()
-    parts = work.parts(maps, read, requested(asked))
+    parts = work.parts(maps, read, whole, requested(asked))
     told = not read.computed
     with watch("measuring", len(parts) + 1) as done:
         for number, (question, part) in enumerate(parts.items(), 1):
@@ -125,12 +127,11 @@ def analyse(
                 tell([judged(claim, figures) for claim in asked if claim.metric.of(found.figures)])
             found = _joined([found, part()])
             done(number)
-        script = work.script(read)
+        script = work.script(read) if whole else {}
         done(len(parts) + 1)
     work.timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()
-    standing = tuple(claim for claim in asked if not _on_request(claim))
-    controls = work.controls(read, standing)
+    controls = work.controls(read, standing) if whole else None
     work.timings["controls_s"] = round(time.monotonic() - begun, 3)
     attributions = dict.fromkeys(claim.name for claim in asked)
     attributions |= {claim.name: controls.attribution(claim) for claim in standing if controls}
@@ -212,11 +213,17 @@ class _Work:
         return _joined(part() for part in self.parts(maps, read, **nulls).values())
 
     def parts(
-        self, maps: Maps, read: Reading, on_request: Set[str] = frozenset(), **nulls: int
+        self,
+        maps: Maps,
+        read: Reading,
+        standing: bool = True,
+        on_request: Set[str] = frozenset(),
+        **nulls: int,
     ) -> dict[Question, Callable[[], Measured]]:
         """Each question's measure, each kept by itself; slow ones last.
 
-        ``on_request``: ids of those questions asked on request that are asked. ``nulls``: see :class:`Study`.
+        ``standing``: the questions of every run are asked. ``on_request``: ids of those asked on request that
+        are asked. ``nulls``: see :class:`Study`.
         """
         subject, options = self.subject, self.subject.options
         study = Study(maps, options.seed, probe=options.probe, device=options.device, **nulls)
@@ -234,7 +241,8 @@ class _Work:
             kept = {**key, "question": question.id, **dict(question.key)}
             return Measured(*(self.cache.analysis(read, kept, compute) if question.cached else compute()))
 
-        chosen = [q for q in questions() if q.measure and (not q.on_request or q.id in on_request)]
+        asked = (q for q in questions() if (q.id in on_request if q.on_request else standing))
+        chosen = (q for q in asked if q.measure)
         return {question: partial(measure, question) for question in sorted(chosen, key=_slow)}
 
     def controls(self, read: Reading, asked: tuple[Claim, ...]) -> Controls | None:
@@ -321,12 +329,6 @@ def _joined(parts: Iterable[Measured]) -> Measured:
     for part in parts:
         whole = Measured(whole.figures | part.figures, whole.values | part.values)
     return whole
-
-
-def _on_request(claim: Claim) -> bool:
-    """Whether a claim's question is asked on request, and so has its twins in its own measure."""
-    question = question_of(claim.metric)
-    return question is not None and question.on_request
 
 
 def _with_twins(
