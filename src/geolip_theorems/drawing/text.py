@@ -258,7 +258,8 @@ def verdict_rows(subject: Mapping[str, Any]) -> list[VerdictRow]:
     """The rows of a record's subject."""
     controls = (subject.get("measurements") or {}).get("controls")
     images = (subject.get("dataset") or {}).get("n_images")
-    return [VerdictRow(verdict, controls, images) for verdict in subject["verdicts"]]
+    # Claims under a heading of their own have images of their own.
+    return [VerdictRow(v, controls, None if v.get("heading") else images) for v in subject["verdicts"]]
 
 
 def counted(n: int, of: int | None) -> str:

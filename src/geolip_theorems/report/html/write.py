@@ -46,10 +46,13 @@ def render(results: dict[str, Any], folder: Path) -> str:
     """The page's text; ``folder`` is where the companions are."""
     subjects = [load(number, record, folder) for number, record in enumerate(results["subjects"], 1)]
     judged = {verdict["question"] for shown in subjects for verdict in shown.record["verdicts"]}
+    extra = {question.id for question in questions() if question.on_request}
+    standing = not judged or bool(judged - extra)  # else nothing but claims on request was measured
     sections = [
         (question, [(shown, page.blocks(question, shown)) for shown in subjects])
         for question in questions()
-        if (question.figures() or question.tables()) and (not question.on_request or question.id in judged)
+        if (question.figures() or question.tables())
+        and (question.id in judged or (standing and not question.on_request))
     ]
     return render_page(
         "page.html.j2",
