@@ -25,6 +25,7 @@ def test_the_suite_runs_on_it(run_suite, monkeypatch, tmp_path, name):
         return LoadedModel(model, source, "a test", weights_sha256(model), "tests", {}, "none")
 
     monkeypatch.setattr("geolip_theorems.run.subject.open_model", opened)
+    monkeypatch.setattr("geolip_theorems.plugin.options.check_model", lambda name: None)
     images = ("--dataset", "scenes", "--image-size", "16", "--max-images", "60", "--ablation-images", "8")
     run = run_suite(
         "--model",
