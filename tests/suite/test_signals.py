@@ -2,7 +2,6 @@
 
 import pytest
 
-from geolip_theorems.model.sources import LoadedModel, weights_sha256
 from tests.signals import ConvAutoencoder, MatrixOfPixels
 from tests.suite.conftest import ROOT, THEOREM
 
@@ -10,26 +9,27 @@ ON_SUBJECT = sorted((ROOT / "theorems").glob("*/test_*_on_subject.py"))
 NO_SVD = "the model's output has no svd, so it has no modes"
 TOO_MANY = "the model has 24 modes; the conduit takes 2 to 16"
 CASES = {
-    "conv": (ConvAutoencoder, {"q3": NO_SVD, "q4": NO_SVD, "q5": NO_SVD}, NO_SVD),
-    "d24": (lambda: MatrixOfPixels(24), {"q4": TOO_MANY, "q5": TOO_MANY}, TOO_MANY),
-    "d4": (lambda: MatrixOfPixels(4), {}, None),
+    ConvAutoencoder.__name__: ({"q3": NO_SVD, "q4": NO_SVD, "q5": NO_SVD}, NO_SVD),
+    "with_24_modes": ({"q4": TOO_MANY, "q5": TOO_MANY}, TOO_MANY),
+    "with_4_modes": ({}, None),
 }
 
 
+def with_24_modes():
+    return MatrixOfPixels(24)
+
+
+def with_4_modes():
+    return MatrixOfPixels(4)
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_the_suite_runs_on_it(run_suite, monkeypatch, tmp_path, name):
-    build, not_measured, no_grams = CASES[name]
-
-    def opened(source, **options):
-        model = build().to(options["device"])
-        return LoadedModel(model, source, "a test", weights_sha256(model), "tests", {}, "none")
-
-    monkeypatch.setattr("geolip_theorems.run.subject.open_model", opened)
-    monkeypatch.setattr("geolip_theorems.plugin.options.check_model", lambda name: None)
+def test_the_suite_runs_on_it(run_suite, tmp_path, name):
+    not_measured, no_grams = CASES[name]
     images = ("--dataset", "scenes", "--image-size", "16", "--max-images", "60", "--ablation-images", "8")
     run = run_suite(
         "--model",
-        name,
+        f"{__name__}:{name}",
         *images,
         "--offline",
         "-rs",
