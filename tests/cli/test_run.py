@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from geolip_theorems.cli import main
+from geolip_theorems.cli import build_parser, main
 
 NUMBERS = itertools.count()
 SMALL = ["--max-images", "60", "--ablation-images", "20", "--controls", "0", "--offline", "--no-report"]
@@ -34,9 +34,20 @@ def test_a_claim_of_ones_own_is_tested_and_its_failure_is_exit_code_1(run, tmp_p
     text = capsys.readouterr().out
     assert f"{run.name}::test_reconstructs[error < 0.0001-codec-blur-sigma-3-scenes]" in text
     assert f"reproduce: pytest {run.name}::test_reconstructs --model codec:blur:sigma=3" in text
-    (subject,) = json.loads((tmp_path / "reports/latest/results.json").read_text())["subjects"]
+    results = json.loads((tmp_path / "reports/latest/results.json").read_text())
+    (subject,) = results["subjects"]
     assert [(v["claim"], v["verdict"]) for v in subject["verdicts"]] == [("error < 0.0001", "fails")]
+    assert results["command"][:2] == ["geolip-theorems", "run"]
+    assert build_parser().parse_args(results["command"][1:]).tests == [run.name]
     assert 'name="verdict" value="fails"' in (tmp_path / "junit.xml").read_text()
+
+
+def test_a_baseline_is_compared_with_beside_a_claim_of_ones_own(run, capsys):
+    assert run("--model", "codec:blur:sigma=1", "--save-baseline", "good") == 1
+    assert run("--model", "codec:blur:sigma=3", "--baseline", "good") == 1
+    text = capsys.readouterr().out
+    assert "FAILED" in text
+    assert "test_metric_is_no_worse[" in text
 
 
 @pytest.mark.parametrize(

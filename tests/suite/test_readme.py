@@ -32,6 +32,7 @@ def options(pytestconfig) -> set[str]:
 
 def test_every_command_can_be_given(options):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    (venv,) = re.findall(r"^VENV \?= (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     programs = set()
     for words in COMMANDS:
         program = words[0].rpartition("/")[2]
@@ -40,6 +41,8 @@ def test_every_command_can_be_given(options):
             assert words[1] in targets
         elif program == "geolip-theorems":
             build_parser().parse_args(words[1:])
+        elif program == "source":
+            assert words[1:] == [f"{venv}/bin/activate"]
         elif program == "pip" and "--group" not in words:
             assert words == ["pip", "install", "geolip-theorems"]
         elif program == "pip":
@@ -48,7 +51,7 @@ def test_every_command_can_be_given(options):
             assert words[-1] in groups
         else:
             assert [w for w in words[1:] if w.startswith("--") and w not in options] == [], words
-    assert programs == {"make", "pytest", "geolip-theorems", "pip"}
+    assert programs == {"make", "source", "pytest", "geolip-theorems", "pip"}
 
 
 def test_the_table_of_options_is_whole(options):
@@ -62,8 +65,8 @@ def test_the_table_of_options_is_whole(options):
 
 
 def test_its_settings_can_be_used(tmp_path):
-    (settings,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "theorems.toml").write_text(settings)
+    expected, settings = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "theorems.toml").write_text(f"{settings}\n{expected}")
     found = load_settings(tmp_path, "nightly")
     assert found.options == {"--model": ["my.pt"], "--dataset": ["cifar10"], "--max-images": 2000}
 

@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from ..io.places import part
-from ..run.flags import ALL_OPTIONS, undefaulted
+from ..run.flags import ALL_OPTIONS, RUNNER, undefaulted
 from .parser import add_command
 
 INTERRUPTED = 130
 CODES = {4: 2, 5: 2}  # of pytest: something cannot be used, no test was found
 
 
-class _Interruption:
-    """Tells Ctrl-C from files that cannot be collected: pytest's exit code of both is 2."""
+class _Runner:
+    """Tells pytest what was ``typed``, and Ctrl-C from files that cannot be collected: both exit with 2."""
 
-    happened = False
+    __name__ = RUNNER
+    interrupted = False
+
+    def __init__(self, typed: list[str]) -> None:
+        self.typed = typed
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        self.happened = excinfo.type is KeyboardInterrupt
+        self.interrupted = excinfo.type is KeyboardInterrupt
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -54,13 +58,13 @@ def run(options: argparse.Namespace) -> int:
     words = ["--rootdir", str(Path.cwd()), "-c", os.devnull, "-p", "no:cacheprovider", "-ra"]
     words += ["-p", "geolip_theorems.plugin", "-p", "geolip_theorems.plugin.suite"]
     words += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # this package is loaded already
-    words += ["-v"] if options.verbose else []
-    words += ["--junitxml", options.junitxml] if options.junitxml else []
+    typed = ["-v"] if options.verbose else []
+    typed += ["--junitxml", options.junitxml] if options.junitxml else []
     for flag, keywords in ALL_OPTIONS.items():
         value = getattr(options, flag.removeprefix("--").replace("-", "_"))
         if value is not None:
             values = value if keywords.get("action") == "append" else [value]
-            words += [word for each in values for word in ([flag] if each is True else [flag, str(each)])]
-    interruption = _Interruption()
-    code = pytest.main([*words, *(options.tests or [str(part("theorems"))])], plugins=[interruption])
-    return INTERRUPTED if interruption.happened else CODES.get(code, int(code))
+            typed += [word for each in values for word in ([flag] if each is True else [flag, str(each)])]
+    runner = _Runner(["run", *typed, *options.tests])
+    code = pytest.main([*words, *typed, *(options.tests or [str(part("theorems"))])], plugins=[runner])
+    return INTERRUPTED if runner.interrupted else CODES.get(code, int(code))

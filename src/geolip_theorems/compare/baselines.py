@@ -70,7 +70,8 @@ def find(text: str, folder: Path = FOLDER) -> Path:
     if text not in names:
         if not names:
             raise InputError(
-                f"unknown baseline {text!r}; there are none yet: --save-baseline NAME keeps a run as one"
+                f"unknown baseline {text!r}; there are none in {str(folder)!r}: "
+                "--save-baseline NAME keeps a run as one"
             )
         raise unknown("baseline", text, names)
     return folder / text / RESULTS

@@ -41,7 +41,7 @@ def check_comparable(reference: Mapping[str, Any], candidate: Mapping[str, Any])
     if fields:
         raise InputError(
             f"{candidate['id']} cannot be compared with {reference['id']}: {'; '.join(fields)}; "
-            "run both on the same images with the same options and the same version of the suite"
+            "run both on the same images, of one --image-size, with the same options and version of the suite"
         )
 
 

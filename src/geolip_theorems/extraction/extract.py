@@ -66,7 +66,7 @@ class Extraction:
         if not len(images):
             raise InputError(f"data set {images.name!r} has no images")
         if not hasattr(model, "patch_size"):
-            raise InputError("the model has no patch_size; only patch models can be measured")
+            raise InputError("the model has no patch_size; set it, such as model.patch_size = 4")
         self.model = model
         self.images = images
         self.device = torch.device(device)

@@ -33,7 +33,10 @@ CHARACTERS = 100  # of text that count as one entry of LARGEST_CONFIG
 BARE = "bare state dict"
 CONFIG_KEYS = (CONFIG_KEY, "config")  # of safetensors metadata
 STATES = ("model_state_dict", "model_state")  # the names of the weights' entry
-FOREIGN = "expected a PatchSVAE checkpoint: a dictionary with config and model_state_dict or model_state"
+FOREIGN = (
+    "expected a PatchSVAE checkpoint: a dictionary with config and model_state_dict or model_state, "
+    "or the state dictionary alone"
+)
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,10 @@ def loaded_module(model: nn.Module, name: str, source: str) -> LoadedModel:
         InputError: it has no patch size, or its weights are not finite.
     """
     if not hasattr(model, "patch_size"):
-        raise InputError(f"model {name!r} has no patch_size; only patch models can be measured")
+        raise InputError(
+            f"model {name!r} has no patch_size; set the side of its patches in pixels, such as "
+            "model.patch_size = 4"
+        )
     for key, value in model.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")

@@ -18,7 +18,7 @@ from ..model.known import check_model
 from ..questions import Claim, claims
 from ..questions.base import with_thresholds
 from ..run.expectations import Expectation, load_expectations, read_expectations
-from ..run.flags import ALL, ALL_OPTIONS, AUTO, RUN_OPTIONS, undefaulted
+from ..run.flags import ALL, ALL_OPTIONS, AUTO, RUN_OPTIONS, RUNNER, undefaulted
 from ..run.options import RunOptions, resolve_device
 from ..run.settings import PROFILE, Settings, load_settings
 from ..run.thresholds import load_claims
@@ -63,7 +63,8 @@ def settings(config: pytest.Config) -> Settings:
     """
     if SETTINGS_KEY not in config.stash:
         try:
-            config.stash[SETTINGS_KEY] = load_settings(config.rootpath, config.getoption(PROFILE))
+            given = config.getoption("--model")
+            config.stash[SETTINGS_KEY] = load_settings(config.rootpath, config.getoption(PROFILE), given)
         except InputError as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[SETTINGS_KEY]
@@ -97,8 +98,9 @@ def portable(name: str) -> str:
 def as_typed(config: pytest.Config) -> list[str]:
     """The words of the command. Absolute paths are relative to the folder it was given in, where the same
     words make the same run; of those elsewhere only the name is kept."""
-    words, here = [], config.invocation_params.dir
-    for word in map(str, config.invocation_params.args):
+    runner = config.pluginmanager.get_plugin(RUNNER)
+    words, here = ["geolip-theorems" if runner else "pytest"], config.invocation_params.dir
+    for word in map(str, runner.typed if runner else config.invocation_params.args):
         flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
         inside = os.path.isabs(value) and Path(value).is_relative_to(here)
         words.append(flag + equals + (os.path.relpath(value, here) if inside else portable(value)))

@@ -20,7 +20,7 @@ The command line wins over the profile, and the profile over the rest. Paths are
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,13 @@ class Settings:
     expected: tuple[Any, ...] = ()
 
 
-def load_settings(folder: Path, profile: str | None) -> Settings:
+def load_settings(folder: Path, profile: str | None, models: Sequence[str] | None = None) -> Settings:
     """The settings of the project in a folder.
 
     Args:
         folder: where ``theorems.toml`` or ``pyproject.toml`` is looked for.
         profile: the name of one of its profiles, or None.
+        models: those of the command line, which win; None where it names none.
 
     Raises:
         InputError: a file that cannot be read, both at once, an unknown key, profile or option, a value that
@@ -80,9 +81,15 @@ def load_settings(folder: Path, profile: str | None) -> Settings:
         _layer(_table(found, f"{file}: profile {name!r}"), file, folder) for name, found in profiles.items()
     ]
     used = [layers[0]] + [layer for name, layer in zip(profiles, layers[1:], strict=True) if name == profile]
+    options = {flag: value for layer in used for flag, value in layer.options.items()}
+    for name in filter(is_function, options.get("--model", ()) if models is None else ()):
+        raise InputError(
+            f"{file} names model {name!r}, a function, which would run code; name it on the command line: "
+            f"--model {name}"
+        )
     return Settings(
         file=file or None,
-        options={flag: value for layer in used for flag, value in layer.options.items()},
+        options=options,
         thresholds={claim: number for layer in used for claim, number in layer.thresholds.items()},
         expected=tuple(entry for layer in used for entry in layer.expected),
     )
@@ -128,11 +135,6 @@ def _name(name: Any, key: str, file: str, folder: Path) -> str:
     """A model's or data set's name; of a file, its path from the present folder."""
     if not isinstance(name, str):
         raise InputError(f"{file}: {key} holds {shown(name, 60)}; expected names and paths")
-    if is_function(name):
-        raise InputError(
-            f"{file} names model {name!r}, a function, which would run code; name it on the command line: "
-            f"--model {name}"
-        )
     return _placed(name, folder)
 
 

@@ -154,6 +154,21 @@ def tally(shown: Shown) -> list[tuple[str, int, str]]:
     return found
 
 
+def headline(shown: Shown) -> str:
+    """What was found in one sentence; empty where nothing was compared with untrained weights."""
+    verdicts = shown.record["verdicts"]
+    holding = [v for v in verdicts if v["verdict"] == "holds"]
+    if not holding or not any(v.get("attribution") for v in verdicts):
+        return ""
+    beyond, training = (
+        sum(v.get(name) is True for v in holding) or "none" for name in ("attributed", "training")
+    )
+    return (
+        f"{len(holding)} of {len(verdicts)} claims hold; of these {beyond} beyond untrained "
+        f"weights, {training} shown to be the training's doing."
+    )
+
+
 def verdict_table(shown: Shown) -> Table:
     """All numbers of the cards, to sort and copy."""
     columns = ("claim", "question", "verdict", "value", "95 % interval", "claimed", "p", "p (Holm)", "images")

@@ -59,6 +59,7 @@ def render(results: dict[str, Any], folder: Path) -> str:
         results=results,
         subjects=subjects,
         cards={shown.number: cards.cards(shown) for shown in subjects},
+        headlines={shown.number: cards.headline(shown) for shown in subjects},
         tallies={shown.number: cards.tally(shown) for shown in subjects},
         tables={shown.number: cards.verdict_table(shown) for shown in subjects if shown.record["verdicts"]},
         headings=headings(results["subjects"]),
