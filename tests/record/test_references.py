@@ -89,6 +89,10 @@ def test_what_cannot_be_made_says_why():
     assert "no twins" in found[LAST_LAYER][1]
     assert "mse=5" in found["blur"][1]
     assert found["zero"][0] is not None
+    for controls, said in ((3, ["No random-weight twins"]), (0, [])):
+        notes = measure(subject.model.model, images, controls=controls, ablation_images=0).notes
+        found = [n["text"].partition(":")[0] for n in notes if not n["questions"]]
+        assert found == said
 
 
 ARRAYS = np.random.default_rng(0).standard_normal((3, 1, 200))

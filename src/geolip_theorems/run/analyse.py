@@ -148,7 +148,9 @@ def analyse(
             "controls": None if controls is None else controls.summary(standing),
         },
         timings=work.timings,
-        notes=subject_notes(subject.model.model, maps, subject.images),
+        notes=subject_notes(
+            subject.model.model, maps, subject.images, twins=not controls or controls.source != "none"
+        ),
     )
     record.verdicts = [
         judged(

@@ -25,6 +25,10 @@ DUPLICATES = (
     "makes groups of them."
 )
 ON_WHITE = "{count:,} of the {images:,} images have an alpha channel; they are shown on white."
+NO_TWINS = (
+    "No random-weight twins: the model is none of the built-in architectures, so it cannot be drawn anew. "
+    "Whether a figure is beyond untrained weights is not known."
+)
 UNREACHED_SIZE = 16
 UNREACHED = (
     "With 16 modes the conduit's path ends away from the eigenpairs of every Gram matrix and is repaired: "
@@ -32,15 +36,15 @@ UNREACHED = (
 )
 
 
-def subject_notes(model: nn.Module, maps: Maps, images: ImageSet) -> list[dict[str, Any]]:
+def subject_notes(model: nn.Module, maps: Maps, images: ImageSet, twins: bool = True) -> list[dict[str, Any]]:
     """The notes on a subject, ``{"questions": ["q4", ..], "text": ...}`` each, without questions if it is on
     all; none for a model with every signal, singular values and fewer than 16 modes on images that differ.
 
     Args:
         model: its ``spectrum`` says what S are, ``"singular values"`` where it has none.
-        maps, images: of the subject.
+        maps, images: of the subject. twins: it has some, or none were asked for.
     """
-    found = []
+    found = [] if twins else [_note((), NO_TWINS)]
     share = share_in_groups(near_duplicates(images)) if images.groups is None else 0.0
     if share >= SHARE:
         found.append(_note((), DUPLICATES.format(share=share)))
