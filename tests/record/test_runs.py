@@ -127,7 +127,7 @@ def test_names_that_could_be_paths_are_refused(old, tmp_path, name):
 def test_a_baseline_is_kept_whole_and_found_by_name(sides, old, new, tmp_path):
     folder = tmp_path / "baselines"
     assert baselines.known(folder) == []
-    with pytest.raises(InputError, match="there are none yet"):
+    with pytest.raises(InputError, match="there are none in "):
         baselines.find("main", folder)
     place = baselines.save("main", old, folder)
     assert {path.name for path in place.iterdir()} == {path.name for path in old.parent.iterdir()}

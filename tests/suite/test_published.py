@@ -28,7 +28,7 @@ def test_the_band_of_an_untrained_network_is_free(run_suite, untrained):
     assert set(run.verdicts()) == {"band_free"}, "a run of claims on request alone measures nothing else"
     measured = run.results["subjects"][0]["measurements"]
     assert set(measured["calibrated"]) == {"published_band"}
-    assert (measured["controls"], "script" in measured) == (None, False)
+    assert (measured["controls"], measured["script"]) == (None, {})
     (properties,) = run.junit.values()
     assert (verdict["question"], verdict["verdict"], verdict["threshold"]) == ("band", "holds", 0.9)
     assert "equal to random rows (" in verdict["reading"] == properties["reading"]

@@ -127,7 +127,7 @@ def analyse(
                 tell([judged(claim, figures) for claim in asked if claim.metric.of(found.figures)])
             found = _joined([found, part()])
             done(number)
-        script = work.script(read) if whole else {}
+        script = work.script(read) if whole else {"script": {}}
         done(len(parts) + 1)
     work.timings["measures_s"] = round(time.monotonic() - begun, 3)
     begun = time.monotonic()

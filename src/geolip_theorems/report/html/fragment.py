@@ -8,7 +8,7 @@ from typing import Any
 
 from ...drawing.shown import Shown
 from ...io.text import clean
-from .cards import cards, tally
+from .cards import cards, headline, tally
 from .shell import render_page
 
 
@@ -17,4 +17,6 @@ def fragment(subject: Mapping[str, Any]) -> str:
     shown = Shown(1, clean(subject))
     # Without a page around it there are no sections to lead to.
     found = [replace(card, section="") for card in cards(shown)]
-    return render_page("fragment.html.j2", shown=shown, tally=tally(shown), cards=found)
+    return render_page(
+        "fragment.html.j2", shown=shown, tally=tally(shown), headline=headline(shown), cards=found
+    )
