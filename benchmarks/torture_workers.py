@@ -123,9 +123,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         calm = Path(temporary) / "calm"
         extract(calm, options.images, 0)
-        begun = time.monotonic()
-        extract(Path(temporary) / "workers", options.images, WORKERS, options.engine)
-        seconds = time.monotonic() - begun
+        for attempt in ("first", "again"):  # an engine's first start takes longer
+            begun = time.monotonic()
+            extract(Path(temporary) / attempt, options.images, WORKERS, options.engine)
+            seconds = time.monotonic() - begun
         wanted = arrays(calm)
         print(f"undisturbed, {WORKERS} workers: {seconds:.1f} s, {len(wanted)} arrays", flush=True)
         for point in range(options.points):
