@@ -173,6 +173,9 @@ def test_a_part_of_the_maps_keeps_its_ablations(model, images):
     np.testing.assert_array_equal(part.error, found.error[[0, 8, 10, 17]])
     np.testing.assert_array_equal(part.ablated, [1, 3])
     np.testing.assert_array_equal(part.error_only, found.error_only[[1, 3]])
+    few = found.take(np.array([0, 8, 10, 17]), np.array([1, 2]))  # of these two only image 8 was ablated
+    np.testing.assert_array_equal(few.ablated, [1])
+    np.testing.assert_array_equal(few.error_without, found.error_without[[1]])
 
 
 def test_gradient_of_a_ramp_is_its_slope():

@@ -12,9 +12,10 @@ from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.io import arrays as npz
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import claims, metrics
-from geolip_theorems.run import bank
-from geolip_theorems.run.analyse import _Work, analyse, measured_references, measured_twins
+from geolip_theorems.run import bank, controls
+from geolip_theorems.run.analyse import _Work, analyse, measured_references, measured_twins, unwatched
 from geolip_theorems.run.controls import chosen_images, compared, drawn_seeds
+from geolip_theorems.run.references import REFERENCES
 from geolip_theorems.run.subject import RunOptions, open_subject
 from geolip_theorems.stats.units import Units
 
@@ -78,6 +79,7 @@ def test_a_bank_that_fits_spares_the_twins(subject, cache, banked, twins, monkey
     assert controls["source"] == "bank"
     assert [twin["seed"] for twin in controls["twins"]] == [1, 2, 3]
     kept = [twin.figures["boundaries.gradient"] for twin in twins]
+    assert {one["name"] for one in controls["references"]} == {one.name for one in REFERENCES}
     assert [twin["gradient"] for twin in controls["twins"]] == kept
     assert all(verdict.attribution["twin"]["n"] == 3 for verdict in record.verdicts)
 
@@ -121,6 +123,33 @@ def test_a_metric_of_somebody_elses_is_not_the_banks(subject, banked):
     assert found_for(subject, [own])
     assert found_for(subject, [own, other]) == []
     assert found_for(subject, [own, unclaimed > 0]) == []
+
+
+def test_the_controls_ablate_few_images_and_their_figures_are_not_those_of_more(subject, cache, monkeypatch):
+    """Both parts of the same maps, one after the other through the same cache."""
+    work = _Work(subject, cache, unwatched)
+    read = work.maps(subject, subject.ablated())
+    found = []
+    for most in (20, 5):
+        monkeypatch.setattr(controls, "CONTROL_ABLATIONS", most)
+        images, ablated = chosen_images(subject)
+        assert len(ablated) == most
+        found.append(
+            work.control(read.maps.take(images, ablated), read, claims()).figures["modes.share"]["n"]
+        )
+    assert found == [20, 5]
+
+
+def test_references_of_the_bank_are_those_measured(banked, cache, subject):
+    read = bank.read_bank(banked).references
+    measured = measured_references(subject, 1, cache)
+    assert [one.name for one in read] == [one.name for one in measured] == ["zero", "last layer"]
+    assert all(one.figures == other.figures for one, other in zip(read, measured, strict=True))
+    np.testing.assert_allclose(
+        read[1].parts["boundaries.gradient"], measured[1].parts["boundaries.gradient"], rtol=1e-6
+    )
+    another = measured_references(subject, 2, cache)
+    assert read[1].figures != another[1].figures, "any seed's would do"
 
 
 def test_more_twins_than_the_bank_has_are_drawn(subject, cache, banked):

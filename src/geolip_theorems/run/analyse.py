@@ -39,7 +39,7 @@ from .expectations import Expectation
 from .gallery import gallery_arrays
 from .notes import subject_notes
 from .references import REFERENCES, Reference, reference_subjects
-from .subject import Subject
+from .subject import Subject, positions_sha256
 from .verdicts import verdict_on
 
 SPLIT_SEEDS = 10
@@ -234,6 +234,8 @@ class _Work:
         key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **nulls}
         # Of signals there may be more than in the last run.
         key |= {"images": len(maps), "signals": list(SIGNALS)}
+        # The controls' part of the maps has fewer ablated images than the maps.
+        key["ablated"] = None if maps.ablated is None else positions_sha256(maps.ablated)
 
         def measure(question: Question) -> Measured:
             def compute() -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -10,7 +10,6 @@ twins' own weights. ``make bank`` writes it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from ..questions.readout import CONDUIT, RELEASE
 from ..questions.spatial import SPATIAL
 from .controls import Member, Referred, Twin
 from .references import fitting_images
-from .subject import Subject
+from .subject import Subject, positions_sha256
 
 BANKED = ("digits", "photos", "scenes")  # image sets that come with the suite
 ABOUT, PARTS, REFERENCES = "bank/about", "parts/", "references/"
@@ -66,7 +65,7 @@ def bank_key(subject: Subject, images: np.ndarray, ablated: np.ndarray) -> dict[
         "images": part.sha256,
         "fitted_on": fitting_images(subject, images).sha256,
         "preprocessing": part.preprocessing,
-        "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
+        "ablated": positions_sha256(ablated),
         "extraction": EXTRACTION_VERSION,
         "measures": MEASURES_VERSION,
         "seed": subject.options.seed,

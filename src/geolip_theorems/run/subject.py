@@ -68,7 +68,7 @@ class Subject:
             "tile": tile if device.type == "cpu" else min(tile, self.options.batch_size or tile),
             "kernels": kernels(device),
             "torch": torch.__version__,
-            "ablated": hashlib.sha256(ablated.astype("<i8").tobytes()).hexdigest(),
+            "ablated": positions_sha256(ablated),
             **({"float32": "ieee"} if device.type == "cuda" else {}),
         }
 
@@ -109,6 +109,11 @@ class Subject:
             "classes": None if images.classes is None else list(images.classes),
             "image_size": list(images.image_size),
         }
+
+
+def positions_sha256(positions: np.ndarray) -> str:
+    """Hash of (A,) integer positions, as keys of caches have it."""
+    return hashlib.sha256(positions.astype("<i8").tobytes()).hexdigest()
 
 
 def subject_id(model: str, dataset: str) -> str:
