@@ -2,11 +2,12 @@
 
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 
 from geolip_theorems.io.errors import InputError
-from geolip_theorems.report.html import write
+from geolip_theorems.report.html import cards, write
 from geolip_theorems.report.html.write import write_report
 
 from .conftest import ATTACK, CLASSES, finished, measured, pictures
@@ -267,3 +268,21 @@ def test_a_grid_of_one_patch_is_told_in_sentences(tmp_path):
     text = finished(tmp_path, [record]).html
     assert "The grid has one patch" in text
     assert "Cannot draw" not in text
+
+
+def test_the_first_sentence_counts_what_is_shown_and_nothing_else():
+    def said(*verdicts):
+        entries = [
+            {"verdict": word, "attributed": beyond, "training": training, "attribution": compared}
+            for word, beyond, training, compared in verdicts
+        ]
+        return cards.headline(SimpleNamespace(record={"verdicts": entries}))
+
+    twins = {"attributed": None}
+    shown = ("holds", True, True, twins)
+    assert "2 of 4 claims hold; of these 1 shown to be beyond untrained weights, 1 to be" in said(
+        shown, ("holds", None, None, twins), ("fails", True, True, twins), ("inconclusive", None, None, twins)
+    )
+    assert "none shown to be beyond untrained weights, none to be" in said(("holds", False, None, twins))
+    assert said(("holds", None, None, None)) == "", "nothing was compared"
+    assert said(("fails", True, True, twins)) == ""

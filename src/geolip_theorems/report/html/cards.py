@@ -164,8 +164,8 @@ def headline(shown: Shown) -> str:
         sum(v.get(name) is True for v in holding) or "none" for name in ("attributed", "training")
     )
     return (
-        f"{len(holding)} of {len(verdicts)} claims hold; of these {beyond} beyond untrained "
-        f"weights, {training} shown to be the training's doing."
+        f"{len(holding)} of {len(verdicts)} claims hold; of these {beyond} shown to be beyond untrained "
+        f"weights, {training} to be the training's doing."
     )
 
 
