@@ -1,12 +1,18 @@
-"""What torch's last bits depend on: its threads, which on a busy machine also wait spinning, and TF32."""
+"""What last bits depend on: threads of torch and BLAS, which on a busy machine also wait spinning; TF32."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import scipy.linalg  # noqa: F401  (limits reach the libraries that are loaded)
 import torch
+from threadpoolctl import threadpool_limits
+
+_blas = threading.Lock()
+_limits: list[threadpool_limits] = []  # one an asker; the first remembers what there was
 
 
 @contextmanager
@@ -18,6 +24,20 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """NumPy's and SciPy's BLAS runs on its caller's thread alone: in the whole process, till all leave."""
+    with _blas:
+        _limits.append(threadpool_limits(1, "blas"))
+    try:
+        yield
+    finally:
+        with _blas:
+            last = _limits.pop()
+            if not _limits:
+                last.restore_original_limits()
 
 
 @contextmanager
@@ -35,12 +55,12 @@ def ieee_float32() -> Iterator[None]:
 
 @contextmanager
 def thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool; its threads' operations of torch, and this one's, run on their thread alone.
+    """A pool; its threads' operations of torch and BLAS, and this one's, run on their thread alone.
 
     Given up at once on an exception.
     """
     pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
-    with one_thread():
+    with one_thread(), one_blas_thread():
         try:
             yield pool
         finally:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from ..io.errors import InputError
 from ..model.threads import thread_pool
 from .features import Group
-from .ridge import Map, RidgeBank, Weights
+from .ridge import RidgeBank, Weights
 from .signals import BEST
 
 N_FOLDS = 5
@@ -27,6 +28,7 @@ PAIR_WEIGHTS = ((0.2, 0.8), (0.5, 0.5), (0.8, 0.2))
 TRIPLE_WEIGHTS = ((1 / 3, 1 / 3, 1 / 3), (0.2, 0.6, 0.2), (0.6, 0.2, 0.2), (0.2, 0.2, 0.6))
 
 
+Map = Callable[..., Iterable[Any]]
 Candidate = tuple[Weights, tuple[float, ...]]  # a weighting and the penalties tried with it
 
 
@@ -120,46 +122,68 @@ class NestedProbe:
         self.rows = [rows.cpu().numpy() for rows in bank.of_fold]
         self._pairs: dict[tuple[Candidate, tuple[int, int]], dict[int, np.ndarray]] = {}
 
-    def choose(self, f: int, candidates: Sequence[Candidate]) -> Choice:
-        """The candidate and penalty with the least loss over the inner folds of outer fold f."""
-        others = [g for g in range(self.n_folds) if g != f]
-        size = sum(len(self.rows[g]) for g in others)
-        choices = []
-        for candidate in candidates:
-            loss = sum(self._losses(candidate, f, others)) / size
-            choices.append(Choice(candidate, int(loss.argmin()), float(loss.min())))
-        return min(choices, key=lambda choice: choice.loss)
+    def choose(self, tried: Sequence[Sequence[Candidate]]) -> list[Choice]:
+        """For each outer fold the candidate and penalty with the least loss over its inner folds.
+
+        Args:
+            tried: the candidates of each outer fold.
+        """
+        wanted: dict[Candidate, dict[tuple[int, int], None]] = {}
+        for f, of_fold in enumerate(tried):
+            for candidate, g in itertools.product(of_fold, self._others(f)):
+                if (candidate, _pair(f, g)) not in self._pairs:
+                    wanted.setdefault(candidate, {})[_pair(f, g)] = None
+        tasks = [(candidate[0], partial(self._losses, candidate), [*p]) for candidate, p in wanted.items()]
+        for (candidate, pairs), losses in zip(wanted.items(), self._each(tasks), strict=True):
+            self._pairs.update(zip([(candidate, pair) for pair in pairs], losses, strict=True))
+        return [self._best(f, of_fold) for f, of_fold in enumerate(tried)]
 
     def predict(self, choices: Sequence[Choice]) -> np.ndarray:
         """(N,) int64, the classes the tuned classifiers name, each on the fold it was not trained on."""
-        for choice in choices:
-            self.bank.prepare(choice.weights, self.run)
         guesses = np.zeros(len(self.labels), np.int64)
-        for rows, guessed in zip(self.rows, self.run(self._guess, range(len(choices)), choices), strict=True):
+        tasks = [(choice.weights, partial(self._guess, choice), [f]) for f, choice in enumerate(choices)]
+        for rows, (guessed,) in zip(self.rows, self._each(tasks), strict=True):
             guesses[rows] = guessed
         return guesses
 
-    def _guess(self, f: int, choice: Choice) -> np.ndarray:
+    def _each(self, tasks: Iterable[tuple[Weights, Callable, Sequence]]) -> Iterator[list[Any]]:
+        """What functions give for their arguments; a task's products are made while the one before runs."""
+        before: Iterable[Any] | None = None
+        for weights, function, arguments in tasks:
+            self.bank.prepare(weights)
+            begun = self.run(function, arguments)
+            if before is not None:
+                yield [*before]
+            before = begun
+        if before is not None:
+            yield [*before]
+
+    def _others(self, f: int) -> list[int]:
+        return [g for g in range(self.n_folds) if g != f]
+
+    def _best(self, f: int, tried: Sequence[Candidate]) -> Choice:
+        others, choices = self._others(f), []
+        size = sum(len(self.rows[g]) for g in others)
+        for candidate in tried:
+            loss = sum(self._pairs[candidate, _pair(f, g)][g] for g in others) / size
+            choices.append(Choice(candidate, int(loss.argmin()), float(loss.min())))
+        return min(choices, key=lambda choice: choice.loss)
+
+    def _guess(self, choice: Choice, f: int) -> np.ndarray:
         score = self.bank.held_out(choice.weights, (f,), (choice.penalty,))[f][0]
         return score.argmax(-1).cpu().numpy()
 
-    def _losses(self, candidate: Candidate, f: int, others: Sequence[int]) -> list[np.ndarray]:
-        """Loss (L,) on each other fold of classifiers trained without f and it."""
-        pairs = [(min(f, g), max(f, g)) for g in others]
-        new = [pair for pair in pairs if (candidate, pair) not in self._pairs]
-        if new:
-            self.bank.prepare(candidate[0], self.run)
-            for pair, found in zip(new, self.run(partial(self._pair, candidate), new), strict=True):
-                self._pairs[candidate, pair] = found
-        return [self._pairs[candidate, pair][g] for pair, g in zip(pairs, others, strict=True)]
-
-    def _pair(self, candidate: Candidate, pair: tuple[int, int]) -> dict[int, np.ndarray]:
+    def _losses(self, candidate: Candidate, pair: tuple[int, int]) -> dict[int, np.ndarray]:
         """Loss (L,) on either fold of classifiers trained without both."""
         found = {}
         for fold, score in self.bank.held_out(candidate[0], pair, candidate[1]).items():
             target = self.bank.target[self.bank.of_fold[fold]]
             found[fold] = (score - target).square().sum((1, 2)).cpu().numpy().astype(np.float64)
         return found
+
+
+def _pair(f: int, g: int) -> tuple[int, int]:
+    return min(f, g), max(f, g)
 
 
 def candidates(parts: Sequence[Choice]) -> list[Candidate]:
@@ -212,12 +236,12 @@ def cross_validated(
             chosen = {}
             for name, variants in features.items():
                 tried = [(((f"{name}/{v}", 1.0),), PENALTIES) for v in variants]
-                chosen[name] = [probe.choose(f, tried) for f in every]
+                chosen[name] = probe.choose([tried] * probe.n_folds)
                 runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
                 taken = {choice.weights[0][0] for choice in chosen[name] if name in joined}
                 bank.forget({f"{name}/{v}" for v in variants} - taken)
             for name, parts in combinations.items():
-                chosen[name] = [probe.choose(f, candidates([chosen[p][f] for p in parts])) for f in every]
+                chosen[name] = probe.choose([candidates([chosen[p][f] for p in parts]) for f in every])
             if best_of:
                 chosen[BEST] = [
                     min((chosen[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every

@@ -7,20 +7,19 @@ every group a penalty of its own (banded ridge: Nunez-Elizalde, Huth and Gallant
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Set
-from typing import Any
+from collections.abc import Callable, Mapping, Set
+from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_void_p
 
 import numpy as np
 import torch
+from numba.extending import get_cython_function_address
 
 SMALL = 64  # columns of a system
-# Columns a power of two apart share places in a CPU's caches, so such a system gets a few more of them.
-ALIGNED, SPARE = 512, 8
 TARGET, ONES = "/target", "/ones"  # beside the names of features
 
 Weights = tuple[tuple[str, float], ...]
-Map = Callable[..., Iterable[Any]]
 
 
 class RidgeBank:
@@ -66,24 +65,24 @@ class RidgeBank:
         self.ordered_target = self.target[self.order]
         self._ordered: dict[str, torch.Tensor] = {}
         self._sums: dict[tuple[str, str], list[torch.Tensor]] = {}
-        self._latest: tuple[Weights, torch.Tensor | None] = ((), None)
+        self._latest: dict[Weights, torch.Tensor] = {}
 
-    def prepare(self, weights: Weights, run: Map = map) -> None:
+    def prepare(self, weights: Weights) -> None:
         """Make the products that fits of a weighting share, so that threads only read them.
 
-        Those of the largest and the smallest training set: either form may be asked for. ``run``: ``map``, or
-        a pool's.
+        Those of the largest and the smallest training set: either form may be asked for. Those of the
+        weighting prepared before are still there.
         """
         sizes = sorted(len(rows) for rows in self.of_fold)
         p = self._width(weights)
         if p > sum(sizes[:-2]):
-            self._combined(weights, run)
+            self._combined(weights)
         if p <= sum(sizes[1:]):
             for i, (a, _) in enumerate(weights):
                 for b, _ in weights[i:]:
-                    self._fold_sums(a, b, run)
-                self._fold_sums(a, TARGET, run)
-                self._fold_sums(a, ONES, run)
+                    self._fold_sums(a, b)
+                self._fold_sums(a, TARGET)
+                self._fold_sums(a, ONES)
 
     def forget(self, names: Set[str]) -> None:
         """Give up what these folds' fits of some features share; another that needs it makes it again."""
@@ -178,31 +177,25 @@ class RidgeBank:
             self._ordered[name] = self._kernels[name][self.order][:, self.order]
         return self._ordered[name]
 
-    def _combined(self, weights: Weights, run: Map = map) -> torch.Tensor:
+    def _combined(self, weights: Weights) -> torch.Tensor:
         if len(weights) == 1 and weights[0][1] == 1.0:
             return self._kernel(weights[0][0])
-        latest = self._latest  # threads may ask for different ones
-        if latest[0] != weights:
-            parts = [(w, self._kernel(name)) for name, w in weights]
+        if weights not in self._latest:
+            (name, weight), *others = weights
+            combined = self._kernel(name) * weight
+            for name, weight in others:
+                combined.add_(self._kernel(name), alpha=weight)
+            self._latest = dict([*self._latest.items()][-1:]) | {weights: combined}
+        return self._latest[weights]
 
-            def rows(span: slice) -> torch.Tensor:
-                (first, kernel), *others = parts
-                found = kernel[span] * first
-                for w, kernel in others:
-                    found.add_(kernel[span], alpha=w)
-                return found
-
-            latest = self._latest = (weights, torch.cat([*run(rows, self.span)]))
-        return latest[1]
-
-    def _fold_sums(self, a: str, b: str, run: Map = map) -> list[torch.Tensor]:
+    def _fold_sums(self, a: str, b: str) -> list[torch.Tensor]:
         """Each fold's sums over images of the products of a's features with b's, the targets or 1."""
         if (a, b) not in self._sums:
             if (b, a) in self._sums:
                 return [sums.T for sums in self._sums[b, a]]
             x = self.blocks[a]
             y = {TARGET: self.target, ONES: torch.ones_like(self.target[:, :1])}.get(b, self.blocks.get(b))
-            self._sums[a, b] = [*run(lambda rows: x[rows].T @ y[rows], self.of_fold)]
+            self._sums[a, b] = [x[rows].T @ y[rows] for rows in self.of_fold]
         return self._sums[a, b]
 
     def _width(self, weights: Weights) -> int:
@@ -210,28 +203,48 @@ class RidgeBank:
 
 
 def _solve_positive(A: torch.Tensor, right: torch.Tensor, penalty: float = 0.0) -> torch.Tensor:
-    """(A + penalty I)^-1 right by Cholesky; where rounding made it indefinite (features all alike), its
-    pseudo-inverse. Of A the upper triangle is read.
+    """(A + penalty I)^-1 right by Cholesky; where a pivot is but rounding (features all alike), by the
+    pseudo-inverse in float64. Of A the upper triangle is read.
 
     Directions in which A is smaller than its rounding are left out: products with other images have nothing
-    in them either. O(n^3) in float64.
+    in them either.
     """
 
-    n = A.shape[-1]
-    spare = 0 if n % ALIGNED else SPARE
+    def matrix() -> torch.Tensor:
+        found = A.clone()
+        found.diagonal(dim1=-2, dim2=-1).add_(penalty)
+        return found
 
-    def matrix(spare: int) -> torch.Tensor:
-        found = torch.nn.functional.pad(A, (0, spare, 0, spare)) if spare else A.clone()
-        found.diagonal(dim1=-2, dim2=-1)[..., :n].add_(penalty)
-        found.diagonal(dim1=-2, dim2=-1)[..., n:].fill_(1)
-        return found.mT  # LAPACK's order of memory, so that it copies nothing
-
-    factor = matrix(spare)
-    failed = torch.empty(A.shape[:-2], dtype=torch.int32, device=A.device)
-    torch.linalg.cholesky_ex(factor, out=(factor, failed))
-    solution = torch.cholesky_solve(torch.nn.functional.pad(right, (0, 0, 0, spare)), factor)[..., :n, :]
+    factor = matrix()
+    diagonal, lost = factor.diagonal(dim1=-2, dim2=-1).clone(), A.shape[-1] * torch.finfo(A.dtype).eps
+    solution, failed = (_by_lapack if A.ndim == 2 and A.device.type == "cpu" else _by_torch)(factor, right)
+    failed = (failed > 0) | (factor.diagonal(dim1=-2, dim2=-1).square() < lost * diagonal).any(-1)
     if failed.any():
-        lost = n * torch.finfo(A.dtype).eps
-        inverse = torch.linalg.pinv(matrix(0).double(), rtol=lost, hermitian=True)
-        solution = torch.where(failed[..., None, None] > 0, (inverse @ right.double()).to(A.dtype), solution)
+        inverse = torch.linalg.pinv(
+            matrix().mT.double(), rtol=lost, hermitian=True
+        )  # reads the lower triangle
+        solution = torch.where(failed[..., None, None], (inverse @ right.double()).to(A.dtype), solution)
     return solution
+
+
+def _by_torch(A: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Solutions of A x = right, and where there are none. A is overwritten; its upper triangle is read."""
+    factor, failed = A.mT, torch.empty(A.shape[:-2], dtype=torch.int32, device=A.device)
+    torch.linalg.cholesky_ex(factor, out=(factor, failed))
+    return torch.cholesky_solve(right, factor), failed
+
+
+def _by_lapack(A: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same for one matrix by SciPy's LAPACK, whose factorisation takes two thirds of torch's time."""
+    n, x = len(A), right.T.contiguous()  # both in LAPACK's order of memory, so that it copies nothing
+    size, columns, failed = c_int(n), c_int(len(x)), torch.zeros((), dtype=torch.int32)
+    _sposv()(b"L", size, columns, A.data_ptr(), size, x.data_ptr(), size, failed.data_ptr())
+    return x.T, failed
+
+
+@functools.cache
+def _sposv() -> Callable[..., None]:
+    """LAPACK's, called without Python's lock, which ``scipy.linalg.lapack`` holds."""
+    integer, array = POINTER(c_int), c_void_p
+    address = get_cython_function_address("scipy.linalg.cython_lapack", "sposv")
+    return CFUNCTYPE(None, c_char_p, integer, integer, array, integer, array, integer, array)(address)
