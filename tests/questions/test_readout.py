@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.probes.conv import _fit_predict
-from geolip_theorems.probes.features import feature_groups, standardised
+from geolip_theorems.probes.features import FeatureGroups, standardised
 from geolip_theorems.probes.nested import (
     PENALTIES,
     NestedProbe,
@@ -60,7 +60,7 @@ def signal_maps(n=150, seed=0, release=2.0, eigenvalues=0.0):
 def test_features_are_on_one_scale():
     subject = random_maps(50, 3, 4, 2)
     subject.error[:, 0, 0] = 0  # a patch that never varies
-    groups = feature_groups(subject)
+    groups = FeatureGroups(subject)
     assert groups["release"]["raw"].shape == (50, 11)
     expected = StandardScaler().fit_transform(subject.friction.reshape(50, -1)) / np.sqrt(24)
     np.testing.assert_allclose(groups["friction"]["raw"], expected, atol=1e-5)
@@ -72,7 +72,7 @@ def test_features_are_on_one_scale():
     assert standardised(np.ones((5, 3))).shape == (5, 1)
     subject.friction[0, 0, 0] = np.nan
     with pytest.raises(InputError, match="friction"):
-        feature_groups(subject)
+        FeatureGroups(subject)["friction"]
 
 
 @settings(max_examples=15, deadline=None)
@@ -159,7 +159,7 @@ def test_no_lift_comes_from_logarithms_alone():
     subject.friction = np.stack([heavy, heavy], -1)
     for name in ("settle", "input_mean", "input_var"):
         setattr(subject, name, None)
-    features = feature_groups(subject)
+    features = FeatureGroups(subject)
     denied = {
         name: {"raw": variants["raw"]} if name == "eigenvalues" else variants
         for name, variants in features.items()
@@ -177,7 +177,7 @@ def test_no_lift_comes_from_logarithms_alone():
 def test_settle_counts_from_zero():
     subject = random_maps(40, 3, 4, 2)
     assert (subject.settle == 0).any()
-    groups = feature_groups(subject)
+    groups = FeatureGroups(subject)
     expected = standardised(np.log(1 + subject.settle.reshape(40, -1).astype(float)))
     np.testing.assert_allclose(groups["settle"]["log"], expected, atol=1e-6)
 
@@ -297,7 +297,7 @@ def test_everything_is_chosen_inside_the_folds():
     """What is chosen for a fold, and hit in the others, does not depend on that fold's labels."""
     subject = signal_maps(90)
     features = {
-        name: group for name, group in feature_groups(subject).items() if name in ("release", "friction")
+        name: group for name, group in FeatureGroups(subject).items() if name in ("release", "friction")
     }
     y = subject.labels
     folds, _ = stratified_folds(y, None, 3, 0)
@@ -305,7 +305,7 @@ def test_everything_is_chosen_inside_the_folds():
     changed[folds == 0] = (changed[folds == 0] + 1) % 3
     options = [((("release/raw", 1.0),), PENALTIES), ((("release/log", 1.0),), PENALTIES)]
     blocks = {f"{g}/{v}": x for g, variants in features.items() for v, x in variants.items()}
-    first, second = (NestedProbe(RidgeBank(blocks, labels, folds), labels) for labels in (y, changed))
+    first, second = (NestedProbe(RidgeBank(blocks, labels).folded(folds), labels) for labels in (y, changed))
     (a, other, _), (b, changed_other, _) = (probe.choose([options] * 3) for probe in (first, second))
     assert (a.candidate, a.place) == (b.candidate, b.place)
     assert a.loss == pytest.approx(b.loss)
@@ -316,7 +316,7 @@ def test_everything_is_chosen_inside_the_folds():
 def test_candidates_include_leaving_a_group_out():
     subject = signal_maps(60)
     found = cross_validated(
-        feature_groups(subject), subject.labels, None, combinations={}, n_folds=3, repeats=1
+        FeatureGroups(subject), subject.labels, None, combinations={}, n_folds=3, repeats=1
     )
     parts = [found[name].choices[0][0] for name in ("release", "eigenvalues", "friction")]
     subsets = {frozenset(name for name, _ in weights) for weights, _ in candidates(parts)}

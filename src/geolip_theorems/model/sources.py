@@ -28,7 +28,7 @@ from .known import ADDRESS, CODECS, EMBEDDED, PREFIX, RANDOM, is_function, local
 from .own import own_model
 from .published import PUBLISHED, place, trained_normalization
 from .reading import Checkpoint, build_model, read_checkpoint, read_config
-from .threads import one_thread
+from .threads import one_thread, seeded
 
 AUTO_FIRST = "v40_freckles_noise"
 AUTO_ELSE = "freckles_embedded"
@@ -213,8 +213,7 @@ def random_twin(config: Config, seed: int) -> PatchModel:
 
     Made on one thread: the orthogonal initialisation's last bits depend on how many there are.
     """
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with one_thread(), seeded(seed):
         return architecture_named(config.model_type).build(config).eval().requires_grad_(False)
 
 

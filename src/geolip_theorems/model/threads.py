@@ -11,6 +11,7 @@ import scipy.linalg  # noqa: F401  (limits reach the libraries that are loaded)
 import torch
 from threadpoolctl import threadpool_limits
 
+_drawing = threading.RLock()
 _blas = threading.Lock()
 _limits: list[threadpool_limits] = []  # one an asker; the first remembers what there was
 
@@ -41,6 +42,15 @@ def one_blas_thread() -> Iterator[None]:
 
 
 @contextmanager
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """Torch's global generators begin at a seed, and are afterwards as they were; one thread at a time."""
+    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with _drawing, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
 def ieee_float32() -> Iterator[None]:
     """On CUDA float32 is IEEE's, in cuDNN's convolutions too, whose default is TF32: 10 bits of 23."""
     before = torch.get_float32_matmul_precision()
@@ -51,6 +61,19 @@ def ieee_float32() -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def meanwhile() -> Iterator[ThreadPoolExecutor]:
+    """One more thread, for what can be done beside; what it has not begun by an exception is not begun."""
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        with one_blas_thread():
+            yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)  # the thread's setting is that of threads yet to begin
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from .features import feature_grids
+from ..model.threads import seeded
 from .nested import Predictions, stratified_folds
 
 WIDTH = 32
@@ -20,7 +19,7 @@ WEIGHT_DECAY = 1e-2
 
 
 def conv_cross_validated(
-    maps: Any,
+    grids: Mapping[str, np.ndarray],
     labels: np.ndarray,
     groups: np.ndarray | None,
     *,
@@ -30,7 +29,9 @@ def conv_cross_validated(
     seed: int,
     device: str = "cpu",
 ) -> dict[str, Predictions]:
-    """Out-of-fold hits of a readout a feature group and combination, on the folds the ridge uses.
+    """Out-of-fold hits of a readout per feature group and combination, on the folds the ridge uses.
+
+    ``grids``: see :func:`.features.feature_grids`.
 
     The recipe (two convolutions, pooling to 4x4, a linear layer; AdamW with a one-cycle rate, 15 epochs)
     is fixed, so nothing is chosen and there is no ``best_single``.
@@ -38,7 +39,7 @@ def conv_cross_validated(
     Cost: 15 epochs a fold, repeat and group: 2,000 images of 16x16 patches, 10 groups, 2 repeats: several
     minutes on two cores, seconds on a GPU.
     """
-    grids = feature_grids(maps)
+    grids = {**grids}
     for name, parts in combinations.items():
         grids[name] = np.concatenate([grids[part] for part in parts], 1)
     guesses = {name: np.zeros((repeats, len(labels)), np.int64) for name in grids}
@@ -73,9 +74,7 @@ def _fit_predict(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: int, de
     mean, std = x.mean((0, 2, 3), keepdims=True), x.std((0, 2, 3), keepdims=True)
     train, test = (torch.as_tensor((a - mean) / np.maximum(std, 1e-8), device=device) for a in (x, x_test))
     target = torch.as_tensor(y, device=device)
-    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    with seeded(seed, device):
         model = readout(x.shape[1], x.shape[2:], int(y.max()) + 1).to(device)
         optimiser = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         steps = EPOCHS * -(-len(y) // BATCH)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +29,7 @@ STEP = 3.0  # a combination tries the mean of its parts' penalties and this much
 PAIR_WEIGHTS = ((0.2, 0.8), (0.5, 0.5), (0.8, 0.2))
 TRIPLE_WEIGHTS = ((1 / 3, 1 / 3, 1 / 3), (0.2, 0.6, 0.2), (0.6, 0.2, 0.2), (0.2, 0.2, 0.6))
 
+_folding = threading.Lock()  # filters of warnings are the process's
 
 Map = Callable[..., Iterable[Any]]
 Candidate = tuple[Weights, tuple[float, ...]]  # a weighting and the penalties tried with it
@@ -86,7 +89,10 @@ def stratified_folds(
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)
     folds = np.zeros(len(labels), np.int64)
-    with warnings.catch_warnings():  # scikit-learn warns of classes rarer than the folds; they are allowed
+    with (
+        _folding,
+        warnings.catch_warnings(),
+    ):  # scikit-learn warns of classes rarer than the folds; they are allowed
         warnings.simplefilter("ignore", UserWarning)
         for f, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
             folds[test] = f
@@ -214,7 +220,7 @@ def cross_validated(
     """Out-of-fold results of a probe per feature group, of combinations and of the best single group.
 
     Args:
-        features: see :func:`geolip_theorems.probes.features.feature_groups`.
+        features: see :class:`geolip_theorems.probes.features.FeatureGroups`.
         labels: (N,) int64 from 0 without gaps. groups: (N,) or None.
         combinations: groups each combination joins; each group in the variant chosen for it alone.
         best_of: groups of which the best, chosen inside the folds, is the probe ``"best_single"``.
@@ -223,33 +229,42 @@ def cross_validated(
     penalties, one Cholesky factorisation: see :class:`RidgeBank`. 10,000 images of 2,304 features, two
     repeats: 70 s of processor time, over half of it factorisations.
     """
-    blocks = {f"{g}/{v}": x for g, variants in features.items() for v, x in variants.items()}
     joined = {*best_of}.union(*combinations.values())
-    bank, runs = None, {}
+    folds = [stratified_folds(labels, groups, n_folds, seed + repeat)[0] for repeat in range(repeats)]
+    runs: dict[str, list[tuple[np.ndarray, list[Choice]]]] = {}
     threads = torch.get_num_threads() if device == "cpu" and len(labels) > SMALL else 1
     with thread_pool(threads) as pool:
-        for repeat in range(repeats):
-            folds, _ = stratified_folds(labels, groups, n_folds, seed + repeat)
-            bank = RidgeBank(blocks, labels, folds, device) if bank is None else bank.refold(folds)
-            probe = NestedProbe(bank, labels, pool.map)
-            every = range(probe.n_folds)
-            chosen = {}
-            for name, variants in features.items():
-                tried = [(((f"{name}/{v}", 1.0),), PENALTIES) for v in variants]
-                chosen[name] = probe.choose([tried] * probe.n_folds)
-                runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
-                taken = {choice.weights[0][0] for choice in chosen[name] if name in joined}
-                bank.forget({f"{name}/{v}" for v in variants} - taken)
+
+        def rounds(names: Iterable[str]) -> Iterator[tuple[NestedProbe, dict[str, list[Choice]]]]:
+            """A probe a repeat, and its choices for each of the groups."""
+            variants = {name: {f"{name}/{v}": x for v, x in features[name].items()} for name in names}
+            bank = RidgeBank({k: x for group in variants.values() for k, x in group.items()}, labels, device)
+            for fold in folds:
+                probe, chosen = NestedProbe(bank.folded(fold), labels, pool.map), {}
+                for name, blocks in variants.items():
+                    tried = [(((block, 1.0),), PENALTIES) for block in blocks]
+                    chosen[name] = probe.choose([tried] * probe.n_folds)
+                    runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
+                    probe.bank.forget({*blocks} - {choice.weights[0][0] for choice in chosen[name]})
+                yield probe, chosen
+
+        for name in features:  # a group that joins nothing is made and given up by itself
+            if name not in joined:
+                deque(rounds([name]), 0)
+        for probe, chosen in rounds(name for name in features if name in joined):
+            every, single = range(probe.n_folds), {**chosen}
             for name, parts in combinations.items():
-                chosen[name] = probe.choose([candidates([chosen[p][f] for p in parts]) for f in every])
+                chosen[name] = probe.choose([candidates([single[p][f] for p in parts]) for f in every])
             if best_of:
                 chosen[BEST] = [
-                    min((chosen[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
+                    min((single[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
                 ]
-            for name in (name for name in chosen if name not in features):
+            for name in (name for name in chosen if name not in single):
                 runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
+            del probe  # and its products, before the next one makes its own
     found = {}
-    for name, parts in runs.items():
+    for name in (name for name in (*features, *combinations, BEST) if name in runs):
+        parts = runs[name]
         guesses = np.stack([g for g, _ in parts])
         found[name] = Predictions(guesses, guesses == labels, [c for _, c in parts], len(parts[0][1]))
     return found

@@ -7,14 +7,17 @@ every group a penalty of its own (banded ridge: Nunez-Elizalde, Huth and Gallant
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Set
-from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_void_p
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence, Set
+from ctypes import CFUNCTYPE, POINTER, PYFUNCTYPE, c_char_p, c_int, c_void_p, py_object, pythonapi
 
 import numpy as np
 import torch
-from numba.extending import get_cython_function_address
+from scipy.linalg import cython_lapack
 
 SMALL = 64  # columns of a system
 TARGET, ONES = "/target", "/ones"  # beside the names of features
@@ -31,41 +34,32 @@ class RidgeBank:
     Args:
         blocks: features (N, p) float32 a name.
         labels: (N,) int64 from 0.
-        folds: (N,) int64 fold of each image.
         device: where the products live; float32 throughout.
 
     Cost: N^2 p, or N p^2, once a group; n^3 / 3, or p^3 / 3, a penalty and a fit on n images.
     """
 
-    def __init__(
-        self, blocks: Mapping[str, np.ndarray], labels: np.ndarray, folds: np.ndarray, device: str = "cpu"
-    ) -> None:
+    def __init__(self, blocks: Mapping[str, np.ndarray], labels: np.ndarray, device: str = "cpu") -> None:
         self.device = torch.device(device)
         self.blocks = {name: torch.as_tensor(x, device=self.device) for name, x in blocks.items()}
         self.target = torch.nn.functional.one_hot(torch.as_tensor(labels, device=self.device)).float()
         self._kernels: dict[str, torch.Tensor] = {}
-        self._set_folds(folds)
 
-    def refold(self, folds: np.ndarray) -> RidgeBank:
-        """The same features with other folds; kernels are shared."""
-        other = object.__new__(RidgeBank)
-        other.device, other.blocks, other.target = self.device, self.blocks, self.target
-        other._kernels = self._kernels
-        other._set_folds(folds)
-        return other
+    def folded(self, folds: np.ndarray) -> RidgeBank:
+        """The same features, with kernels shared, and (N,) int64 the fold of each image.
 
-    def _set_folds(self, folds: np.ndarray) -> None:
-        """Put the images in order of their folds, so that what a fit reads are blocks of the kernels."""
-        self.n_folds = int(folds.max()) + 1
+        The images are put in order of their folds, so that what a fit reads are blocks of the kernels.
+        """
+        other = copy.copy(self)
+        other.n_folds = int(folds.max()) + 1
         sizes = np.bincount(folds)
         ends = np.cumsum(sizes)
-        self.order = torch.as_tensor(np.argsort(folds, kind="stable"), device=self.device)
-        self.span = [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
-        self.of_fold = [self.order[span] for span in self.span]
-        self.ordered_target = self.target[self.order]
-        self._ordered: dict[str, torch.Tensor] = {}
-        self._sums: dict[tuple[str, str], list[torch.Tensor]] = {}
-        self._latest: dict[Weights, torch.Tensor] = {}
+        other.order = torch.as_tensor(np.argsort(folds, kind="stable"), device=self.device)
+        other.span = [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
+        other.of_fold = [other.order[span] for span in other.span]
+        other.ordered_target = self.target[other.order]
+        other._ordered, other._sums, other._latest = {}, {}, {}
+        return other
 
     def prepare(self, weights: Weights) -> None:
         """Make the products that fits of a weighting share, so that threads only read them.
@@ -140,7 +134,7 @@ class RidgeBank:
         means = [total(name, ONES)[:, 0] / n for name in names]
         prior = torch.cat([self.ordered_target[self.span[f]] for f in kept]).mean(0)
         # The factorisation reads the upper triangle alone.
-        gram = torch.empty(int(ends[-1]), int(ends[-1]), device=self.device)
+        gram = _workspace("gram", (int(ends[-1]), int(ends[-1])), self.device)
         for i, a in enumerate(names):
             for j, b in enumerate(names[i:], i):
                 block = total(a, b).addr(means[i], means[j], alpha=-n)
@@ -211,13 +205,13 @@ def _solve_positive(A: torch.Tensor, right: torch.Tensor, penalty: float = 0.0) 
     """
 
     def matrix() -> torch.Tensor:
-        found = A.clone()
+        found = _workspace("matrix", A.shape, A.device).copy_(A)
         found.diagonal(dim1=-2, dim2=-1).add_(penalty)
         return found
 
     factor = matrix()
     diagonal, lost = factor.diagonal(dim1=-2, dim2=-1).clone(), A.shape[-1] * torch.finfo(A.dtype).eps
-    solution, failed = (_by_lapack if A.ndim == 2 and A.device.type == "cpu" else _by_torch)(factor, right)
+    solution, failed = (by_lapack if A.ndim == 2 and A.device.type == "cpu" else _by_torch)(factor, right)
     failed = (failed > 0) | (factor.diagonal(dim1=-2, dim2=-1).square() < lost * diagonal).any(-1)
     if failed.any():
         inverse = torch.linalg.pinv(
@@ -227,6 +221,17 @@ def _solve_positive(A: torch.Tensor, right: torch.Tensor, penalty: float = 0.0) 
     return solution
 
 
+def _workspace(name: str, shape: Sequence[int], device: torch.device) -> torch.Tensor:
+    """A float32 tensor for a while, in memory the thread keeps: large ones made anew cost page faults."""
+    size, kept = math.prod(shape), vars(_of_thread)
+    if name not in kept or len(kept[name]) < size or kept[name].device != device:
+        kept[name] = torch.empty(size, device=device)
+    return kept[name][:size].view(shape)
+
+
+_of_thread = threading.local()
+
+
 def _by_torch(A: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Solutions of A x = right, and where there are none. A is overwritten; its upper triangle is read."""
     factor, failed = A.mT, torch.empty(A.shape[:-2], dtype=torch.int32, device=A.device)
@@ -234,8 +239,13 @@ def _by_torch(A: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch
     return torch.cholesky_solve(right, factor), failed
 
 
-def _by_lapack(A: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same for one matrix by SciPy's LAPACK, whose factorisation takes two thirds of torch's time."""
+def by_lapack(A: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Solutions of A x = right, and whether there is none, by SciPy's LAPACK: two thirds of torch's time.
+
+    Args:
+        A: (n, n) float32, positive definite, on the CPU; overwritten; its upper triangle is read.
+        right: (n, k) float32.
+    """
     n, x = len(A), right.T.contiguous()  # both in LAPACK's order of memory, so that it copies nothing
     size, columns, failed = c_int(n), c_int(len(x)), torch.zeros((), dtype=torch.int32)
     _sposv()(b"L", size, columns, A.data_ptr(), size, x.data_ptr(), size, failed.data_ptr())
@@ -246,5 +256,7 @@ def _by_lapack(A: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torc
 def _sposv() -> Callable[..., None]:
     """LAPACK's, called without Python's lock, which ``scipy.linalg.lapack`` holds."""
     integer, array = POINTER(c_int), c_void_p
-    address = get_cython_function_address("scipy.linalg.cython_lapack", "sposv")
+    capsule = cython_lapack.__pyx_capi__["sposv"]
+    name = PYFUNCTYPE(c_char_p, py_object)(("PyCapsule_GetName", pythonapi))(capsule)
+    address = PYFUNCTYPE(c_void_p, py_object, c_char_p)(("PyCapsule_GetPointer", pythonapi))(capsule, name)
     return CFUNCTYPE(None, c_char_p, integer, integer, array, integer, array, integer, array)(address)

@@ -17,8 +17,10 @@ LOG_FLOOR = 1e-6  # of the median positive value; keeps an exact zero finite
 def logarithm(x: np.ndarray) -> np.ndarray:
     """log of x, values at or below a millionth of the median positive one taken as that."""
     positive = x[x > 0]
-    floor = LOG_FLOOR * float(np.median(positive)) if positive.size else 1.0
-    return np.log(np.maximum(x, floor))
+    floor = LOG_FLOOR * float(np.median(positive, overwrite_input=True)) if positive.size else 1.0
+    del positive
+    raised = np.maximum(x, floor)
+    return np.log(raised, out=raised)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class Study:
         maps: see :class:`geolip_theorems.extraction.Maps`; parts that are None were not measured.
         seed: of every random choice.
         n_permutations: shuffles of the labels. n_null: of the pixels. Only p and nulls depend on the two.
+        arrays: names of the kept arrays that are wanted, see :class:`Measured`; None for all. What feeds none
+            of them may be left out.
         probe: the readout of the questions that train one. device: of its linear algebra.
         model, images: the loaded model and the image set, for questions asked on request; else None.
         memo: what questions share, by name.
@@ -35,6 +37,7 @@ class Study:
     seed: int = 0
     n_permutations: int = N_PERMUTATIONS
     n_null: int = N_NULL
+    arrays: frozenset[str] | None = None
     probe: str = "ridge"
     device: str = "cpu"
     model: Any = None

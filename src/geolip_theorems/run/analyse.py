@@ -6,7 +6,8 @@ Each stage is cached under everything it depends on, so an unchanged run only re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -18,6 +19,7 @@ from ..extraction.cache import MapsCache, Reading
 from ..extraction.engines import spread
 from ..extraction.extract import Extraction
 from ..extraction.maps import Maps
+from ..model.threads import meanwhile
 from ..probes.signals import SIGNALS
 from ..questions import (
     MEASURES_VERSION,
@@ -91,8 +93,8 @@ def analyse(
             belong to questions on request, nothing else is measured.
         expectations: verdicts expected not to hold.
         watch: shows progress.
-        tell: called, where the maps are new, with the verdicts of the quick questions before probes and twins
-            are begun, of which they do not know yet.
+        tell: called, where the maps are new, with the verdicts of each quick question as soon as it is
+            measured; of probes and twins they do not know yet.
 
     Raises:
         InputError: the model's output is unusable, or the cache cannot be written.
@@ -119,19 +121,24 @@ def analyse(
 
     begun = time.monotonic()
     parts = work.parts(maps, read, whole, requested(asked))
-    told = not read.computed
-    with watch("measuring", len(parts) + 1) as done:
-        for number, (question, part) in enumerate(parts.items(), 1):
-            if _slow(question) and not told:
-                figures, told = {"calibrated": found.figures}, True
-                tell([judged(claim, figures) for claim in asked if claim.metric.of(found.figures)])
-            found = _joined([found, part()])
-            done(number)
-        script = work.script(read) if whole else {"script": {}}
-        done(len(parts) + 1)
-    work.timings["measures_s"] = round(time.monotonic() - begun, 3)
-    begun = time.monotonic()
-    controls = work.controls(read, standing) if whole else None
+    script = compare = None
+    with meanwhile() as pool:
+        if whole:
+            compare = work.controls(read, standing, pool.submit)
+            script = pool.submit(work.script, read)
+        with watch("measuring", len(parts) + 1) as done:
+            for number, (question, part) in enumerate(parts.items(), 1):
+                new = part()
+                found = _joined([found, new])
+                done(number)
+                if read.computed and not _slow(question) and _slow([*parts][-1]):
+                    figures = {"calibrated": new.figures}
+                    tell([judged(claim, figures) for claim in asked if claim.metric.of(new.figures)])
+            original = script.result() if script else {"script": {}}
+            done(len(parts) + 1)
+        work.timings["measures_s"] = round(time.monotonic() - begun, 3)
+        begun = time.monotonic()
+        controls = compare and compare()
     work.timings["controls_s"] = round(time.monotonic() - begun, 3)
     attributions = dict.fromkeys(claim.name for claim in asked)
     attributions |= {claim.name: controls.attribution(claim) for claim in standing if controls}
@@ -143,7 +150,7 @@ def analyse(
         device=subject.options.device,
         protocol=subject.describe_protocol(),
         measurements={
-            **script,
+            **original,
             "calibrated": _with_twins(found.figures, asked, attributions, controls),
             "controls": None if controls is None else controls.summary(standing),
         },
@@ -210,28 +217,25 @@ class _Work:
         key = {"measures": MEASURES_VERSION, "seed": seed, "what": "script"}
         return self.cache.analysis(read, key, compute)[0]
 
-    def measured(self, maps: Maps, read: Reading, **nulls: int) -> Measured:
-        """Every question's figures and values; ``maps`` are of ``read``."""
-        return _joined(part() for part in self.parts(maps, read, **nulls).values())
-
     def parts(
         self,
         maps: Maps,
         read: Reading,
         standing: bool = True,
         on_request: Set[str] = frozenset(),
-        **nulls: int,
+        **few: Any,
     ) -> dict[Question, Callable[[], Measured]]:
         """Each question's measure, each kept by itself; slow ones last.
 
         ``standing``: the questions of every run are asked. ``on_request``: ids of those asked on request that
-        are asked. ``nulls``: see :class:`Study`.
+        are asked. ``few``: what is not needed, see :class:`Study`.
         """
         subject, options = self.subject, self.subject.options
-        study = Study(maps, options.seed, probe=options.probe, device=options.device, **nulls)
+        study = Study(maps, options.seed, probe=options.probe, device=options.device, **few)
         if on_request:
             study = replace(study, model=subject.model, images=subject.images)
-        key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **nulls}
+        key = {"measures": MEASURES_VERSION, "seed": options.seed, "probe": options.probe, **few}
+        key |= {name: sorted(value) for name, value in few.items() if isinstance(value, Set)}
         # Of signals there may be more than in the last run.
         key |= {"images": len(maps), "signals": list(SIGNALS)}
         # The controls' part of the maps has fewer ablated images than the maps.
@@ -249,8 +253,17 @@ class _Work:
         chosen = (q for q in asked if q.measure)
         return {question: partial(measure, question) for question in sorted(chosen, key=_slow)}
 
-    def controls(self, read: Reading, asked: tuple[Claim, ...]) -> Controls | None:
-        """The subject and its random-weight twins, measured on the same ``control_images`` images."""
+    def controls(
+        self, read: Reading, asked: tuple[Claim, ...], begin: Callable[..., Future]
+    ) -> Callable[[], Controls] | None:
+        """The subject and its random-weight twins, measured on the same ``control_images`` images.
+
+        Args:
+            begin: calls a function meanwhile. What needs no twin to be drawn is done so.
+
+        Returns:
+            What draws the twins and waits for all; None where no controls are asked for.
+        """
         subject, options = self.subject, self.subject.options
         if not options.controls:
             return None
@@ -263,38 +276,49 @@ class _Work:
             bank = None
         seeds = drawn_seeds(subject.model.sha256, options.seed, options.controls)
         drawn = seeds if has_twins(subject) and bank is None else []
-        twins = bank.twins if bank else []
         known = {one.name: one for one in bank.references} if bank else {}
-        with self.watch("measuring references and random-weight twins", len(drawn) + 1) as done:
-            own = self.control(part, read, asked)
-            mse = float(raw_mean(part.error).mean())
-            others = [one for one in REFERENCES if one.name not in known]
-            for one in self.references(others, chosen, ablated, asked, mse, seeds[0]):
-                known[one.name] = one
-            done(1)
-            for seed in drawn:
-                twins.append(self.twin(seed, chosen, ablated, asked))
-                done(1 + len(twins))
-        source = "drawn" if drawn else "bank" if bank else "none"
-        return Controls(own, twins, [known[one.name] for one in REFERENCES], Study(part).units, source)
+        mse = float(raw_mean(part.error).mean())
+        own = begin(self.control, part, read, asked)
+        others = {
+            one.name: begin(self.reference, one, chosen, ablated, asked, mse, seeds[0])
+            for one in REFERENCES
+            if one.name not in known
+        }
 
-    def references(
+        def finish() -> Controls:
+            twins = [*bank.twins] if bank else []
+            label = "measuring random-weight twins" if drawn else "measuring references"
+            with self.watch(label, len(drawn) + 1) as done:
+                for number, seed in enumerate(drawn, 1):
+                    twins.append(self.twin(seed, chosen, ablated, asked))
+                    done(number)
+                found = known | {name: other.result() for name, other in others.items()}
+                done(len(drawn) + 1)
+            source = "drawn" if drawn else "bank" if bank else "none"
+            references = [found[one.name] for one in REFERENCES]
+            return Controls(own.result(), twins, references, Study(part).units, source)
+
+        return finish
+
+    def reference(
         self,
-        which: Sequence[Reference],
+        which: Reference,
         images: np.ndarray,
         ablated: np.ndarray,
         asked: tuple[Claim, ...],
         mse: float,
         seed: int,
-    ) -> Iterator[Referred]:
-        """References on some of the images, see :func:`reference_subjects`."""
-        for one, other, missing in reference_subjects(self.subject, images, mse, seed, which):
-            member = Member({}, {}) if other is None else self.other(other, ablated, asked)
-            yield Referred(**vars(member), name=one.name, about=one.about, missing=missing)
+    ) -> Referred:
+        """A reference on some of the images, see :func:`reference_subjects`."""
+        ((_, other, missing),) = reference_subjects(self.subject, images, mse, seed, [which])
+        member = Member({}, {}) if other is None else self.other(other, ablated, asked)
+        return Referred(**vars(member), name=which.name, about=which.about, missing=missing)
 
     def control(self, maps: Maps, read: Reading, asked: tuple[Claim, ...]) -> Member:
         """What the claims need of the controls' images; nulls play no part in it and are not drawn."""
-        return Member.of(self.measured(maps, read, n_permutations=1, n_null=1), asked, len(maps))
+        arrays = frozenset(name for claim in asked for name in claim.metric.reads)
+        parts = self.parts(maps, read, n_permutations=1, n_null=1, arrays=arrays)
+        return Member.of(_joined(part() for part in parts.values()), asked, len(maps))
 
     def twin(self, seed: int, images: np.ndarray, ablated: np.ndarray, asked: tuple[Claim, ...]) -> Twin:
         """The subject's random-weight twin of a seed on some of the images, see :func:`chosen_images`."""
@@ -319,8 +343,8 @@ def measured_twins(
 
 def measured_references(subject: Subject, seed: int, cache: MapsCache) -> list[Referred]:
     """The references that depend on the subject's shape alone, on its controls' images."""
-    work, which = _Work(subject, cache, unwatched), [one for one in REFERENCES if one.of_shape]
-    return list(work.references(which, *chosen_images(subject), claims(), 0.0, seed))
+    work, asked = _Work(subject, cache, unwatched), (*chosen_images(subject), claims(), 0.0, seed)
+    return [work.reference(one, *asked) for one in REFERENCES if one.of_shape]
 
 
 def _slow(question: Question) -> bool:

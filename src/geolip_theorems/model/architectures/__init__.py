@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ...io.errors import InputError, printable
+from ..threads import seeded
 from .aleph import AlephConfig, AlephModel
 from .base import PatchModel
 from .configs import Config, whole
@@ -120,7 +121,7 @@ def _as_built(config: Config) -> str:
     """The parts of a model of this config, as text; made once for each config."""
     key = repr(config)
     if key not in _BUILT:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with seeded(0), torch.device("meta"):
             _BUILT[key] = repr(architecture_named(config.model_type).build(config))
     return _BUILT[key]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ import scipy
 from ...io.errors import unknown
 from ...probes import PROBES
 from ...probes.conv import conv_cross_validated
-from ...probes.features import feature_groups
+from ...probes.features import FeatureGroups, feature_grids
 from ...probes.nested import N_FOLDS, Predictions, cross_validated, too_few
-from ...probes.signals import ALL, BEST, COMBINATIONS, LIFTS, PARTS, missing_probes
+from ...probes.signals import ALL, BEST, COMBINATIONS, LIFTS, PARTS, SIGNALS, missing_probes
 from ...stats.class_null import sums_by
 from ...stats.decisions import POWER
 from ...stats.estimators import influence_of, student_reach
@@ -27,6 +27,7 @@ from ..study import Study
 
 REPEATS = 2
 OVER_CHANCE = "balanced-chance"
+HITS, BALANCED = "hits/", "balanced/release"  # names of values
 CONFUSED = (*PARTS, ALL)
 MOST_CONFUSED = 30  # classes of a confusion matrix
 
@@ -37,7 +38,8 @@ def measure(study: Study) -> Measured:
     Values: ``hits/PROBE`` (R, N) bool, the classifier not trained on an image named its class, and
     ``balanced/release`` (R, N) float32, see :func:`balanced`.
     """
-    if not study.several_classes:
+    only = None if study.arrays is None else _fed(study.arrays)
+    if not study.several_classes or only == set():
         return Measured({"probes": None, "lifts": None})
     probes, lifts, hits = probe_accuracies(
         study.maps,
@@ -46,11 +48,18 @@ def measure(study: Study) -> Measured:
         seed=study.seed,
         probe=study.probe,
         device=study.device,
+        only=only,
     )
-    values = {f"hits/{name}": rows for name, rows in hits.items()}
+    values = {HITS + name: rows for name, rows in hits.items()}
     if "release" in hits:
-        values["balanced/release"] = balanced(hits["release"], study.labels).astype(np.float32)
+        values[BALANCED] = balanced(hits["release"], study.labels).astype(np.float32)
     return Measured({"probes": probes, "lifts": lifts}, values)
+
+
+def _fed(arrays: Set[str]) -> set[str]:
+    """The probes that some of the values come from."""
+    hits = {name.removeprefix(HITS) for name in arrays if name.startswith(HITS)}
+    return hits | ({"release"} if BALANCED in arrays else set())
 
 
 def probe_accuracies(
@@ -63,6 +72,7 @@ def probe_accuracies(
     n_folds: int = N_FOLDS,
     repeats: int = REPEATS,
     device: str = "cpu",
+    only: Set[str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Figure], dict[str, np.ndarray]]:
     """Accuracies of fair probes and their paired differences.
 
@@ -71,6 +81,7 @@ def probe_accuracies(
         labels: (N,) int64. groups: (N,) or None; a group is never split between training and testing.
         probe: ``"ridge"``, banded kernel ridge; ``"conv"``, a small convolutional readout.
         n_folds, repeats: of the cross-validation. device: of the linear algebra, or the readout.
+        only: names of the probes that are wanted; by default all.
 
     Returns:
         probes: a figure per feature group, combination and ``best_single`` (its ``null`` the majority
@@ -98,8 +109,10 @@ def probe_accuracies(
     classes, counts = np.unique(labels, return_counts=True)
     chance = float(counts.max() / len(labels))
     how = {"seed": seed, "n_folds": n_folds, "repeats": repeats, "device": device}
-    results = _predictions(maps, labels, units, probe, **how)
-    folds = results["release"].n_folds
+    results = _predictions(maps, labels, units, probe, only, **how)
+    if not results:
+        return unknown_probes, unknown_lifts, {}
+    folds = next(iter(results.values())).n_folds
     method = f"{repeats} x {folds}-fold {'group ' if units.grouped else ''}cross-validation, {probe} probe"
     probes: dict[str, Any] = {"probe": probe, "chance": chance, "n_classes": len(classes)}
     probes |= {"n_folds": folds, "repeats": repeats}
@@ -112,7 +125,8 @@ def probe_accuracies(
     probes["confusion"] = confusion(results, labels)
     hits = {name: found.hits for name, found in results.items()}
     lifts = lift_figures(hits, groups, method, seed, folds)
-    lifts[OVER_CHANCE] = over_chance_figure(hits["release"], labels, groups, method, folds)
+    if "release" in hits:
+        lifts[OVER_CHANCE] = over_chance_figure(hits["release"], labels, groups, method, folds)
     return probes | unknown_probes, lifts | unknown_lifts, hits
 
 
@@ -143,16 +157,22 @@ def confusion(results: Mapping[str, Predictions], labels: np.ndarray) -> dict[st
 
 
 def _predictions(
-    maps: Any, labels: np.ndarray, units: Units, probe: str, **how: Any
+    maps: Any, labels: np.ndarray, units: Units, probe: str, only: Set[str] | None = None, **how: Any
 ) -> dict[str, Predictions]:
-    """Out-of-fold results of every feature group, combination and the best part."""
+    """Out-of-fold results of every feature group, combination and the best part, or of ``only`` some.
+
+    What others are made of is among them: a combination joins its parts as they were chosen alone.
+    """
     y = np.unique(labels, return_inverse=True)[1]
     missing = missing_probes(maps)
-    how["combinations"] = {name: parts for name, parts in COMBINATIONS.items() if name not in missing}
+    wanted = {*SIGNALS, *COMBINATIONS, BEST} if only is None else only
+    joined = {name: parts for name, parts in COMBINATIONS.items() if name in wanted and name not in missing}
+    best_of = () if BEST in missing or BEST not in wanted else PARTS
+    signals = wanted.union(best_of, *joined.values())
+    how["combinations"] = joined
     if probe == "conv":
-        return conv_cross_validated(maps, y, units.groups, **how)
-    best_of = () if BEST in missing else PARTS
-    return cross_validated(feature_groups(maps), y, units.groups, best_of=best_of, **how)
+        return conv_cross_validated(feature_grids(maps, signals), y, units.groups, **how)
+    return cross_validated(FeatureGroups(maps, signals), y, units.groups, best_of=best_of, **how)
 
 
 def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int = N_FOLDS) -> dict[str, Any]:
