@@ -1,4 +1,4 @@
-"""Where an image set's pixels are: in an array, a tensor, a generator or (see sources/folder.py) in files.
+"""Where an image set's pixels are: in an array, a generator or (see sources/folder.py) in files.
 
 A store is addressed by original index, so that reordering and taking a prefix cost nothing.
 """
@@ -43,47 +43,38 @@ class Store(Protocol):
 
 
 class ArrayStore(Store):
-    """8-bit images in memory, preprocessed batch by batch.
+    """Images in memory.
 
     Args:
-        images: (N, H, W, C) uint8.
-        transform: what turns one of them into the model's input.
+        images: (N, H, W, C) uint8, or ready-made inputs (N, C, H, W) float32, taken as they are.
+        transform: what turns 8-bit images into the model's input, batch by batch.
     """
 
-    def __init__(self, images: np.ndarray, transform: Transform) -> None:
+    def __init__(self, images: np.ndarray, transform: Transform | None = None) -> None:
         self.images = images
         self.transform = transform
-        self.size = transform.output_size(*images.shape[1:3])
-        self.channels = transform.channels or images.shape[3]
+        if transform is None:
+            self.channels, *size = images.shape[1:]
+            self.size = tuple(size)
+        else:
+            self.channels = transform.channels or images.shape[3]
+            self.size = transform.output_size(*images.shape[1:3])
 
     def __len__(self) -> int:
         return len(self.images)
 
     def tensor(self, index: np.ndarray) -> torch.Tensor:
+        if self.transform is None:
+            return torch.from_numpy(self.images[index])
         if self.size == self.images.shape[1:3]:
             return self.transform.to_tensor(self.images[index])
         return self.transform.to_tensor(np.stack([self.transform.array(self.images[i]) for i in index]))
 
     def digest(self, index: np.ndarray) -> bytes:
-        return _digest(self.images, index)
-
-
-class TensorStore(Store):
-    """Ready-made inputs in memory: (N, C, H, W) float32, taken as they are."""
-
-    def __init__(self, images: torch.Tensor) -> None:
-        self.images = images
-        self.size = (int(images.shape[2]), int(images.shape[3]))
-        self.channels = int(images.shape[1])
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def tensor(self, index: np.ndarray) -> torch.Tensor:
-        return self.images[torch.from_numpy(index)]
-
-    def digest(self, index: np.ndarray) -> bytes:
-        return _digest(self.images.numpy(), index)
+        h = hashlib.sha256(f"{self.images.dtype.str} {self.images.shape[1:]}".encode())
+        for start in range(0, len(index), HASHED_AT_ONCE):
+            h.update(np.ascontiguousarray(self.images[index[start : start + HASHED_AT_ONCE]]).tobytes())
+        return h.digest()
 
 
 class GeneratedStore(Store):
@@ -172,10 +163,3 @@ class GeneratedStore(Store):
             if part is not None:
                 h.update(np.ascontiguousarray(part).tobytes())  # tensors too
         return h.digest()
-
-
-def _digest(images: np.ndarray, index: np.ndarray) -> bytes:
-    h = hashlib.sha256(f"{images.dtype.str} {images.shape[1:]}".encode())
-    for start in range(0, len(index), HASHED_AT_ONCE):
-        h.update(np.ascontiguousarray(images[index[start : start + HASHED_AT_ONCE]]).tobytes())
-    return h.digest()

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..io.errors import InputError
+from ..io.errors import InputError, whole
 from .channels import STEPS, count, in_channels
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LARGEST_SIDE = 4096  # of a preprocessed image; beyond it a typing error is likelier than a wish
 
 # Bounds on an image before preprocessing, so that none can exhaust the memory.
@@ -32,10 +31,8 @@ class Normalize:
         mean, std = (",".join(f"{value:g}" for value in part) for part in (self.mean, self.std))
         return f"{mean}/{std}"
 
-    def fits(self, channels: int) -> bool:
-        """Whether there is a finite mean and a finite positive deviation for each of so many channels."""
-        right = all(len(part) in (1, channels) for part in (self.mean, self.std))
-        return right and bool(np.isfinite([*self.mean, *self.std]).all()) and min(self.std) > 0
+
+IMAGENET = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def parse_normalize(text: str | Normalize | None, channels: int = 3) -> Normalize | None:
@@ -51,39 +48,26 @@ def parse_normalize(text: str | Normalize | None, channels: int = 3) -> Normaliz
     """
     if text is None or (isinstance(text, str) and text.strip().lower() == "none"):
         return None
-    found = text if isinstance(text, Normalize) else _read_normalize(text)
-    if found is None or not found.fits(channels):
-        named, such_as = "none", "0.5/0.25"
-        if channels == 3:
-            named, such_as = "none, imagenet", "0.48,0.44,0.39/0.27,0.26,0.28"
+    found = IMAGENET if str(text).strip().lower() == "imagenet" else text
+    try:
+        if isinstance(found, str):
+            found = Normalize(*(tuple(map(float, part.split(","))) for part in found.split("/")))
+        right = all(len(part) in (1, channels) for part in (found.mean, found.std))
+        right = right and bool(np.isfinite([*found.mean, *found.std]).all()) and min(found.std) > 0
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        names = "none, imagenet" if channels == 3 else "none"
         raise InputError(
-            f"normalize is {str(text)!r} for images of {count(channels)}; expected {named} or MEAN/STD, one "
-            f"number each or one a channel, STD above 0, such as {such_as}"
+            f"normalize is {str(text)!r} for images of {count(channels)}; expected {names} or MEAN/STD, one "
+            "number each or one a channel, STD above 0, such as 0.5/0.25"
         )
     return found
 
 
-def _read_normalize(text: str) -> Normalize | None:
-    if text.strip().lower() == "imagenet":
-        return Normalize(*IMAGENET)
-    try:
-        mean, std = (tuple(float(value) for value in part.split(",")) for part in text.split("/"))
-    except ValueError:
-        return None
-    return Normalize(mean, std)
-
-
 def check_image_size(size: int) -> int:
-    """The size as an int.
-
-    Raises:
-        InputError: not a whole number from 1 to 4096.
-    """
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= LARGEST_SIDE:
-        raise InputError(
-            f"image size is {size!r}; expected a whole number of pixels from 1 to {LARGEST_SIDE}"
-        )
-    return int(size)
+    """The size as an int; ``InputError`` unless it is a whole number from 1 to 4096."""
+    return whole(size, "image size", 1, LARGEST_SIDE)
 
 
 def check_picture(width: int, height: int, what: str) -> None:
@@ -126,26 +110,23 @@ class Transform:
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width after the transform of an image of this height and width."""
-        if self.image_size is None:
-            return height, width
         return (self.image_size, self.image_size) if self.crop else self._resized(height, width)
 
     def _resized(self, height: int, width: int) -> tuple[int, int]:
+        size = self.image_size
+        if size is None:
+            return height, width
         # torchvision truncates the longer side; an image that fits already is left as it is.
-        if height <= width:
-            return self.image_size, int(self.image_size * width / height)
-        return int(self.image_size * height / width), self.image_size
+        return (size, int(size * width / height)) if height <= width else (int(size * height / width), size)
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resize and crop one image; (H, W, 3) uint8 of RGB, (H, W) of grey."""
-        if self.image_size is not None:
-            height, width = self._resized(image.height, image.width)
-            if (height, width) != (image.height, image.width):
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            if self.crop:
-                top = round((height - self.image_size) / 2.0)
-                left = round((width - self.image_size) / 2.0)
-                image = image.crop((left, top, left + self.image_size, top + self.image_size))
+        height, width = self._resized(image.height, image.width)
+        if (height, width) != (image.height, image.width):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        if self.crop:
+            top, left = (round((side - self.image_size) / 2.0) for side in (height, width))
+            image = image.crop((left, top, left + self.image_size, top + self.image_size))
         return np.asarray(image)
 
     def batch(self, images: Iterable[Image.Image]) -> torch.Tensor:
@@ -165,7 +146,8 @@ class Transform:
         tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float().div_(255)
         tensor = in_channels(tensor, self.channels or tensor.shape[1])
         if self.normalize is not None:
-            mean = torch.tensor(self.normalize.mean).view(-1, 1, 1)
-            std = torch.tensor(self.normalize.std).view(-1, 1, 1)
+            mean, std = (
+                torch.tensor(part).view(-1, 1, 1) for part in (self.normalize.mean, self.normalize.std)
+            )
             tensor.sub_(mean).div_(std)
         return tensor

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from ..imageset import ImageSet, array_set
-from .base import Asked
+from . import Asked
 
 WRITERS = 13
 

@@ -10,7 +10,7 @@ import torch
 from ..imageset import ImageSet
 from ..noise import FAMILIES, sample
 from ..stores import GeneratedStore
-from .base import Asked
+from . import Asked
 
 VERSION = 1  # raise it when the images change
 A_FAMILY = 10  # images of a family in a block

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ...io.errors import InputError
 from ..imageset import ImageSet, array_set, interleave
-from .base import Asked
+from . import Asked
 
 # class: (package, file); all are in the wheels, scikit-image's from 0.22 on at least.
 PHOTOS = {

@@ -14,7 +14,7 @@ import numpy as np
 from ..imageset import ImageSet
 from ..shapes import SHAPES
 from ..stores import GeneratedStore
-from .base import Asked
+from . import Asked
 
 VERSION = 1  # raise it when the pictures change
 BLOCK = 100
