@@ -12,10 +12,9 @@ from sklearn.datasets import load_digits
 
 from geolip_theorems.data.imageset import check_labels
 from geolip_theorems.data.noise import FAMILIES
-from geolip_theorems.data.shapes import SHAPES
 from geolip_theorems.data.sources import SOURCES, load_images, names
 from geolip_theorems.data.sources.photos import CROP, PHOTOS, nearly_uniform, photo_crops
-from geolip_theorems.data.sources.scenes import render
+from geolip_theorems.data.sources.scenes import SHAPES, render
 from geolip_theorems.io.errors import InputError
 
 # The 8-bit scenes are to be the same on every machine.
