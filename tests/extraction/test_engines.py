@@ -277,7 +277,7 @@ def test_threads_that_want_the_same_block_make_it_once(model):
         time.sleep(0.05)
         return torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(number)), None
 
-    store = GeneratedStore(generate, block=64, length=128, size=16, recipe="a test")
+    store = GeneratedStore(generate, block=64, length=128, size=(16, 16), recipe="a test")
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

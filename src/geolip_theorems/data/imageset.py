@@ -12,9 +12,16 @@ import numpy as np
 import torch
 
 from ..io.errors import InputError, printable
-from .channels import check_channels, count
 from .stores import ArrayStore, Store
-from .transforms import Normalize, Transform, check_image_size, check_picture, parse_normalize
+from .transforms import (
+    Normalize,
+    Transform,
+    check_channels,
+    check_image_size,
+    check_picture,
+    count,
+    parse_normalize,
+)
 
 LONGEST_CLASS_NAME = 1024  # characters
 EXPECTED = (
@@ -27,28 +34,19 @@ EXPECTED = (
 class ImageSet:
     """Images of one source in a fixed order; pixels are read when asked for.
 
-    Attributes:
-        name: the source's short name (``digits``; a folder's or file's own name).
-        source: one line for people about where the images come from; no local path.
-        store: where the pixels are (see stores.py).
-        preprocessing: canonical text of what is done to them, part of a cache key.
-        labels: (N,) int64 class numbers, or None.
-        classes: the classes' names, or None without labels.
-        groups: (N,) int64; images of one group are neighbours in their source (parts of one photograph,
-            digits of one writer), so a probe must not train on some and be tested on others. Or None.
-        substitute_for: the data set this one stands in for and why, or None.
-        order: (N,) int64, position in this set -> index in the store.
+    Images of one group are neighbours in their source (parts of one photograph, digits of one writer), so a
+    probe must not train on some and be tested on others.
     """
 
-    name: str
-    source: str
-    store: Store
-    preprocessing: str
-    labels: np.ndarray | None = None
-    classes: tuple[str, ...] | None = None
-    groups: np.ndarray | None = None
-    substitute_for: str | None = None
-    order: np.ndarray | None = None
+    name: str  # the source's short name (digits; a folder's or file's own name)
+    source: str  # one line for people about where the images come from; no local path
+    store: Store  # where the pixels are
+    preprocessing: str  # canonical text of what is done to them, part of a cache key
+    labels: np.ndarray | None = None  # (N,) int64 class numbers
+    classes: tuple[str, ...] | None = None  # the classes' names, or None without labels
+    groups: np.ndarray | None = None  # (N,) int64
+    substitute_for: str | None = None  # the data set this one stands in for and why
+    order: np.ndarray | None = None  # (N,) int64, position in this set -> index in the store
 
     def __post_init__(self) -> None:
         if self.order is None:
@@ -59,13 +57,11 @@ class ImageSet:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width in pixels after preprocessing."""
-        return self.store.size
+        return self.store.size  # height and width after preprocessing
 
     @property
     def channels(self) -> int:
-        """Channels of an image after preprocessing."""
-        return self.store.channels
+        return self.store.channels  # after preprocessing
 
     def tensor(self, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """Images start..stop-1, preprocessed: (B, channels, H, W) float32 on the CPU.
@@ -111,13 +107,9 @@ class ImageSet:
 
     def take(self, images: np.ndarray) -> ImageSet:
         """Some of the images, (M,) indices, in the order given."""
-        positions = np.asarray(images, np.int64)
-        return replace(
-            self,
-            order=self.order[positions],
-            labels=None if self.labels is None else self.labels[positions],
-            groups=None if self.groups is None else self.groups[positions],
-        )
+        places = np.asarray(images, np.int64)
+        known = {"labels": self.labels, "groups": self.groups, "order": self.order}
+        return replace(self, **{name: None if of is None else of[places] for name, of in known.items()})
 
     def interleaved(self) -> ImageSet:
         """The same images, one of each class in turn, if they come sorted by class; else unchanged.
@@ -131,7 +123,6 @@ class ImageSet:
 
 def interleave(labels: np.ndarray) -> np.ndarray:
     """The permutation that takes the first image of each class, then the second of each, and so on."""
-    labels = np.asarray(labels)
     by_class = np.argsort(labels, kind="stable")
     starts = np.searchsorted(labels[by_class], labels[by_class], side="left")
     turn = np.empty(len(labels), np.int64)

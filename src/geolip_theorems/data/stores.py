@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from .transforms import Transform
 
 HASHED_AT_ONCE = 256
+KEPT_BYTES = 256 << 20  # of a generated set's latest blocks
 
 
 class Store(Protocol):
@@ -43,12 +44,7 @@ class Store(Protocol):
 
 
 class ArrayStore(Store):
-    """Images in memory.
-
-    Args:
-        images: (N, H, W, C) uint8, or ready-made inputs (N, C, H, W) float32, taken as they are.
-        transform: what turns 8-bit images into the model's input, batch by batch.
-    """
+    """Images in memory: (N, H, W, C) uint8 to be transformed, or inputs (N, C, H, W) float32 as they are."""
 
     def __init__(self, images: np.ndarray, transform: Transform | None = None) -> None:
         self.images = images
@@ -77,72 +73,46 @@ class ArrayStore(Store):
         return h.digest()
 
 
+@dataclass(eq=False)
 class GeneratedStore(Store):
     """Images made from a seed, block by block, as many as are wanted; the latest blocks are kept.
 
     The hash covers the recipe, the indices and the first block's true bytes instead of all images, so that
     a set larger than memory is not made twice; the bytes catch a generator that changed under its name.
 
-    Args:
-        generate: block number -> (images, masks or None); the images are (block, H, W, 3) uint8 or
-            (block, channels, H, W) float32, the masks (block, H, W) bool. Must be picklable for worker
-            processes.
-        block: images per block.
-        length: images in all.
-        recipe: text that names generator, version, seed and size.
-        transform: applied to 8-bit images (never a resize: they are made at their final size).
-        channels: of the images after the transform.
     """
 
-    KEPT_BYTES = 256 << 20
+    # Block number -> images (block, H, W, 3) uint8 or (block, channels, H, W) float32, masks (block, H, W)
+    # bool or None; picklable for worker processes.
+    generate: Callable[[int], tuple[Any, np.ndarray | None]]
+    block: int  # images per block
+    length: int  # images in all
+    size: tuple[int, int]  # height and width, at which images are made
+    recipe: str  # names generator, version, seed and size
+    transform: Transform | None = None  # of 8-bit images
+    channels: int = 3  # of the images after the transform
 
-    def __init__(
-        self,
-        generate: Callable[[int], tuple[Any, np.ndarray | None]],
-        *,
-        block: int,
-        length: int,
-        size: int,
-        recipe: str,
-        transform: Transform | None = None,
-        channels: int = 3,
-    ) -> None:
-        self.generate = generate
-        self.block = block
-        self.length = length
-        self.size = (size, size)
-        self.recipe = recipe
-        self.transform = transform
-        self.channels = channels
-        self._kept: OrderedDict[int, tuple[Any, np.ndarray | None]] = OrderedDict()
+    def __post_init__(self) -> None:
+        self._kept: dict[int, tuple[Any, np.ndarray | None]] = {}  # the latest last
         self._making = threading.Lock()  # threads that want the same block make it once
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_kept": OrderedDict()}  # a worker makes its own blocks
-        del state["_making"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _making=threading.Lock())
+    def __reduce__(self) -> tuple[Any, ...]:
+        return GeneratedStore, tuple(getattr(self, field.name) for field in fields(self))
 
     def __len__(self) -> int:
         return self.length
 
     def _block(self, number: int) -> tuple[Any, np.ndarray | None]:
         with self._making:
-            found = self._kept.pop(number, None)
-            if found is None:
-                found = self.generate(number)
+            found = self._kept.pop(number, None) or self.generate(number)
             self._kept[number] = found
-            kept = max(2, self.KEPT_BYTES // max(1, found[0].nbytes))
-            while len(self._kept) > kept:
-                self._kept.popitem(last=False)
+            if len(self._kept) > max(2, KEPT_BYTES // max(1, found[0].nbytes)):
+                del self._kept[next(iter(self._kept))]
         return found
 
     def _gather(self, index: np.ndarray, part: int) -> list[Any]:
         numbers = index // self.block
-        cuts = np.flatnonzero(np.diff(numbers)) + 1
-        runs = np.split(index, cuts) if len(index) else []
+        runs = np.split(index, np.flatnonzero(np.diff(numbers)) + 1)
         return [self._block(int(run[0]) // self.block)[part][run % self.block] for run in runs]
 
     def tensor(self, index: np.ndarray) -> torch.Tensor:

@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 
 from ..io.errors import InputError, whole
-from .channels import STEPS, count, in_channels
+from .luma import LUMA
 
+# (channels given, channels wanted) -> what is done, as a preprocessing text says it.
+STEPS = {(3, 1): "luma", (1, 3): "repeat3"}
 LARGEST_SIDE = 4096  # of a preprocessed image; beyond it a typing error is likelier than a wish
 
 # Bounds on an image before preprocessing, so that none can exhaust the memory.
@@ -38,13 +40,11 @@ IMAGENET = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 def parse_normalize(text: str | Normalize | None, channels: int = 3) -> Normalize | None:
     """Read ``none``, ``imagenet`` or ``MEAN/STD`` such as ``0.48,0.44,0.39/0.27,0.26,0.28``.
 
-    Args:
-        text: see above; of mean and of std one value for all channels, or one for each.
-        channels: of the images that are normalised, the model's.
+    Of mean and of std there is one value for all of the ``channels``, or one for each.
 
     Raises:
-        InputError: anything else, another number of values, ``imagenet`` for other than 3 channels, a number
-            that is not finite or a standard deviation not above 0.
+        InputError: anything else, ``imagenet`` for other than 3 channels, numbers that are not finite or a
+            standard deviation not above 0.
     """
     if text is None or (isinstance(text, str) and text.strip().lower() == "none"):
         return None
@@ -83,21 +83,29 @@ def check_picture(width: int, height: int, what: str) -> None:
     raise InputError(f"{what} is {width}x{height} pixels; {limit}")
 
 
+def check_channels(given: int, wanted: int, name: str) -> None:
+    """Raise ``InputError`` for a set of images whose channels are not, and do not become, the model's."""
+    if given != wanted and (given, wanted) not in STEPS:
+        other = f"give an .npz with images uint8 (N, H, W, {wanted}), or --dataset noise"
+        how = {1: "give 1, or 3, whose luma is taken", 3: "give 3, or 1, which is repeated"}.get(
+            wanted, other
+        )
+        raise InputError(f"{name}: the images have {count(given)}; the model takes {count(wanted)}: {how}")
+
+
+def count(channels: int) -> str:
+    """``1 channel``, ``3 channels``."""
+    return f"{channels} channel{'' if channels == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Transform:
-    """Resize of the shorter side, optional centre crop, scaling to [0, 1], channels, normalisation.
+    """Resize of the shorter side, optional centre crop, scaling to [0, 1], channels, normalisation."""
 
-    Attributes:
-        image_size: length in pixels of the shorter side after resizing; None keeps the size.
-        crop: cut the central ``image_size`` square out afterwards.
-        normalize: standardisation at the end, or None.
-        channels: after the transform; None for as many as the image has.
-    """
-
-    image_size: int | None
-    crop: bool = False
+    image_size: int | None  # pixels of the shorter side after resizing; None keeps the size
+    crop: bool = False  # cut the central square of image_size out afterwards
     normalize: Normalize | None = None
-    channels: int | None = 3
+    channels: int | None = 3  # after the transform; None for as many as the image has
 
     def describe(self, given: int = 3) -> str:
         """A canonical text of all that changes the result for so many channels; part of a cache key."""
@@ -144,7 +152,12 @@ class Transform:
     def to_tensor(self, pixels: np.ndarray) -> torch.Tensor:
         """(B, H, W, C) uint8 to (B, channels, H, W) float32 in [0, 1], then normalised if asked for."""
         tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float().div_(255)
-        tensor = in_channels(tensor, self.channels or tensor.shape[1])
+        step = STEPS.get((tensor.shape[1], self.channels))
+        if step == "luma":  # in float64, so that three equal channels give exactly their value
+            red, green, blue = tensor.double().unbind(1)
+            tensor = (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue).float().unsqueeze(1)
+        elif step == "repeat3":
+            tensor = tensor.repeat(1, 3, 1, 1)
         if self.normalize is not None:
             mean, std = (
                 torch.tensor(part).view(-1, 1, 1) for part in (self.normalize.mean, self.normalize.std)

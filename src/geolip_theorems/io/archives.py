@@ -27,29 +27,28 @@ def open_archive(file: BinaryIO) -> zipfile.ZipFile:
     bounded = _Bounded(file)
     try:
         archive = zipfile.ZipFile(bounded)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, struct.error) as error:
         raise DamagedArchiveError(f"it is not a zip archive: {printable(error, 100)}") from None
     bounded.largest = None
-    size = file.seek(0, 2)
-    unpacked = sum(member.file_size for member in archive.infolist())
-    if sum(member.compress_size for member in archive.infolist()) > size:
+    members, size = archive.infolist(), file.seek(0, 2)
+    unpacked = sum(member.file_size for member in members)
+    if sum(member.compress_size for member in members) > size:
         raise DamagedArchiveError("its members claim more bytes than it has")
     if unpacked > max(size, UNPACKED + UNPACKED_TIMES * size):
+        limits = f"{UNPACKED_TIMES} times its size and {UNPACKED >> 20} MiB"
         raise DamagedArchiveError(
-            f"it unpacks to {unpacked:,} bytes, over {UNPACKED_TIMES} times its size and {UNPACKED >> 20} "
-            "MiB; write it without compression"
+            f"it unpacks to {unpacked:,} bytes, over {limits}; write it without compression"
         )
     seen = set()
-    for member in archive.infolist():
-        shown = repr(printable(member.filename, 80))
-        # Readers differ on which of two equal names they take, and whether A and a are equal.
-        if member.filename.casefold() in seen:
+    for member in members:
+        shown, folded = repr(printable(member.filename, 80)), member.filename.casefold()
+        if folded in seen:  # readers differ on which they take, and whether A and a are equal
             raise DamagedArchiveError(f"it holds two members named {shown}")
-        seen.add(member.filename.casefold())
         if member.compress_type not in METHODS:
             raise DamagedArchiveError(f"{shown} is compressed in an unusual way; expected stored or deflated")
         if member.flag_bits & 1:
             raise DamagedArchiveError(f"{shown} is encrypted")
+        seen.add(folded)
     return archive
 
 

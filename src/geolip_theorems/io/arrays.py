@@ -24,11 +24,7 @@ KINDS = "biufU"  # bool, whole numbers, floats, text: nothing that needs a pickl
 
 
 class StoredArray:
-    """An array in an archive, with the shape and dtype that its header claims; no value is read yet.
-
-    Raises:
-        DamagedArchiveError: another version of the format, or Python objects. Others: as NumPy says.
-    """
+    """An array in an archive, with the shape and dtype that its header claims; no value is read yet."""
 
     def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         self.archive, self.member = archive, member

@@ -22,11 +22,7 @@ MOST_VALUES = 2_000_000  # of a JSON file; each may take 90 bytes of memory, and
 
 
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
-    """A regular file and nothing else, unbuffered, for reading or, with ``os.O_RDWR``, also for writing.
-
-    Raises:
-        OSError: it is no regular file; or what the system says.
-    """
+    """A regular file, unbuffered, for reading or, with ``os.O_RDWR``, also for writing; else ``OSError``."""
     # Opening a pipe waits for a writer unless told not to; what was opened is looked at, not the name.
     handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -36,14 +32,10 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
 
 
 def open_regular(path: Path, what: str, largest: int) -> BinaryIO:
-    """A regular file, opened for reading; symbolic links are followed.
-
-    Args:
-        what: what the user calls it, such as ``model file``.
-        largest: bytes it may have.
+    """A regular file of at most ``largest`` bytes, opened for reading; symbolic links are followed.
 
     Raises:
-        InputError: missing, not a regular file, unreadable or too large.
+        InputError: missing, not a regular file, unreadable or too large; ``what`` is what the user calls it.
     """
     name = f"{what} {printable(path.name, 200)!r}"
     try:
@@ -59,11 +51,7 @@ def open_regular(path: Path, what: str, largest: int) -> BinaryIO:
 
 
 def read_small(path: Path, what: str, largest: int) -> bytes:
-    """The bytes of a regular file that is read whole.
-
-    Raises:
-        InputError: see :func:`open_regular`.
-    """
+    """The bytes of a regular file that is read whole; ``InputError`` as for :func:`open_regular`."""
     with open_regular(path, what, largest) as file:
         try:
             return file.read(largest)  # a file that grows meanwhile stays bounded too
@@ -104,8 +92,7 @@ def hex_digest(file: BinaryIO, algorithm: str = "sha256") -> str:
 def write_atomically(path: Path, write: Callable[[str], None]) -> None:
     """Call ``write`` with a temporary name beside ``path`` and move the result into place.
 
-    Readers see the old file or the new one, whole. On failure the old file stays and the temporary
-    one is removed.
+    Readers see the old file or the new one, whole; on failure the old one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -22,23 +22,14 @@ SMALLEST_GENERATED = 16  # pixels a side; smaller, the shapes cannot be told apa
 
 @dataclass(frozen=True)
 class Asked:
-    """What a source is opened with.
+    """What a source is opened with."""
 
-    Attributes:
-        transform: what turns an image into the model's input.
-        path: of the folder or file, for sources that have one.
-        count: images asked for, or None; only what generates them need look, the rest are cut off.
-        seed: of what is generated.
-        data_root: where downloads are kept; None for the user's cache.
-        offline: never use the network.
-    """
-
-    transform: Transform
-    path: Path | None = None
-    count: int | None = None
-    seed: int = 0
-    data_root: str | Path | None = None
-    offline: bool = False
+    transform: Transform  # what turns an image into the model's input
+    path: Path | None = None  # of the folder or file, for sources that have one
+    count: int | None = None  # images asked for; only what generates them need look, the rest are cut off
+    seed: int = 0  # of what is generated
+    data_root: str | Path | None = None  # where downloads are kept; None for the user's cache
+    offline: bool = False  # never use the network
 
     def check_generated(self, name: str) -> None:
         """Raise ``InputError`` for a seed or an image size that no generated set has."""
@@ -52,29 +43,22 @@ class Asked:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Where images come from.
+    """Where images come from: ``open`` gives them in a fixed order, or raises ``InputError``."""
 
-    Attributes:
-        name: as after ``--dataset``; of a form, such as FOLDER, what stands for it.
-        about: one line for lists.
-        open: the images, in a fixed order. Raises InputError: they cannot be had.
-        channels: its images have so many, which is checked before it is opened; None if it can tell itself.
-        takes: whether a path is of this form; None for a source with a name.
-    """
-
-    name: str
-    about: str
+    name: str  # as after --dataset; of a form, such as FOLDER, what stands for it
+    about: str  # one line for lists
     open: Callable[[Asked], ImageSet]
-    channels: int | None = 3
-    takes: Callable[[str], bool] | None = None
+    channels: int | None = 3  # of its images, checked before it is opened; None if it can tell itself
+    takes: Callable[[str], bool] | None = None  # whether a path is of this form; None for one with a name
 
 
 def _built_in(name: str, about: str, module: str = "", **more: Any) -> ImageSource:
     """A source that is ``open_images`` of a module here, of its own name by default; imported when opened."""
-    place = f".{module or name}"
-    return ImageSource(
-        name, about, lambda asked: import_module(place, __package__).open_images(asked), **more
-    )
+
+    def open_images(asked: Asked) -> ImageSet:
+        return import_module(f".{module or name}", __package__).open_images(asked)
+
+    return ImageSource(name, about, open_images, **more)
 
 
 SOURCES: Registry[ImageSource] = Registry(
@@ -135,8 +119,8 @@ def load_images(
     Raises:
         InputError: whatever is wrong with the name, the options or the files, in one line.
     """
-    from ..channels import check_channels  # with torch, which listing the sources does without
-    from ..transforms import Transform, check_image_size, parse_normalize
+    # With torch, which listing the sources does without.
+    from ..transforms import Transform, check_channels, check_image_size, parse_normalize
 
     norm = parse_normalize(normalize, channels)
     transform = Transform(check_image_size(image_size), normalize=norm, channels=channels)
@@ -150,11 +134,7 @@ def load_images(
 
 
 def find_source(spec: str) -> ImageSource:
-    """The source of a name or path after ``--dataset``; nothing of it is opened.
-
-    Raises:
-        InputError: there is none.
-    """
+    """The source of a name or path after ``--dataset``, unopened; ``InputError`` where there is none."""
     if spec in names():
         return SOURCES[spec]
     place = os.path.expanduser(spec)

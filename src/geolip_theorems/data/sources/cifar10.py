@@ -57,11 +57,9 @@ class CifarUnavailableError(InputError):
 
 
 def open_images(asked: Asked, *, patience: float | None = None) -> ImageSet:
-    """CIFAR-10's test images in their published order.
+    """CIFAR-10's test images in their published order; ``data_root`` holds or gets ``cifar-10-batches-py``.
 
-    Args:
-        asked: its ``data_root`` is the folder that holds or gets ``cifar-10-batches-py``.
-        patience: give a download up after so many seconds; None lets it take its time.
+    A download is given up after ``patience`` seconds; None lets it take its time.
 
     Raises:
         CifarUnavailableError: not in the cache and not to be downloaded.

@@ -31,13 +31,7 @@ LAYOUT = "expected images in one folder for each class, or images without class 
 
 
 class FolderStore(Store):
-    """Image files, opened one at a time.
-
-    Args:
-        root: the folder; files are named relative to it in messages.
-        files: paths relative to the folder, strings.
-        transform: what turns an image into the model's input; it must crop, so that all end equally large.
-    """
+    """Image files below a folder, opened one at a time; the transform crops, so that all end equally large."""
 
     def __init__(self, root: Path, files: list[str], transform: Transform) -> None:
         self.root = root

@@ -224,20 +224,11 @@ def open_images(asked: Asked) -> ImageSet:
     asked.check_generated("scenes")
     image_size, transform = asked.transform.image_size, replace(asked.transform, image_size=None)
     n, seed = asked.count or DEFAULT_IMAGES, asked.seed
-    store = GeneratedStore(
-        partial(_images_and_boundaries, seed=seed, size=image_size),
-        block=BLOCK,
-        length=n,
-        size=image_size,
-        recipe=f"scenes {VERSION} seed {seed} size {image_size}",
-        transform=transform,
-        channels=transform.channels,
-    )
-    return ImageSet(
-        name="scenes",
-        source=f"{n:,} generated scenes, seed {seed}: {len(SHAPES)} shapes on textured grounds",
-        store=store,
-        preprocessing=f"generated{image_size}+{transform.describe()}",
-        labels=np.arange(n, dtype=np.int64) % len(SHAPES),
-        classes=tuple(SHAPES),
-    )
+    generate = partial(_images_and_boundaries, seed=seed, size=image_size)
+    recipe = f"scenes {VERSION} seed {seed} size {image_size}"
+    size = (image_size, image_size)
+    store = GeneratedStore(generate, BLOCK, n, size, recipe, transform, transform.channels)
+    source = f"{n:,} generated scenes, seed {seed}: {len(SHAPES)} shapes on textured grounds"
+    preprocessing = f"generated{image_size}+{transform.describe()}"
+    labels = np.arange(n, dtype=np.int64) % len(SHAPES)
+    return ImageSet("scenes", source, store, preprocessing, labels, tuple(SHAPES))
