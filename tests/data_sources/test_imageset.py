@@ -221,9 +221,9 @@ def test_bad_arrays_are_one_line(case):
 def test_labels_must_allow_a_comparison():
     check_labels(from_arrays(pictures()))
     check_labels(from_arrays(pictures(), np.arange(12) % 6))
-    with pytest.raises(InputError, match=r"only one class \('0'\) among 12 images"):
+    with pytest.raises(InputError, match="class '0' has 12 of the 12 images; expected more than one class"):
         check_labels(from_arrays(pictures(), np.zeros(12, int)))
-    with pytest.raises(InputError, match="class '5' has 1 of the 12 images; expected at least 2"):
+    with pytest.raises(InputError, match=r"class '5' has 1 of the 12 images; .* at least 2 of each"):
         check_labels(from_arrays(pictures(), [*[0] * 11, 5]))
     with pytest.raises(InputError, match="class '5' has 0 of the 12"):
         check_labels(from_arrays(pictures(), np.arange(12) % 5, [str(k) for k in range(10)]))

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 
 from ..io.errors import InputError, printable
@@ -98,12 +99,15 @@ class ImageSet:
     def spread_order(self) -> np.ndarray:
         """(N,) int64, an order of the images whose every prefix is spread evenly over groups and classes.
 
-        The first 256 of it are among the first 512, so subsets of different sizes nest.
+        Van der Corput's sequence in base 2 (1935), scaled to N, over the images by group and then class. The
+        first 256 of it are among the first 512, so subsets of different sizes nest.
         """
         n = len(self)
         keys = [key for key in (self.labels, self.groups) if key is not None]
-        home = np.lexsort(keys) if keys else np.arange(n)  # by group, within it by class
-        return home[van_der_corput(n)]
+        home = np.lexsort(keys) if keys else np.arange(n)
+        points = scipy.stats.qmc.Halton(1, scramble=False).random(1 << max(n - 1, 0).bit_length())[:, 0]
+        places, first = np.unique((points * n).astype(np.int64), return_index=True)
+        return home[places[np.argsort(first)]]
 
     def take(self, images: np.ndarray) -> ImageSet:
         """Some of the images, (M,) indices, in the order given."""
@@ -130,37 +134,16 @@ def interleave(labels: np.ndarray) -> np.ndarray:
     return np.lexsort((labels, turn))
 
 
-def van_der_corput(n: int) -> np.ndarray:
-    """(n,) int64, 0 .. n-1 ordered so that every prefix is spread evenly over the range.
-
-    Van der Corput's sequence in base 2 (1935), scaled to n; a number is taken where it first occurs.
-    """
-    bits = max(n - 1, 0).bit_length()
-    numbers = np.arange(1 << bits)
-    reversed_ = np.zeros_like(numbers)
-    for bit in range(bits):
-        reversed_ |= ((numbers >> bit) & 1) << (bits - 1 - bit)
-    scaled = (reversed_ * n) >> bits
-    _, first = np.unique(scaled, return_index=True)
-    return scaled[np.sort(first)]
-
-
 def check_labels(images: ImageSet) -> None:
     """Raise ``InputError`` unless there are 2 classes of 2 images each, or no labels at all."""
     if images.labels is None:
         return
     counts = np.bincount(images.labels, minlength=len(images.classes))
-    if np.count_nonzero(counts) < 2:
-        only = images.classes[int(counts.argmax())]
+    if np.count_nonzero(counts) < 2 or counts.min() < 2:
+        few = f"class {images.classes[counts.argmin()]!r} has {counts.min()} of the {len(images)} images"
         raise InputError(
-            f"{images.name}: only one class ({only!r}) among {len(images)} images; give more images "
-            "(--max-images) or images of two classes, or leave the labels out"
-        )
-    if counts.min() < 2:
-        few = images.classes[int(counts.argmin())]
-        raise InputError(
-            f"{images.name}: class {few!r} has {counts.min()} of the {len(images)} images; expected at least "
-            "2 of each class; use more images or leave such classes out"
+            f"{images.name}: {few}; expected more than one class and at least 2 of each class; give more "
+            "images (--max-images), or leave such classes or all labels out"
         )
 
 

@@ -72,25 +72,21 @@ def check_image_size(size: int) -> int:
 
 def check_picture(width: int, height: int, what: str) -> None:
     """Raise ``InputError`` for an image too small, too large or too long to be preprocessed."""
-    if min(width, height) < SMALLEST_PICTURE:
-        limit = f"expected at least {SMALLEST_PICTURE} pixels a side"
-    elif width * height > LARGEST_PICTURE:
-        limit = f"expected at most {LARGEST_PICTURE >> 20} megapixels; make it smaller first"
-    elif max(width, height) > LONGEST_PICTURE * min(width, height):
-        limit = f"expected sides of at most {LONGEST_PICTURE} to 1; crop it first"
-    else:
-        return
-    raise InputError(f"{what} is {width}x{height} pixels; {limit}")
+    short, long = sorted((width, height))
+    if short < SMALLEST_PICTURE or short * long > LARGEST_PICTURE or long > LONGEST_PICTURE * short:
+        raise InputError(
+            f"{what} is {width}x{height} pixels; expected at least {SMALLEST_PICTURE} pixels a side, at most "
+            f"{LARGEST_PICTURE >> 20} megapixels, and sides of at most {LONGEST_PICTURE} to 1"
+        )
 
 
 def check_channels(given: int, wanted: int, name: str) -> None:
     """Raise ``InputError`` for a set of images whose channels are not, and do not become, the model's."""
     if given != wanted and (given, wanted) not in STEPS:
+        how = {1: "give 1, or 3, whose luma is taken", 3: "give 3, or 1, which is repeated"}
         other = f"give an .npz with images uint8 (N, H, W, {wanted}), or --dataset noise"
-        how = {1: "give 1, or 3, whose luma is taken", 3: "give 3, or 1, which is repeated"}.get(
-            wanted, other
-        )
-        raise InputError(f"{name}: the images have {count(given)}; the model takes {count(wanted)}: {how}")
+        wants = f"the model takes {count(wanted)}: {how.get(wanted, other)}"
+        raise InputError(f"{name}: the images have {count(given)}; {wants}")
 
 
 def count(channels: int) -> str:
@@ -159,8 +155,6 @@ class Transform:
         elif step == "repeat3":
             tensor = tensor.repeat(1, 3, 1, 1)
         if self.normalize is not None:
-            mean, std = (
-                torch.tensor(part).view(-1, 1, 1) for part in (self.normalize.mean, self.normalize.std)
-            )
-            tensor.sub_(mean).div_(std)
+            tensor.sub_(torch.tensor(self.normalize.mean).view(-1, 1, 1))
+            tensor.div_(torch.tensor(self.normalize.std).view(-1, 1, 1))
         return tensor

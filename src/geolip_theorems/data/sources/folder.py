@@ -31,7 +31,7 @@ LAYOUT = "expected images in one folder for each class, or images without class 
 
 
 class FolderStore(Store):
-    """Image files below a folder, opened one at a time; the transform crops, so that all end equally large."""
+    """Image files below a folder, opened one at a time; the transform must crop them to one size."""
 
     def __init__(self, root: Path, files: list[str], transform: Transform) -> None:
         self.root = root
