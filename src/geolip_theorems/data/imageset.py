@@ -18,7 +18,6 @@ from .transforms import (
     Normalize,
     Transform,
     check_channels,
-    check_image_size,
     check_picture,
     count,
     parse_normalize,
@@ -173,8 +172,7 @@ def from_arrays(
         InputError: wrong shapes or dtypes, NaN or infinite values, labels out of range, channels that are
             not the model's.
     """
-    size = None if image_size is None else check_image_size(image_size)
-    transform = Transform(size, normalize=normalize, channels=channels)
+    transform = Transform(image_size, normalize=normalize, channels=channels)
     known = {"labels": labels, "classes": classes, "groups": groups}
     return array_set(images, transform, name, "arrays given from Python", **known)
 

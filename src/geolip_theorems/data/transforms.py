@@ -65,11 +65,6 @@ def parse_normalize(text: str | Normalize | None, channels: int = 3) -> Normaliz
     return found
 
 
-def check_image_size(size: int) -> int:
-    """The size as an int; ``InputError`` unless it is a whole number from 1 to 4096."""
-    return whole(size, "image size", 1, LARGEST_SIDE)
-
-
 def check_picture(width: int, height: int, what: str) -> None:
     """Raise ``InputError`` for an image too small, too large or too long to be preprocessed."""
     short, long = sorted((width, height))
@@ -102,6 +97,10 @@ class Transform:
     crop: bool = False  # cut the central square of image_size out afterwards
     normalize: Normalize | None = None
     channels: int | None = 3  # after the transform; None for as many as the image has
+
+    def __post_init__(self) -> None:
+        if self.image_size is not None:
+            whole(self.image_size, "image size", 1, LARGEST_SIDE)
 
     def describe(self, given: int = 3) -> str:
         """A canonical text of all that changes the result for so many channels; part of a cache key."""

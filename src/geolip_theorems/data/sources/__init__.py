@@ -120,10 +120,10 @@ def load_images(
         InputError: whatever is wrong with the name, the options or the files, in one line.
     """
     # With torch, which listing the sources does without.
-    from ..transforms import Transform, check_channels, check_image_size, parse_normalize
+    from ..transforms import Transform, check_channels, parse_normalize
 
     norm = parse_normalize(normalize, channels)
-    transform = Transform(check_image_size(image_size), normalize=norm, channels=channels)
+    transform = Transform(image_size, normalize=norm, channels=channels)
     if max_images is not None:
         whole(max_images, "the number of images", 1)
     source = find_source(spec)

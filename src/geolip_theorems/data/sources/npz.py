@@ -5,8 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import Any
 
-from ...io.archives import DamagedArchiveError, open_archive
-from ...io.arrays import StoredArray
+from ...io.arrays import DamagedArchiveError, StoredArray, open_archive
 from ...io.errors import InputError, nearest, printable, reason
 from ...io.files import open_regular
 from ..imageset import ImageSet, array_set, check_numbers, check_pixels
