@@ -280,7 +280,7 @@ def test_layouts_are_told_from_channels():
 
 def test_a_file_with_channels_first_is_told_so_for_any_model(tmp_path):
     np.savez(tmp_path / "x.npz", images=pictures(channels=5, height=8, width=8).transpose(0, 3, 1, 2))
-    with pytest.raises(InputError, match="put the channels last"):
+    with pytest.raises(InputError, match=r"images are uint8 .*transpose\(0, 2, 3, 1\)"):
         load_images(str(tmp_path / "x.npz"), channels=5)
-    with pytest.raises(InputError, match=r"\(5, 5, 8, 8\); the model takes 3 channels"):
+    with pytest.raises(InputError, match="have 8 channels; the model takes 3 channels"):
         load_images(str(tmp_path / "x.npz"))

@@ -193,7 +193,7 @@ BAD_ARRAYS = {
     "floats with channels last": ({"images": np.zeros((4, 8, 8, 3))}, "channels second"),
     "floats of 8 bits": (
         {"images": pictures().transpose(0, 3, 1, 2).astype(np.float32)},
-        "float images hold whole numbers from 0 to 255; expected values .* divide by 255",
+        r"float images \(12, 3, 9, 7\) hold whole numbers from 0 to 255; expected values .* divide by 255",
     ),
     "text": ({"images": np.full((1, 3, 4, 4), "x")}, "expected uint8"),
     "NaN": ({"images": torch.full((2, 3, 4, 4), float("nan"))}, "image 0 holds NaN"),
@@ -221,11 +221,11 @@ def test_bad_arrays_are_one_line(case):
 def test_labels_must_allow_a_comparison():
     check_labels(from_arrays(pictures()))
     check_labels(from_arrays(pictures(), np.arange(12) % 6))
-    with pytest.raises(InputError, match=r"only one class \('0'\) among 12 images"):
+    with pytest.raises(InputError, match="class '0' has 12 of the 12 images; expected more than one class"):
         check_labels(from_arrays(pictures(), np.zeros(12, int)))
-    with pytest.raises(InputError, match="class '5' has 1 of the 12 images; expected at least 2"):
+    with pytest.raises(InputError, match=r"class '5' has 1 of the 12 images; .* at least 2 of each"):
         check_labels(from_arrays(pictures(), [*[0] * 11, 5]))
-    with pytest.raises(InputError, match=r"class '5' has 0 .* \(and 4 more\)"):
+    with pytest.raises(InputError, match="class '5' has 0 of the 12"):
         check_labels(from_arrays(pictures(), np.arange(12) % 5, [str(k) for k in range(10)]))
 
 

@@ -12,10 +12,9 @@ from sklearn.datasets import load_digits
 
 from geolip_theorems.data.imageset import check_labels
 from geolip_theorems.data.noise import FAMILIES
-from geolip_theorems.data.shapes import SHAPES
 from geolip_theorems.data.sources import SOURCES, load_images, names
 from geolip_theorems.data.sources.photos import CROP, PHOTOS, nearly_uniform, photo_crops
-from geolip_theorems.data.sources.scenes import render
+from geolip_theorems.data.sources.scenes import SHAPES, render
 from geolip_theorems.io.errors import InputError
 
 # The 8-bit scenes are to be the same on every machine.
@@ -45,7 +44,7 @@ def test_photos_are_balanced_crops_of_the_photographs():
     assert images.labels[:20].tolist() == list(range(10)) * 2
     assert not nearly_uniform(images.store.images).any()
     for label, name in enumerate(PHOTOS):
-        own = images.store.images[images.labels == label]
+        own = images.store.images[images.order[images.labels == label]]
         everything = {crop.tobytes() for crop in photo_crops(name)[0]}
         assert {crop.tobytes() for crop in own} <= everything
         assert len(np.unique(images.groups[images.labels == label])) >= 5

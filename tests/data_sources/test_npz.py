@@ -76,6 +76,9 @@ def test_a_sorted_file_is_interleaved_before_the_prefix(tmp_path):
     assert torch.equal(loaded.tensor(1, 2), torch.from_numpy(pictures()[3:4]).permute(0, 3, 1, 2) / 255)
 
 
+LAYOUT = (
+    r"expected images uint8 \(N, H, W, C\) .* images.transpose\(0, 2, 3, 1\), images\[..., None\] or \(255 \*"
+)
 WRONG = {
     "no images": ({"labels": [0, 1]}, "no array 'images', only"),
     "nothing": ({}, "no array 'images', only nothing"),
@@ -83,28 +86,36 @@ WRONG = {
         {"images": pictures(), "label": [0] * 6},
         "unknown array 'label', did you mean 'labels'",
     ),
-    "float images": (
-        {"images": np.zeros((6, 8, 8, 3))},
-        r"images are float64 \(6, 8, 8, 3\); make values from 0 to 1 bytes with \(255 \* images\)",
-    ),
+    "float images": ({"images": np.zeros((6, 8, 8, 3))}, rf"images are float64 \(6, 8, 8, 3\); {LAYOUT}"),
     "channels first": (
         {"images": np.zeros((6, 3, 8, 8), np.uint8)},
-        r"images are uint8 \(6, 3, 8, 8\); put the channels last with images.transpose\(0, 2, 3, 1\); exp",
+        rf"images are uint8 \(6, 3, 8, 8\); {LAYOUT}",
     ),
-    "both": ({"images": np.zeros((6, 3, 8, 8))}, r"transpose\(0, 2, 3, 1\); make values from 0 to 1 bytes"),
-    "numbers of 8 bytes": ({"images": np.zeros((6, 8, 8, 3), int)}, r"bytes with images.astype\('uint8'\)"),
-    "RGBA": ({"images": np.zeros((6, 8, 8, 4), np.uint8)}, "leave the fourth channel out"),
-    "grey": ({"images": np.zeros((6, 8, 8), np.uint8)}, r"their channel with images\[..., None\]"),
+    "numbers of 8 bytes": ({"images": np.zeros((6, 8, 8, 3), int)}, f"images are int64 .* {LAYOUT}"),
+    "RGBA": (
+        {"images": np.zeros((6, 8, 8, 4), np.uint8)},
+        "have 4 channels; the model takes 3 channels: give 3",
+    ),
+    "grey": ({"images": np.zeros((6, 8, 8), np.uint8)}, rf"images are uint8 \(6, 8, 8\); {LAYOUT}"),
     "empty": ({"images": np.zeros((0, 8, 8, 3), np.uint8)}, "images are uint8"),
     "1x1": ({"images": np.zeros((6, 1, 1, 3), np.uint8)}, "at least 4 pixels"),
     "50 megapixels": ({"images": np.zeros((1, 5000, 10000, 3), np.uint8)}, "at most 32 megapixels"),
     "a ribbon": ({"images": np.zeros((1, 4, 4096, 3), np.uint8)}, "at most 32 to 1"),
-    "too few labels": ({"images": pictures(), "labels": [0, 1]}, "2 labels for 6 images"),
-    "one label": ({"images": pictures(), "labels": 1}, "0 labels for 6 images"),
-    "too many groups": ({"images": pictures(), "groups": [0] * 9}, "9 groups for 6 images"),
-    "float labels": ({"images": pictures(), "labels": np.zeros(6)}, r"with labels.astype\(int\)"),
+    "too few labels": (
+        {"images": pictures(), "labels": [0, 1]},
+        r"labels are int64 \(2,\); expected integers \(6,\), one for each image",
+    ),
+    "one label": ({"images": pictures(), "labels": 1}, r"labels are int64 \(\); expected integers \(6,\)"),
+    "too many groups": (
+        {"images": pictures(), "groups": [0] * 9},
+        r"groups are int64 \(9,\); expected integers \(6,\)",
+    ),
+    "float labels": (
+        {"images": pictures(), "labels": np.zeros(6)},
+        r"labels are float64 \(6,\); expected integers",
+    ),
     "names as labels": ({"images": pictures(), "labels": ["a"] * 6}, "return_inverse=True"),
-    "one-hot labels": ({"images": pictures(), "labels": np.eye(6, dtype=int)}, r"labels.argmax\(1\)"),
+    "one-hot labels": ({"images": pictures(), "labels": np.eye(6, dtype=int)}, r"rows.argmax\(1\)"),
     "NaN labels": ({"images": pictures(), "labels": np.full(6, np.nan)}, "labels are float64"),
     "label out of range": (
         {"images": pictures(), "labels": [9] * 6, "classes": ["a", "b"]},

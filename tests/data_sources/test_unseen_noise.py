@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from geolip_theorems.data.noise import ALL_FAMILIES, LIMIT
-from geolip_theorems.data.unseen_noise import UNSEEN_FAMILIES, sample_unseen
+from geolip_theorems.data.noise import ALL_FAMILIES, LIMIT, UNSEEN_FAMILIES, sample
 from geolip_theorems.io.errors import InputError
 
 
@@ -14,11 +13,11 @@ def generator(seed=0):
 
 @pytest.mark.parametrize("family", UNSEEN_FAMILIES)
 def test_families_are_standardised_and_seeded(family):
-    images = sample_unseen(family, 20, 64, generator(), channels=2)
+    images = sample(family, 20, 64, generator(), channels=2)
     assert images.shape == (20, 2, 64, 64)
     assert images.abs().max() <= LIMIT
-    assert torch.equal(images, sample_unseen(family, 20, 64, generator(), channels=2))
-    assert not torch.equal(images, sample_unseen(family, 20, 64, generator(1), channels=2))
+    assert torch.equal(images, sample(family, 20, 64, generator(), channels=2))
+    assert not torch.equal(images, sample(family, 20, 64, generator(1), channels=2))
     assert abs(float(images.mean())) < 0.1
     assert 0.85 < float(images.std()) < 1.1
 
@@ -30,7 +29,7 @@ def test_there_are_sixteen_and_none_is_a_trained_one():
 
 def test_spatial_families_are_what_they_are_called():
     def neighbours(family, dim):
-        x = sample_unseen(family, 20, 64, generator())
+        x = sample(family, 20, 64, generator())
         a, b = x.narrow(dim, 0, 63), x.narrow(dim, 1, 63)
         return float((a * b).mean() / (x * x).mean())
 
@@ -42,5 +41,5 @@ def test_spatial_families_are_what_they_are_called():
 
 
 def test_an_unknown_family():
-    with pytest.raises(InputError, match="unknown unseen noise family 'viollet'; did you mean 'violet'"):
-        sample_unseen("viollet", 1, 8, generator())
+    with pytest.raises(InputError, match="unknown noise family 'viollet'; did you mean 'violet'"):
+        sample("viollet", 1, 8, generator())

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from geolip_theorems.data.imageset import ImageSet, from_arrays
-from geolip_theorems.data.stores import GeneratedStore, TensorStore
+from geolip_theorems.data.stores import ArrayStore, GeneratedStore
 from geolip_theorems.extraction import tiles
 from geolip_theorems.extraction.engines import (
     GET_RAY,
@@ -35,7 +35,7 @@ ABLATED = np.array([3, 4, 30])
 CONFIG = SVAEConfig(V=8, D=4, patch_size=4, hidden=16, depth=1, n_cross_layers=1)
 
 
-class DeadlyStore(TensorStore):
+class DeadlyStore(ArrayStore):
     """Kills its process the first time that certain images are asked for, and only then."""
 
     def __init__(self, images, mark: Path, at: int) -> None:
@@ -112,7 +112,7 @@ def test_without_workers_nothing_is_spread(model, images):
 def deadly(pixels, tmp_path):
     """An image set that kills the process that first asks for image 20."""
     mark = tmp_path / "dead"
-    store = DeadlyStore(pixels, mark, 20)
+    store = DeadlyStore(pixels.numpy(), mark, 20)
     return ImageSet("deadly", "a test", store, "as-given"), mark
 
 
@@ -153,7 +153,7 @@ def test_ray_gives_the_same_bits_and_a_dead_worker_is_replaced(model, pixels, al
     assert found == alone
 
 
-class CallingStore(TensorStore):
+class CallingStore(ArrayStore):
     """Has the process that asked called by a signal when it is read, then takes its time."""
 
     def __init__(self, images) -> None:
@@ -180,7 +180,7 @@ def test_under_ray_an_error_is_one_line_and_a_signal_ends_it(model, pixels):
 
     before = signal.signal(signal.SIGTERM, end)
     try:
-        images = ImageSet("calling", "a test", CallingStore(pixels), "as-given")
+        images = ImageSet("calling", "a test", CallingStore(pixels.numpy()), "as-given")
         with pytest.raises(pytest.exit.Exception):
             bytes_of(on_ray(Extraction(model, images, ablated=ABLATED), cut(COUNT, SHARD), 1, None))
     finally:
@@ -277,7 +277,7 @@ def test_threads_that_want_the_same_block_make_it_once(model):
         time.sleep(0.05)
         return torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(number)), None
 
-    store = GeneratedStore(generate, block=64, length=128, size=16, recipe="a test")
+    store = GeneratedStore(generate, block=64, length=128, size=(16, 16), recipe="a test")
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

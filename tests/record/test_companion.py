@@ -48,8 +48,11 @@ def raw(array, header=None):
     [
         ({"per_image/error.npy": raw(np.array([{}], object))}, "object"),
         ({"per_image/error.npy": raw(np.zeros(64), (b"(64,)", b"(4e9)"))}, "damaged"),
-        ({"per_image/error.npy": raw(np.zeros(10), (b"(10,), }  ", b"(10000,), }"))}, "in 209 bytes"),
-        ({"../error.npy": raw(np.zeros(1))}, "entry '../error.npy'"),
+        (
+            {"per_image/error.npy": raw(np.zeros(10), (b"(10,), }  ", b"(10000,), }"))},
+            "its 209 bytes do not hold",
+        ),
+        ({"../error.npy": raw(np.zeros(1))}, "entry '../error'"),
         ({"per_image/error.npy": b"nothing"}, "damaged"),
     ],
     ids=["objects", "header", "shape", "path", "text"],

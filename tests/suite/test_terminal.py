@@ -37,7 +37,7 @@ def on_a_terminal(words) -> str:
 def test_progress_shows_on_a_terminal_through_capture(tmp_path):
     text = on_a_terminal(command(tmp_path))
     assert "extracting svae_d4-scenes" in text
-    assert "60/60" in text
+    assert "/60 [" in text
     assert "\x1b[" in text
 
 

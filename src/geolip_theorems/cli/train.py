@@ -58,7 +58,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """The ``train`` command."""
-    from ..io.writing import write_atomically
+    from ..io.files import write_atomically
 
     trainer = make_trainer(options)
     say(f"training into {options.out}" + (f", going on after step {trainer.step}" if trainer.step else ""))

@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..io.errors import InputError, unknown
-from ..io.writing import remove
+from ..io.files import remove
 from ..results.record import read_results
 
 FOLDER = Path("reports/baselines")

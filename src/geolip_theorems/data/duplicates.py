@@ -26,9 +26,7 @@ SHARE = 0.05  # of the images, from which it is worth a warning
 def near_duplicates(images: ImageSet) -> np.ndarray:
     """Group of each image, (N,) int64; near-duplicates share one, as do the set's own groups.
 
-    Of more than 20,000 images only an even sample is compared.
-
-    Cost: O(N^2) of 256 multiplications: and 25 shifts of at most 4 N pairs.
+    Of more than 20,000 images only an even sample is compared. Cost: O(N^2) of 256 multiplications.
     """
     n = len(images)
     rows = np.linspace(0, n - 1, min(n, MOST_IMAGES)).astype(int)
@@ -85,14 +83,12 @@ def _standardised(x: np.ndarray) -> np.ndarray:
 
 def _shifted_correlation(copies: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The largest correlation of pairs of copies over shifts of up to two pixels, where they overlap."""
-    best = np.zeros(len(first))
-    middle = slice(SHIFT, COPY - SHIFT)
+    best, size = np.zeros(len(first)), COPY - 2 * SHIFT
+    windows = np.lib.stride_tricks.sliding_window_view(copies, (size, size), axis=(1, 2))
     for start in range(0, len(first), BLOCK):
         part = slice(start, start + BLOCK)
-        still = _standardised(copies[first[part], middle, middle].reshape(-1, (COPY - 2 * SHIFT) ** 2))
-        for down in range(2 * SHIFT + 1):
-            for across in range(2 * SHIFT + 1):
-                window = (slice(down, COPY - 2 * SHIFT + down), slice(across, COPY - 2 * SHIFT + across))
-                moved = _standardised(copies[second[part]][(slice(None), *window)].reshape(len(still), -1))
-                best[part] = np.maximum(best[part], np.einsum("ij,ij->i", still, moved))
+        still = _standardised(windows[first[part], SHIFT, SHIFT].reshape(-1, size**2))
+        for down, across in np.ndindex(windows.shape[1:3]):
+            moved = _standardised(windows[second[part], down, across].reshape(-1, size**2))
+            best[part] = np.maximum(best[part], np.einsum("ij,ij->i", still, moved))
     return best

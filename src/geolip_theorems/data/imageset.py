@@ -9,42 +9,44 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 
 from ..io.errors import InputError, printable
-from .channels import check_channels, count
-from .stores import ArrayStore, Store, TensorStore
-from .transforms import Normalize, Transform, check_image_size, check_picture, parse_normalize
+from .stores import ArrayStore, Store
+from .transforms import (
+    Normalize,
+    Transform,
+    check_channels,
+    check_picture,
+    count,
+    parse_normalize,
+)
 
-LARGEST_CLASSES, LONGEST_CLASS_NAME = 1 << 20, 1024  # names, and characters of one
+LONGEST_CLASS_NAME = 1024  # characters
+EXPECTED = (
+    "expected uint8 (N, H, W, C), channels last, or float (N, C, H, W), channels second, none of them 0; "
+    "give grey images their channel with images[..., None], in floats images[:, None]"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """Images of one source in a fixed order; pixels are read when asked for.
 
-    Attributes:
-        name: the source's short name (``digits``; a folder's or file's own name).
-        source: one line for people about where the images come from; no local path.
-        store: where the pixels are (see stores.py).
-        preprocessing: canonical text of what is done to them, part of a cache key.
-        labels: (N,) int64 class numbers, or None.
-        classes: the classes' names, or None without labels.
-        groups: (N,) int64; images of one group are neighbours in their source (parts of one photograph,
-            digits of one writer), so a probe must not train on some and be tested on others. Or None.
-        substitute_for: the data set this one stands in for and why, or None.
-        order: (N,) int64, position in this set -> index in the store.
+    Images of one group are neighbours in their source (parts of one photograph, digits of one writer), so a
+    probe must not train on some and be tested on others.
     """
 
-    name: str
-    source: str
-    store: Store
-    preprocessing: str
-    labels: np.ndarray | None = None
-    classes: tuple[str, ...] | None = None
-    groups: np.ndarray | None = None
-    substitute_for: str | None = None
-    order: np.ndarray | None = None
+    name: str  # the source's short name (digits; a folder's or file's own name)
+    source: str  # one line for people about where the images come from; no local path
+    store: Store  # where the pixels are
+    preprocessing: str  # canonical text of what is done to them, part of a cache key
+    labels: np.ndarray | None = None  # (N,) int64 class numbers
+    classes: tuple[str, ...] | None = None  # the classes' names, or None without labels
+    groups: np.ndarray | None = None  # (N,) int64
+    substitute_for: str | None = None  # the data set this one stands in for and why
+    order: np.ndarray | None = None  # (N,) int64, position in this set -> index in the store
 
     def __post_init__(self) -> None:
         if self.order is None:
@@ -55,13 +57,11 @@ class ImageSet:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width in pixels after preprocessing."""
-        return self.store.size
+        return self.store.size  # height and width after preprocessing
 
     @property
     def channels(self) -> int:
-        """Channels of an image after preprocessing."""
-        return self.store.channels
+        return self.store.channels  # after preprocessing
 
     def tensor(self, start: int = 0, stop: int | None = None) -> torch.Tensor:
         """Images start..stop-1, preprocessed: (B, channels, H, W) float32 on the CPU.
@@ -82,11 +82,7 @@ class ImageSet:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the images' content, size, order, labels, classes and groups; hexadecimal.
-
-        Raises:
-            InputError: a file cannot be read as an image.
-        """
+        """Hash of the images' content, size, order, labels, classes and groups, hexadecimal; reads them."""
         h = hashlib.sha256(b"geolip-theorems images 1\n")
         h.update(f"{len(self)} {self.image_size}\n".encode())
         h.update(self.store.digest(self.order))
@@ -96,53 +92,40 @@ class ImageSet:
         return h.hexdigest()
 
     def prefix(self, n: int | None) -> ImageSet:
-        """The first n images (all where there are fewer or n is None).
-
-        Raises:
-            InputError: n is not a whole number above 0.
-        """
-        check_count(n)
+        """The first n images (all where there are fewer or n is None)."""
         return self if n is None or n >= len(self) else self.take(np.arange(n))
 
     def spread_order(self) -> np.ndarray:
         """(N,) int64, an order of the images whose every prefix is spread evenly over groups and classes.
 
-        The first 256 of it are among the first 512, so subsets of different sizes nest.
+        Van der Corput's sequence in base 2 (1935), scaled to N, over the images by group and then class. The
+        first 256 of it are among the first 512, so subsets of different sizes nest.
         """
         n = len(self)
         keys = [key for key in (self.labels, self.groups) if key is not None]
-        home = np.lexsort(keys) if keys else np.arange(n)  # by group, within it by class
-        return home[van_der_corput(n)]
+        home = np.lexsort(keys) if keys else np.arange(n)
+        points = scipy.stats.qmc.Halton(1, scramble=False).random(1 << max(n - 1, 0).bit_length())[:, 0]
+        places, first = np.unique((points * n).astype(np.int64), return_index=True)
+        return home[places[np.argsort(first)]]
 
     def take(self, images: np.ndarray) -> ImageSet:
         """Some of the images, (M,) indices, in the order given."""
-        positions = np.asarray(images, np.int64)
-        return replace(
-            self,
-            order=self.order[positions],
-            labels=None if self.labels is None else self.labels[positions],
-            groups=None if self.groups is None else self.groups[positions],
-        )
+        places = np.asarray(images, np.int64)
+        known = {"labels": self.labels, "groups": self.groups, "order": self.order}
+        return replace(self, **{name: None if of is None else of[places] for name, of in known.items()})
 
     def interleaved(self) -> ImageSet:
         """The same images, one of each class in turn, if they come sorted by class; else unchanged.
 
         So a prefix of a sorted source holds all classes; within a class the order stays.
         """
-        if self.labels is None or not _sorted_by_class(self.labels):
+        if self.labels is None or np.count_nonzero(np.diff(self.labels)) + 1 > len(np.unique(self.labels)):
             return self
         return self.take(interleave(self.labels))
 
 
-def check_count(n: int | None) -> None:
-    """Raise ``InputError`` for a number of images that is not a whole number above 0, or None for all."""
-    if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
-        raise InputError(f"the number of images is {n!r}; expected a whole number above 0")
-
-
 def interleave(labels: np.ndarray) -> np.ndarray:
     """The permutation that takes the first image of each class, then the second of each, and so on."""
-    labels = np.asarray(labels)
     by_class = np.argsort(labels, kind="stable")
     starts = np.searchsorted(labels[by_class], labels[by_class], side="left")
     turn = np.empty(len(labels), np.int64)
@@ -150,47 +133,16 @@ def interleave(labels: np.ndarray) -> np.ndarray:
     return np.lexsort((labels, turn))
 
 
-def van_der_corput(n: int) -> np.ndarray:
-    """(n,) int64, 0 .. n-1 ordered so that every prefix is spread evenly over the range.
-
-    Van der Corput's sequence in base 2 (1935), scaled to n; a number is taken where it first occurs.
-    """
-    bits = max(n - 1, 0).bit_length()
-    numbers = np.arange(1 << bits)
-    reversed_ = np.zeros_like(numbers)
-    for bit in range(bits):
-        reversed_ |= ((numbers >> bit) & 1) << (bits - 1 - bit)
-    scaled = (reversed_ * n) >> bits
-    _, first = np.unique(scaled, return_index=True)
-    return scaled[np.sort(first)]
-
-
-def _sorted_by_class(labels: np.ndarray) -> bool:
-    """Whether every class is one unbroken run."""
-    return np.count_nonzero(np.diff(labels)) + 1 == len(np.unique(labels))
-
-
 def check_labels(images: ImageSet) -> None:
-    """For questions that compare classes: enough of them, with enough images each. No labels is no error.
-
-    Raises:
-        InputError: one class only, or a class with fewer than 2 images.
-    """
+    """Raise ``InputError`` unless there are 2 classes of 2 images each, or no labels at all."""
     if images.labels is None:
         return
     counts = np.bincount(images.labels, minlength=len(images.classes))
-    if np.count_nonzero(counts) < 2:
-        only = images.classes[int(counts.argmax())]
+    if np.count_nonzero(counts) < 2 or counts.min() < 2:
+        few = f"class {images.classes[counts.argmin()]!r} has {counts.min()} of the {len(images)} images"
         raise InputError(
-            f"{images.name}: only one class ({only!r}) among {len(images)} images; give more images "
-            "(--max-images) or images of two classes, or leave the labels out"
-        )
-    few = [f"{name!r} has {count}" for name, count in zip(images.classes, counts, strict=True) if count < 2]
-    if few:
-        more = f" (and {len(few) - 1} more)" if len(few) > 1 else ""
-        raise InputError(
-            f"{images.name}: class {few[0]} of the {len(images)} images{more}; expected at least 2 of each "
-            "class; use more images or leave such classes out"
+            f"{images.name}: {few}; expected more than one class and at least 2 of each class; give more "
+            "images (--max-images), or leave such classes or all labels out"
         )
 
 
@@ -220,9 +172,7 @@ def from_arrays(
         InputError: wrong shapes or dtypes, NaN or infinite values, labels out of range, channels that are
             not the model's.
     """
-    transform = Transform(
-        None if image_size is None else check_image_size(image_size), normalize=normalize, channels=channels
-    )
+    transform = Transform(image_size, normalize=normalize, channels=channels)
     known = {"labels": labels, "classes": classes, "groups": groups}
     return array_set(images, transform, name, "arrays given from Python", **known)
 
@@ -238,69 +188,73 @@ def array_set(
     groups: Any = None,
 ) -> ImageSet:
     """The same with a source of its own and what is done to 8-bit images in one."""
-    store, preprocessing = _store(images, name, transform)
-    n = len(store)
-    labels = _integers(labels, "labels", n, name)
-    groups = _integers(groups, "groups", n, name)
+    if not isinstance(images, torch.Tensor):
+        images = np.asarray(images)
+    dtype, shape = str(images.dtype).removeprefix("torch."), tuple(images.shape)
+    if "float" in dtype and len(shape) == 4 and 0 not in shape:
+        tensor = torch.as_tensor(images).detach().to("cpu", torch.float32).contiguous()
+        _check_floats(tensor, transform.channels, f"{name}: float images {shape}")
+        store, preprocessing = ArrayStore(tensor.numpy()), "as-given"
+    else:
+        wanted = transform.channels
+        check_pixels(dtype, shape, wanted, name, EXPECTED)
+        wanted = shape[3] if wanted is None else wanted
+        norm = parse_normalize(transform.normalize, wanted)
+        transform = replace(transform, normalize=norm, channels=wanted)
+        store, preprocessing = ArrayStore(np.asarray(images), transform), transform.describe(shape[3])
+    labels = _integers(labels, "labels", len(store), name)
+    groups = _integers(groups, "groups", len(store), name)
     labels, classes = _name_classes(labels, classes, name)
     return ImageSet(name, source, store, preprocessing, labels, classes, groups)
 
 
-def _store(images: Any, name: str, transform: Transform) -> tuple[Store, str]:
-    if not isinstance(images, torch.Tensor):
-        images = np.asarray(images)
-    kind = f"{name}: images are {str(images.dtype).replace('torch.', '')} {tuple(images.shape)}"
-    expected = "expected uint8 (N, H, W, C) or float (N, C, H, W) of C channels"
-    if len(images.shape) == 3:
-        axis = "[:, None]" if "float" in str(images.dtype) else "[..., None]"
-        raise InputError(f"{kind}; {expected}; give images of one channel that axis too: images{axis}")
-    if len(images.shape) != 4 or 0 in images.shape:
-        raise InputError(f"{kind}; {expected}, none of them 0")
-    if str(images.dtype).replace("torch.", "") == "uint8":
-        if images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):  # no image has so few rows
-            raise InputError(
-                f"{kind}; {expected}: 8-bit images have their channels last; transpose to (0, 2, 3, 1)"
-            )
-        given, norm = images.shape[3], transform.normalize
-        wanted = given if transform.channels is None else transform.channels
-        check_channels(given, wanted, name)
-        check_picture(images.shape[2], images.shape[1], f"{name}: each image")
-        transform = replace(transform, normalize=parse_normalize(norm, wanted), channels=wanted)
-        return ArrayStore(np.asarray(images), transform), transform.describe(given)
-    if isinstance(images, np.ndarray):
-        if images.dtype.kind != "f":
-            raise InputError(f"{kind}; {expected}")
-        images = torch.from_numpy(np.ascontiguousarray(images, np.float32))
-    if not images.is_floating_point():
-        raise InputError(f"{kind}; {expected}")
-    if images.shape[3] in (1, 3) and min(images.shape[1:3]) > 3:
-        raise InputError(f"{kind}; {expected}; put the channels second with a transpose to (0, 3, 1, 2)")
-    if transform.channels not in (None, images.shape[1]):
+def check_pixels(dtype: Any, shape: tuple, channels: int | None, name: str, expected: str) -> None:
+    """Raise ``InputError`` unless it is uint8 (N, H, W, C) of pictures for a model of so many channels."""
+    right = str(dtype) == "uint8" and len(shape) == 4 and 0 not in shape
+    likely = (1, 3, channels)  # of channels; no image has so few rows
+    if not right or (shape[1] in likely and shape[3] not in likely):
+        raise InputError(f"{name}: images are {printable(f'{dtype} {shape}', 160)}; {expected}")
+    check_channels(shape[3], channels or shape[3], name)
+    check_picture(shape[2], shape[1], f"{name}: each image")
+
+
+def check_numbers(dtype: np.dtype, shape: tuple, n: int, what: str) -> None:
+    """Raise ``InputError`` unless it is whole numbers (n,)."""
+    if dtype.kind not in "iu" or shape != (n,):
         raise InputError(
-            f"{kind}; float images are taken as they are and the model takes {count(transform.channels)}; "
-            f"give (N, {transform.channels}, H, W), or set the model's attribute channels if it takes others"
+            f"{what} are {printable(f'{dtype} {shape}', 160)}; expected integers ({n},), one for each image; "
+            "of names or rows take np.unique(names, return_inverse=True)[1] or rows.argmax(1)"
         )
-    tensor = images.detach().to("cpu", torch.float32)
-    if not bool(torch.isfinite(tensor).all()):
-        bad = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
-        raise InputError(f"{name}: image {bad} holds NaN or infinite values; expected finite numbers")
+
+
+def _check_floats(tensor: torch.Tensor, channels: int | None, what: str) -> None:
+    """For (N, C, H, W) that is taken as it is: channels, finite values, and no 8-bit ones by mistake."""
+    shape = tensor.shape
+    if shape[3] in (1, 3) and min(shape[1:3]) > 3:
+        raise InputError(f"{what}; {EXPECTED}")
+    if channels not in (None, shape[1]):
+        raise InputError(
+            f"{what} are taken as they are and the model takes {count(channels)}; give "
+            f"(N, {channels}, H, W), or set the model's attribute channels if it takes others"
+        )
+    finite = torch.isfinite(tensor).flatten(1).all(1)
+    if not finite.all():
+        raise InputError(
+            f"{what}: image {int(finite.int().argmin())} holds NaN or infinite values; expected none"
+        )
     low, high = float(tensor.min()), float(tensor.max())
     if high >= 2 and bool((tensor == tensor.round()).all()):
         raise InputError(
-            f"{name}: float images hold whole numbers from {low:g} to {high:g}; expected values as the model "
-            "takes them, mostly 0 to 1; divide by 255, or give uint8 (N, H, W, C)"
+            f"{what} hold whole numbers from {low:g} to {high:g}; expected values as the model takes them, "
+            "mostly 0 to 1; divide by 255, or give uint8 (N, H, W, C)"
         )
-    return TensorStore(tensor), "as-given"
 
 
 def _integers(values: Any, what: str, n: int, name: str) -> np.ndarray | None:
     if values is None:
         return None
     array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
-    if array.dtype.kind not in "iu" or array.shape != (n,):
-        raise InputError(
-            f"{name}: {what} are {array.dtype} {array.shape}; expected integers ({n},), one for each image"
-        )
+    check_numbers(array.dtype, array.shape, n, f"{name}: {what}")
     if array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max:
         raise InputError(f"{name}: {what} go up to {array.max()}; expected numbers below 2^63")
     return array.astype(np.int64)
@@ -315,17 +269,14 @@ def _name_classes(
         return None, None
     if classes is None:
         found, numbers = np.unique(labels, return_inverse=True)
-        if len(found) > LARGEST_CLASSES:
-            raise InputError(f"{name}: {len(found):,} different labels; expected at most {LARGEST_CLASSES:,}")
-        return numbers.astype(np.int64), tuple(str(value) for value in found)
-    count = len(classes)
-    classes = tuple(printable(value, LONGEST_CLASS_NAME) for value in dict.fromkeys(map(str, classes)))
-    if len(set(classes)) != count or not 1 <= count <= LARGEST_CLASSES:
-        raise InputError(f"{name}: {count} class names, not all different; expected distinct names")
+        return numbers.astype(np.int64), tuple(map(str, found))
+    distinct = tuple(printable(value, LONGEST_CLASS_NAME) for value in dict.fromkeys(map(str, classes)))
+    if not len(set(distinct)) == len(classes) >= 1:
+        raise InputError(f"{name}: {len(classes)} class names, not all different; expected distinct names")
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= len(classes):
+    if low < 0 or high >= len(distinct):
         raise InputError(
-            f"{name}: labels go from {low} to {high}; expected 0 to {len(classes) - 1} for the "
-            f"{len(classes)} classes"
+            f"{name}: labels go from {low} to {high}; expected 0 to {len(distinct) - 1} for the "
+            f"{len(distinct)} classes"
         )
-    return labels, classes
+    return labels, distinct

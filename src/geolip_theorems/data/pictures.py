@@ -20,9 +20,7 @@ from .transforms import LARGEST_PICTURE
 # Named, because Pillow would otherwise also try formats that start other programs (EPS: Ghostscript).
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
 MOST_READS = 1_000_000  # of any size; Pillow takes headers and comments byte by byte, pixels by the block
-LARGEST_MARKERS = (
-    16 << 20
-)  # bytes of a JPEG or PNG before its pixels; depth maps and previews take a few million
+LARGEST_MARKERS = 16 << 20  # bytes of a JPEG or PNG before its pixels; previews take a few million
 MOST_SCANS = 100  # of a JPEG, each a pass over all its pixels; a progressive one has about ten
 MOST_VALUES = 1 << 17  # of a TIFF's tag; of 32 megapixels every row of every channel may be a strip
 TILE_SIDES = (322, 323)  # the TIFF tags of a tile's width and height

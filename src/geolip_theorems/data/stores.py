@@ -1,4 +1,4 @@
-"""Where an image set's pixels are: in an array, a tensor, a generator or (see sources/folder.py) in files.
+"""Where an image set's pixels are: in an array, a generator or (see sources/folder.py) in files.
 
 A store is addressed by original index, so that reordering and taking a prefix cost nothing.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from .transforms import Transform
 
 HASHED_AT_ONCE = 256
+KEPT_BYTES = 256 << 20  # of a generated set's latest blocks
 
 
 class Store(Protocol):
@@ -43,115 +44,75 @@ class Store(Protocol):
 
 
 class ArrayStore(Store):
-    """8-bit images in memory, preprocessed batch by batch.
+    """Images in memory: (N, H, W, C) uint8 to be transformed, or inputs (N, C, H, W) float32 as they are."""
 
-    Args:
-        images: (N, H, W, C) uint8.
-        transform: what turns one of them into the model's input.
-    """
-
-    def __init__(self, images: np.ndarray, transform: Transform) -> None:
+    def __init__(self, images: np.ndarray, transform: Transform | None = None) -> None:
         self.images = images
         self.transform = transform
-        self.size = transform.output_size(*images.shape[1:3])
-        self.channels = transform.channels or images.shape[3]
+        if transform is None:
+            self.channels, *size = images.shape[1:]
+            self.size = tuple(size)
+        else:
+            self.channels = transform.channels or images.shape[3]
+            self.size = transform.output_size(*images.shape[1:3])
 
     def __len__(self) -> int:
         return len(self.images)
 
     def tensor(self, index: np.ndarray) -> torch.Tensor:
+        if self.transform is None:
+            return torch.from_numpy(self.images[index])
         if self.size == self.images.shape[1:3]:
             return self.transform.to_tensor(self.images[index])
         return self.transform.to_tensor(np.stack([self.transform.array(self.images[i]) for i in index]))
 
     def digest(self, index: np.ndarray) -> bytes:
-        return _digest(self.images, index)
+        h = hashlib.sha256(f"{self.images.dtype.str} {self.images.shape[1:]}".encode())
+        for start in range(0, len(index), HASHED_AT_ONCE):
+            h.update(np.ascontiguousarray(self.images[index[start : start + HASHED_AT_ONCE]]).tobytes())
+        return h.digest()
 
 
-class TensorStore(Store):
-    """Ready-made inputs in memory: (N, C, H, W) float32, taken as they are."""
-
-    def __init__(self, images: torch.Tensor) -> None:
-        self.images = images
-        self.size = (int(images.shape[2]), int(images.shape[3]))
-        self.channels = int(images.shape[1])
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def tensor(self, index: np.ndarray) -> torch.Tensor:
-        return self.images[torch.from_numpy(index)]
-
-    def digest(self, index: np.ndarray) -> bytes:
-        return _digest(self.images.numpy(), index)
-
-
+@dataclass(eq=False)
 class GeneratedStore(Store):
     """Images made from a seed, block by block, as many as are wanted; the latest blocks are kept.
 
     The hash covers the recipe, the indices and the first block's true bytes instead of all images, so that
     a set larger than memory is not made twice; the bytes catch a generator that changed under its name.
 
-    Args:
-        generate: block number -> (images, masks or None); the images are (block, H, W, 3) uint8 or
-            (block, channels, H, W) float32, the masks (block, H, W) bool. Must be picklable for worker
-            processes.
-        block: images per block.
-        length: images in all.
-        recipe: text that names generator, version, seed and size.
-        transform: applied to 8-bit images (never a resize: they are made at their final size).
-        channels: of the images after the transform.
     """
 
-    KEPT_BYTES = 256 << 20
+    # Block number -> images (block, H, W, 3) uint8 or (block, channels, H, W) float32, masks (block, H, W)
+    # bool or None; picklable for worker processes.
+    generate: Callable[[int], tuple[Any, np.ndarray | None]]
+    block: int  # images per block
+    length: int  # images in all
+    size: tuple[int, int]  # height and width, at which images are made
+    recipe: str  # names generator, version, seed and size
+    transform: Transform | None = None  # of 8-bit images
+    channels: int = 3  # of the images after the transform
 
-    def __init__(
-        self,
-        generate: Callable[[int], tuple[Any, np.ndarray | None]],
-        *,
-        block: int,
-        length: int,
-        size: int,
-        recipe: str,
-        transform: Transform | None = None,
-        channels: int = 3,
-    ) -> None:
-        self.generate = generate
-        self.block = block
-        self.length = length
-        self.size = (size, size)
-        self.recipe = recipe
-        self.transform = transform
-        self.channels = channels
-        self._kept: OrderedDict[int, tuple[Any, np.ndarray | None]] = OrderedDict()
+    def __post_init__(self) -> None:
+        self._kept: dict[int, tuple[Any, np.ndarray | None]] = {}  # the latest last
         self._making = threading.Lock()  # threads that want the same block make it once
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_kept": OrderedDict()}  # a worker makes its own blocks
-        del state["_making"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _making=threading.Lock())
+    def __reduce__(self) -> tuple[Any, ...]:
+        return GeneratedStore, tuple(getattr(self, field.name) for field in fields(self))
 
     def __len__(self) -> int:
         return self.length
 
     def _block(self, number: int) -> tuple[Any, np.ndarray | None]:
         with self._making:
-            found = self._kept.pop(number, None)
-            if found is None:
-                found = self.generate(number)
+            found = self._kept.pop(number, None) or self.generate(number)
             self._kept[number] = found
-            kept = max(2, self.KEPT_BYTES // max(1, found[0].nbytes))
-            while len(self._kept) > kept:
-                self._kept.popitem(last=False)
+            if len(self._kept) > max(2, KEPT_BYTES // max(1, found[0].nbytes)):
+                del self._kept[next(iter(self._kept))]
         return found
 
     def _gather(self, index: np.ndarray, part: int) -> list[Any]:
         numbers = index // self.block
-        cuts = np.flatnonzero(np.diff(numbers)) + 1
-        runs = np.split(index, cuts) if len(index) else []
+        runs = np.split(index, np.flatnonzero(np.diff(numbers)) + 1)
         return [self._block(int(run[0]) // self.block)[part][run % self.block] for run in runs]
 
     def tensor(self, index: np.ndarray) -> torch.Tensor:
@@ -172,10 +133,3 @@ class GeneratedStore(Store):
             if part is not None:
                 h.update(np.ascontiguousarray(part).tobytes())  # tensors too
         return h.digest()
-
-
-def _digest(images: np.ndarray, index: np.ndarray) -> bytes:
-    h = hashlib.sha256(f"{images.dtype.str} {images.shape[1:]}".encode())
-    for start in range(0, len(index), HASHED_AT_ONCE):
-        h.update(np.ascontiguousarray(images[index[start : start + HASHED_AT_ONCE]]).tobytes())
-    return h.digest()

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..io.errors import InputError
-from .channels import STEPS, count, in_channels
+from ..io.errors import InputError, whole
+from .luma import LUMA
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# (channels given, channels wanted) -> what is done, as a preprocessing text says it.
+STEPS = {(3, 1): "luma", (1, 3): "repeat3"}
 LARGEST_SIDE = 4096  # of a preprocessed image; beyond it a typing error is likelier than a wish
 
 # Bounds on an image before preprocessing, so that none can exhaust the memory.
@@ -32,88 +33,74 @@ class Normalize:
         mean, std = (",".join(f"{value:g}" for value in part) for part in (self.mean, self.std))
         return f"{mean}/{std}"
 
-    def fits(self, channels: int) -> bool:
-        """Whether there is a finite mean and a finite positive deviation for each of so many channels."""
-        right = all(len(part) in (1, channels) for part in (self.mean, self.std))
-        return right and bool(np.isfinite([*self.mean, *self.std]).all()) and min(self.std) > 0
+
+IMAGENET = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def parse_normalize(text: str | Normalize | None, channels: int = 3) -> Normalize | None:
     """Read ``none``, ``imagenet`` or ``MEAN/STD`` such as ``0.48,0.44,0.39/0.27,0.26,0.28``.
 
-    Args:
-        text: see above; of mean and of std one value for all channels, or one for each.
-        channels: of the images that are normalised, the model's.
+    Of mean and of std there is one value for all of the ``channels``, or one for each.
 
     Raises:
-        InputError: anything else, another number of values, ``imagenet`` for other than 3 channels, a number
-            that is not finite or a standard deviation not above 0.
+        InputError: anything else, ``imagenet`` for other than 3 channels, numbers that are not finite or a
+            standard deviation not above 0.
     """
     if text is None or (isinstance(text, str) and text.strip().lower() == "none"):
         return None
-    found = text if isinstance(text, Normalize) else _read_normalize(text)
-    if found is None or not found.fits(channels):
-        named, such_as = "none", "0.5/0.25"
-        if channels == 3:
-            named, such_as = "none, imagenet", "0.48,0.44,0.39/0.27,0.26,0.28"
+    found = IMAGENET if str(text).strip().lower() == "imagenet" else text
+    try:
+        if isinstance(found, str):
+            found = Normalize(*(tuple(map(float, part.split(","))) for part in found.split("/")))
+        right = all(len(part) in (1, channels) for part in (found.mean, found.std))
+        right = right and bool(np.isfinite([*found.mean, *found.std]).all()) and min(found.std) > 0
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        names = "none, imagenet" if channels == 3 else "none"
         raise InputError(
-            f"normalize is {str(text)!r} for images of {count(channels)}; expected {named} or MEAN/STD, one "
-            f"number each or one a channel, STD above 0, such as {such_as}"
+            f"normalize is {str(text)!r} for images of {count(channels)}; expected {names} or MEAN/STD, one "
+            "number each or one a channel, STD above 0, such as 0.5/0.25"
         )
     return found
 
 
-def _read_normalize(text: str) -> Normalize | None:
-    if text.strip().lower() == "imagenet":
-        return Normalize(*IMAGENET)
-    try:
-        mean, std = (tuple(float(value) for value in part.split(",")) for part in text.split("/"))
-    except ValueError:
-        return None
-    return Normalize(mean, std)
-
-
-def check_image_size(size: int) -> int:
-    """The size as an int.
-
-    Raises:
-        InputError: not a whole number from 1 to 4096.
-    """
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= LARGEST_SIDE:
-        raise InputError(
-            f"image size is {size!r}; expected a whole number of pixels from 1 to {LARGEST_SIDE}"
-        )
-    return int(size)
-
-
 def check_picture(width: int, height: int, what: str) -> None:
     """Raise ``InputError`` for an image too small, too large or too long to be preprocessed."""
-    if min(width, height) < SMALLEST_PICTURE:
-        limit = f"expected at least {SMALLEST_PICTURE} pixels a side"
-    elif width * height > LARGEST_PICTURE:
-        limit = f"expected at most {LARGEST_PICTURE >> 20} megapixels; make it smaller first"
-    elif max(width, height) > LONGEST_PICTURE * min(width, height):
-        limit = f"expected sides of at most {LONGEST_PICTURE} to 1; crop it first"
-    else:
-        return
-    raise InputError(f"{what} is {width}x{height} pixels; {limit}")
+    short, long = sorted((width, height))
+    if short < SMALLEST_PICTURE or short * long > LARGEST_PICTURE or long > LONGEST_PICTURE * short:
+        raise InputError(
+            f"{what} is {width}x{height} pixels; expected at least {SMALLEST_PICTURE} pixels a side, at most "
+            f"{LARGEST_PICTURE >> 20} megapixels, and sides of at most {LONGEST_PICTURE} to 1"
+        )
+
+
+def check_channels(given: int, wanted: int, name: str) -> None:
+    """Raise ``InputError`` for a set of images whose channels are not, and do not become, the model's."""
+    if given != wanted and (given, wanted) not in STEPS:
+        how = {1: "give 1, or 3, whose luma is taken", 3: "give 3, or 1, which is repeated"}
+        other = f"give an .npz with images uint8 (N, H, W, {wanted}), or --dataset noise"
+        wants = f"the model takes {count(wanted)}: {how.get(wanted, other)}"
+        raise InputError(f"{name}: the images have {count(given)}; {wants}")
+
+
+def count(channels: int) -> str:
+    """``1 channel``, ``3 channels``."""
+    return f"{channels} channel{'' if channels == 1 else 's'}"
 
 
 @dataclass(frozen=True)
 class Transform:
-    """Resize of the shorter side, optional centre crop, scaling to [0, 1], channels, normalisation.
+    """Resize of the shorter side, optional centre crop, scaling to [0, 1], channels, normalisation."""
 
-    Attributes:
-        image_size: length in pixels of the shorter side after resizing; None keeps the size.
-        crop: cut the central ``image_size`` square out afterwards.
-        normalize: standardisation at the end, or None.
-        channels: after the transform; None for as many as the image has.
-    """
-
-    image_size: int | None
-    crop: bool = False
+    image_size: int | None  # pixels of the shorter side after resizing; None keeps the size
+    crop: bool = False  # cut the central square of image_size out afterwards
     normalize: Normalize | None = None
-    channels: int | None = 3
+    channels: int | None = 3  # after the transform; None for as many as the image has
+
+    def __post_init__(self) -> None:
+        if self.image_size is not None:
+            whole(self.image_size, "image size", 1, LARGEST_SIDE)
 
     def describe(self, given: int = 3) -> str:
         """A canonical text of all that changes the result for so many channels; part of a cache key."""
@@ -126,26 +113,23 @@ class Transform:
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width after the transform of an image of this height and width."""
-        if self.image_size is None:
-            return height, width
         return (self.image_size, self.image_size) if self.crop else self._resized(height, width)
 
     def _resized(self, height: int, width: int) -> tuple[int, int]:
+        size = self.image_size
+        if size is None:
+            return height, width
         # torchvision truncates the longer side; an image that fits already is left as it is.
-        if height <= width:
-            return self.image_size, int(self.image_size * width / height)
-        return int(self.image_size * height / width), self.image_size
+        return (size, int(size * width / height)) if height <= width else (int(size * height / width), size)
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resize and crop one image; (H, W, 3) uint8 of RGB, (H, W) of grey."""
-        if self.image_size is not None:
-            height, width = self._resized(image.height, image.width)
-            if (height, width) != (image.height, image.width):
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            if self.crop:
-                top = round((height - self.image_size) / 2.0)
-                left = round((width - self.image_size) / 2.0)
-                image = image.crop((left, top, left + self.image_size, top + self.image_size))
+        height, width = self._resized(image.height, image.width)
+        if (height, width) != (image.height, image.width):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        if self.crop:
+            top, left = (round((side - self.image_size) / 2.0) for side in (height, width))
+            image = image.crop((left, top, left + self.image_size, top + self.image_size))
         return np.asarray(image)
 
     def batch(self, images: Iterable[Image.Image]) -> torch.Tensor:
@@ -163,9 +147,13 @@ class Transform:
     def to_tensor(self, pixels: np.ndarray) -> torch.Tensor:
         """(B, H, W, C) uint8 to (B, channels, H, W) float32 in [0, 1], then normalised if asked for."""
         tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float().div_(255)
-        tensor = in_channels(tensor, self.channels or tensor.shape[1])
+        step = STEPS.get((tensor.shape[1], self.channels))
+        if step == "luma":  # in float64, so that three equal channels give exactly their value
+            red, green, blue = tensor.double().unbind(1)
+            tensor = (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue).float().unsqueeze(1)
+        elif step == "repeat3":
+            tensor = tensor.repeat(1, 3, 1, 1)
         if self.normalize is not None:
-            mean = torch.tensor(self.normalize.mean).view(-1, 1, 1)
-            std = torch.tensor(self.normalize.std).view(-1, 1, 1)
-            tensor.sub_(mean).div_(std)
+            tensor.sub_(torch.tensor(self.normalize.mean).view(-1, 1, 1))
+            tensor.div_(torch.tensor(self.normalize.std).view(-1, 1, 1))
         return tensor

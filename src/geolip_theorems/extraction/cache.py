@@ -24,7 +24,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from ..io.errors import InputError
-from ..io.writing import make_way, remove
+from ..io.files import make_way, remove
 from . import DEFAULT_LIMIT_GB
 from .entry import (
     CACHE_VERSION,

@@ -18,8 +18,7 @@ import numpy as np
 
 from ..io import arrays as files
 from ..io.errors import InputError
-from ..io.files import read_small
-from ..io.writing import make_way, remove, write_atomically
+from ..io.files import make_way, read_small, remove, write_atomically
 from .shards import FORMAT, LEDGER, META, Layout, ShardStore
 
 CACHE_VERSION = f"v{FORMAT}"

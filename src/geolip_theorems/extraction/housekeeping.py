@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from ..io.files import remove
 from ..io.text import clean
-from ..io.writing import remove
 from .entry import CACHE_VERSION, ledger_length, open_store, read_meta
 from .shards import META, folder_bytes
 

@@ -27,8 +27,7 @@ import msgspec
 import numpy as np
 
 from ..io.errors import InputError, printable
-from ..io.files import open_plain, read_json, read_small
-from ..io.writing import make_way, remove, write_atomically
+from ..io.files import make_way, open_plain, read_json, read_small, remove, write_atomically
 
 FORMAT = 3
 META, VERIFIED, LEDGER = "meta.json", "verified.json", "shards"

@@ -1,10 +1,17 @@
-"""The one kind of console the program writes to."""
+"""What a terminal is shown: texts as they are, and progress bars."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import Any
 
 from rich.console import Console
+from tqdm import tqdm
+
+from .text import LONGEST_NAME, printable
 
 
 def console(**options: Any) -> Console:
@@ -13,3 +20,17 @@ def console(**options: Any) -> Console:
     It has no colours where NO_COLOR is set. ``options``: rich's own, such as ``stderr`` or ``width``.
     """
     return Console(**{"highlight": False, "markup": False, "emoji": False, **options})
+
+
+@contextmanager
+def progress(label: str, total: int, lead: str = "") -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal or in a notebook, nothing elsewhere; removed at the end.
+
+    ``lead`` is printed before it. Yields a function that is told how many of the ``total`` steps are done.
+    """
+    shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+    print(lead if shown else "", end="", file=sys.stderr)
+    size = {"ncols": get_terminal_size().columns, "nrows": 20}  # of its own, tqdm shows nothing on 0 x 0
+    how = {"leave": False, "file": sys.stderr, "disable": not shown, **size}
+    with tqdm(desc=printable(label, LONGEST_NAME), total=total, **how) as bar:
+        yield lambda done: bar.update(done - bar.n)

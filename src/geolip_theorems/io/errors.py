@@ -5,18 +5,26 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
 
 from .text import LONGEST_NAME, printable
 
 
 class InputError(ValueError):
-    """Something a user gave cannot be used. The message is a single line, shown without a traceback.
-
-    Whatever names are in it, it is printable and bounded.
-    """
+    """Something a user gave cannot be used. The message is one printable line of bounded length."""
 
     def __init__(self, message: object) -> None:
         super().__init__(printable(message))
+
+
+def whole(value: Any, what: str, low: int, high: int | None = None) -> int:
+    """The value as an int; ``InputError`` unless it is a whole number from ``low`` to ``high``."""
+    right = isinstance(value, Integral) and not isinstance(value, bool)
+    if not right or value < low or (high is not None and value > high):
+        limits = f"above {low - 1}" if high is None else f"from {low} to {high}"
+        raise InputError(f"{what} is {value!r}; expected a whole number {limits}")
+    return int(value)
 
 
 def shown(value: object, longest: int) -> str:
@@ -40,17 +48,17 @@ def reason(error: BaseException, longest: int = 160) -> str:
     return printable(text, longest) if " " in text else type(error).__name__
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint naming the closest known name, or the known names when none is close."""
-    known = list(known)
-    return meant(name, known) or "known: " + ", ".join(known)
-
-
 def meant(name: str, known: Iterable[str]) -> str:
     """A hint naming the closest known names; empty when none is close."""
     name = name[:LONGEST_NAME]  # the comparison takes the square of its length
     close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
     return "did you mean " + " or ".join(map(repr, close)) + "?" if close else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint naming the closest known name, or the known names when none is close."""
+    known = list(known)
+    return meant(name, known) or "known: " + ", ".join(known)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

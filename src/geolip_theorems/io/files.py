@@ -1,4 +1,4 @@
-"""Opening what a user names: regular files of bounded size, no pipe that blocks, no device without an end."""
+"""Regular files of bounded size, no pipe that blocks, no endless device; written whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 import stat
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,42 +21,25 @@ from .errors import InputError, printable, reason
 MOST_VALUES = 2_000_000  # of a JSON file; each may take 90 bytes of memory, and a subject's record has 5,000
 
 
-class IrregularError(OSError):
-    """What stands at a path is a folder, pipe or device."""
-
-
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
-    """A regular file and nothing else, unbuffered, for reading or, with ``os.O_RDWR``, also for writing.
-
-    Raises:
-        IrregularError: it is no regular file. OSError: what the system says.
-    """
+    """A regular file, unbuffered, for reading or, with ``os.O_RDWR``, also for writing; else ``OSError``."""
     # Opening a pipe waits for a writer unless told not to; what was opened is looked at, not the name.
     handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise IrregularError(errno.EINVAL, "it is a folder, pipe or device")
+        raise OSError(errno.EINVAL, "it is not a file but a folder, pipe or device")
     return os.fdopen(handle, "r+b" if flags & os.O_RDWR else "rb", buffering=0)
 
 
 def open_regular(path: Path, what: str, largest: int) -> BinaryIO:
-    """A regular file, opened for reading.
-
-    Args:
-        path: where it is; a symbolic link is followed.
-        what: what the user calls it, such as ``model file``.
-        largest: bytes it may have.
+    """A regular file of at most ``largest`` bytes, opened for reading; symbolic links are followed.
 
     Raises:
-        InputError: missing, not a regular file, unreadable or too large.
+        InputError: missing, not a regular file, unreadable or too large; ``what`` is what the user calls it.
     """
     name = f"{what} {printable(path.name, 200)!r}"
     try:
         file = io.BufferedReader(open_plain(path))
-    except IrregularError:
-        raise InputError(
-            f"{name} is not a file but a folder, pipe or device; give the path of a file"
-        ) from None
     except (OSError, ValueError) as error:
         detail = getattr(error, "strerror", None) or reason(error)
         raise InputError(f"{name} cannot be read: {detail}; give the path of a readable file") from None
@@ -64,48 +51,73 @@ def open_regular(path: Path, what: str, largest: int) -> BinaryIO:
 
 
 def read_small(path: Path, what: str, largest: int) -> bytes:
-    """The bytes of a regular file that is read whole.
-
-    Raises:
-        InputError: see :func:`open_regular`.
-    """
+    """The bytes of a regular file that is read whole; ``InputError`` as for :func:`open_regular`."""
     with open_regular(path, what, largest) as file:
         try:
             return file.read(largest)  # a file that grows meanwhile stays bounded too
         except OSError as error:
-            raise InputError(
-                f"{what} {printable(path.name, 200)!r} cannot be read: {error.strerror}"
-            ) from None
+            name = printable(path.name, 200)
+            raise InputError(f"{what} {name!r} cannot be read: {error.strerror}") from None
 
 
 def read_json(path: Path, what: str, largest: int) -> Any:
     """The content of a JSON file: numbers of any size JSON allows, but no ``NaN`` or ``Infinity``.
 
     Raises:
-        InputError: see :func:`open_regular`; or not JSON, or nested beyond reason.
+        InputError: see :func:`open_regular`; or not JSON, nested beyond reason, or of too many values.
     """
-    content = read_small(path, what, largest)
+    content, name = read_small(path, what, largest), f"{what} {printable(path.name, 200)!r}"
     if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise InputError(
-            f"{what} {printable(path.name, 200)!r} holds over {MOST_VALUES:,} values; expected fewer"
-        )
+        raise InputError(f"{name} holds over {MOST_VALUES:,} values; expected fewer")
     try:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{what} {printable(path.name, 200)!r} is not JSON: {reason(error)}; write it again"
-        ) from None
+        raise InputError(f"{name} is not JSON: {reason(error)}; write it again") from None
 
 
 def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
-        return sha256_of(file)
+        return hex_digest(file)
 
 
-def sha256_of(file: BinaryIO) -> str:
-    """Hex SHA-256 of what is left of an open file."""
-    digest = hashlib.sha256()
+def hex_digest(file: BinaryIO, algorithm: str = "sha256") -> str:
+    """Hash of what is left of an open file, hexadecimal."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+def write_atomically(path: Path, write: Callable[[str], None]) -> None:
+    """Call ``write`` with a temporary name beside ``path`` and move the result into place.
+
+    Readers see the old file or the new one, whole; on failure the old one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        write(temporary)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner reads
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove whatever stands at a path, if anything can: a folder with all in it, a link without its aim."""
+    with suppress(OSError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def make_way(path: Path) -> None:
+    """Remove what stands where a regular file ought to be: a link, a pipe, a folder."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        remove(path)

@@ -17,20 +17,18 @@ MOST_OPCODES = 1_000_000
 LARGEST_TUPLE = 1_000  # parts, those of its tuples included
 LARGEST_NUMBER = 1 << 128
 
-_MAKING = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "BUILD", "BINPERSID")
-_SETTING = ("SETITEM", "SETITEMS", "DICT")
-_MEMO_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
-_MEMO_GETS = ("GET", "BINGET", "LONG_BINGET")
-PLAIN = frozenset(
-    (
-        *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "GLOBAL", "STACK_GLOBAL"),
-        *("INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-        *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
-        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
-        *("EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "LIST", *_SETTING),
-        *("APPEND", "APPENDS", "MEMOIZE", *_MEMO_PUTS, *_MEMO_GETS, *_MAKING),
-    )
-)
+_MAKING = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE", "BUILD", "BINPERSID"}
+_SETTING = {"SETITEM", "SETITEMS", "DICT"}
+_MEMO_PUTS = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+_MEMO_GETS = {"GET", "BINGET", "LONG_BINGET"}
+PLAIN = {
+    *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "GLOBAL", "STACK_GLOBAL", "LIST"),
+    *("INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "APPEND", "APPENDS"),
+    *(_MAKING | _SETTING | _MEMO_PUTS | _MEMO_GETS),
+}
 _MARK = object()
 
 
@@ -78,14 +76,13 @@ class Latin1:
 
 
 def _step(opcode: Any, argument: Any, stack: list[Any], memo: dict[int, Any], count: int) -> None:
-    if opcode.name in ("MEMOIZE", *_MEMO_PUTS) and stack[-1] is _MARK:
-        raise NotPlainError("it takes a mark for an object")
-    if opcode.name == "MEMOIZE":
-        memo[len(memo)] = stack[-1]
-    elif opcode.name in _MEMO_PUTS:
-        if argument > count:
-            raise NotPlainError(f"it puts something into slot {argument} of its memo, instruction {count}")
-        memo[argument] = stack[-1]
+    if opcode.name in _MEMO_PUTS:
+        slot = len(memo) if opcode.name == "MEMOIZE" else argument
+        if slot > count:
+            raise NotPlainError(f"it puts something into slot {slot} of its memo, instruction {count}")
+        if stack[-1] is _MARK:
+            raise NotPlainError("it takes a mark for an object")
+        memo[slot] = stack[-1]
     elif opcode.name in _MEMO_GETS:
         stack.append(memo[argument])
     else:
@@ -105,9 +102,7 @@ def _pop(wanted: list[Any], stack: list[Any]) -> list[int]:
         while (part := stack.pop()) is not _MARK:
             parts.append(part)
         wanted = wanted[: wanted.index(pickletools.markobject)]
-    for _ in wanted:
-        part = stack.pop()
-        if part is _MARK:
-            raise NotPlainError("it takes a mark for an object")
-        parts.append(part)
+    parts += [stack.pop() for _ in wanted]
+    if _MARK in parts:
+        raise NotPlainError("it takes a mark for an object")
     return parts

@@ -10,8 +10,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,27 +21,15 @@ LOCK = ".held"
 YOUNG_S = 60.0  # a folder may exist for a moment before it is locked
 
 
-def held_folder() -> tuple[Path, Callable[[], None]]:
-    """A new temporary folder, held while this process lives, and the function that removes it."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    lock = FileLock(str(folder / LOCK))
-    lock.acquire()
-
-    def remove() -> None:
-        lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    return folder, remove
-
-
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A held folder that is removed at the end."""
-    folder, remove = held_folder()
+    """A new temporary folder, held while this process lives and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
-        yield folder
+        with FileLock(folder / LOCK):
+            yield folder
     finally:
-        remove()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_stale(now: float | None = None) -> list[Path]:
@@ -49,16 +37,11 @@ def remove_stale(now: float | None = None) -> list[Path]:
     now = time.time() if now is None else now
     removed = []
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        try:
+        with suppress(OSError, Timeout):
             state = folder.lstat()
-            stale = folder.is_dir() and not folder.is_symlink() and (folder / LOCK).exists()
-            if not stale or now - state.st_mtime < YOUNG_S or state.st_uid != os.getuid():
-                continue
-            lock = FileLock(str(folder / LOCK))
-            lock.acquire(timeout=0)
-        except (OSError, Timeout):
-            continue
-        lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
-        removed.append(folder)
+            ours = not folder.is_symlink() and (folder / LOCK).exists() and state.st_uid == os.getuid()
+            if ours and now - state.st_mtime >= YOUNG_S:
+                with FileLock(folder / LOCK, timeout=0):
+                    removed.append(folder)
+                shutil.rmtree(folder, ignore_errors=True)
     return removed

@@ -1,8 +1,7 @@
-"""Text that leaves the program: names out of files and command lines, made fit for whoever reads them.
+"""Text that leaves the program: what is a name to us must not be an order to a terminal or a CI runner.
 
-Names may hold anything. A terminal obeys control characters; a CI runner obeys lines that begin with ``::``
-and ``##[`` anywhere; a fence of backticks ends a quotation on a summary page. What is a name to us must not
-be an order to them.
+A terminal obeys control characters; a CI runner obeys lines that begin with ``::`` and ``##[`` anywhere; a
+fence of backticks ends a quotation on a summary page.
 """
 
 from __future__ import annotations
@@ -21,10 +20,7 @@ _LINKED = re.compile(r"[@#]|(?<=:)/(?=/)|(?<=www)\.", re.I)
 
 
 def printable(text: object, longest: int = LONGEST) -> str:
-    """A text in one line with what terminals and CI runners obey, and undecodable bytes, as escapes.
-
-    What comes out of a file goes through here before it is shown; ``longest`` clips it to so many characters.
-    """
+    """A text in one line of at most ``longest`` characters, orders and undecodable bytes as escapes."""
     text = _clipped(str(text), longest)
     if not text.isprintable():
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
-from ..io.archives import DamagedArchiveError, open_archive
+from ..io.arrays import DamagedArchiveError, open_archive
 from ..io.errors import printable
 from ..io.pickles import Latin1, NotPlainError, check_pickle
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ..io.errors import InputError, printable, reason, shown
-from ..io.files import open_regular, sha256_of
+from ..io.files import hex_digest, open_regular
 from .architectures import Config, PatchModel, architecture_named, model_type_of, whole
 from .inferring import infer_config
 from .pickled import MOST_DIMENSIONS, ForbiddenError, StoredTensor, UnreadableError, read_pickled
@@ -93,7 +93,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     name = _shown(path)
     with open_regular(path, "model file", LARGEST_FILE) as file:
         try:
-            sha256 = sha256_of(file)
+            sha256 = hex_digest(file)
         except OSError as error:
             raise InputError(f"model file {name} cannot be read: {error.strerror}") from None
         read = _read_safetensors(path, file) if path.suffix == ".safetensors" else _read_pickle(name, file)

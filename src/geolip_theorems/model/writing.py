@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from ..io.writing import write_atomically
+from ..io.files import write_atomically
 from .architectures import PatchModel
 
 CONFIG_KEY = "geolip_config"  # the safetensors metadata key that holds the config as JSON

@@ -17,9 +17,8 @@ import msgspec
 from msgspec import Meta
 
 from ..io.errors import InputError, printable, shown
-from ..io.files import read_json
+from ..io.files import read_json, write_atomically
 from ..io.text import clean
-from ..io.writing import write_atomically
 from ..stats.figure import Figure, Interval
 
 FORMAT = "geolip-theorems results"

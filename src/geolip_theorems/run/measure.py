@@ -11,7 +11,7 @@ from torch import nn
 
 from ..data.imageset import ImageSet, from_arrays
 from ..extraction.cache import MapsCache
-from ..io.progress import progress
+from ..io.console import progress
 from ..io.temporary import temporary_folder
 from ..questions import Claim
 from ..results.record import SubjectRecord

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from ..conduit.backends import choose
-from ..data.channels import count
 from ..data.duplicates import near_duplicates
 from ..data.imageset import ImageSet, check_labels
 from ..data.sources import load_images
+from ..data.transforms import count
 from ..extraction.extract import EXTRACTION_VERSION, Extraction
 from ..extraction.tiles import tile_size
 from ..io.errors import InputError, printable

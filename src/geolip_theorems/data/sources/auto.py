@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from ...io.errors import InputError
 from ..imageset import ImageSet
-from . import cifar10, digits
-from .base import Asked
+from . import Asked, cifar10, digits
 
 AUTO_SECONDS = 8.0  # how long it tries to fetch CIFAR-10
 

@@ -6,18 +6,17 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from ..imageset import ImageSet, array_set
-from .base import Asked
+from . import Asked
 
 WRITERS = 13
 
 
 def open_images(asked: Asked) -> ImageSet:
-    """Scikit-learn's 1,797 handwritten digits as grey RGB images, in their own order.
+    """Scikit-learn's 1,797 handwritten digits as grey RGB images, round(v * 255 / 16), in their own order.
 
-    The 8x8 images hold 0..16, which become round(v * 255 / 16). They are the test part of the UCI "Optical
-    Recognition of Handwritten Digits" set (Alpaydin and Kaynak, 1998), written by 13 people one after
-    the other; who wrote which is not recorded, so the groups are 13 runs of consecutive digits of equal
-    length (138 or 139), which keeps all but the digits at a run's two ends with their writer.
+    They are the test part of a UCI set (Alpaydin and Kaynak, 1998), written by 13 people one after the other;
+    who wrote which is not recorded, so the groups are 13 runs of equal length, which keeps all but the digits
+    at a run's two ends with their writer.
     """
     data = load_digits()
     grey = np.rint(data.images * (255 / 16)).astype(np.uint8)

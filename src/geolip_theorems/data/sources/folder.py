@@ -6,8 +6,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ import torch
 from PIL import Image
 
 from ...io.errors import InputError, printable
+from ...io.files import hex_digest
 from ..imageset import ImageSet
 from ..pictures import as_rgb, open_picture
 from ..stores import Store
 from ..transforms import Transform, check_picture
-from .base import Asked
+from . import Asked
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -29,13 +31,7 @@ LAYOUT = "expected images in one folder for each class, or images without class 
 
 
 class FolderStore(Store):
-    """Image files, opened one at a time.
-
-    Args:
-        root: the folder; files are named relative to it in messages.
-        files: paths relative to the folder, strings.
-        transform: what turns an image into the model's input; it must crop, so that all end equally large.
-    """
+    """Image files below a folder, opened one at a time; the transform must crop them to one size."""
 
     def __init__(self, root: Path, files: list[str], transform: Transform) -> None:
         self.root = root
@@ -60,7 +56,7 @@ class FolderStore(Store):
         for i in index:
             h.update(b"on white" if self._has_alpha(i) else b"")
             with open(self.root / self.files[i], "rb") as stream:
-                h.update(_sha256(stream))
+                h.update(bytes.fromhex(hex_digest(stream)))
         return h.digest()
 
     def _has_alpha(self, i: int) -> bool:
@@ -69,58 +65,31 @@ class FolderStore(Store):
                 self._alpha[i] = image.has_transparency_data
         return bool(self._alpha[i])
 
-    def _regular(self, file: str) -> Path:
-        """The file's path, if it is a regular file of acceptable size: no device, pipe or dangling link."""
-        path = self.root / file
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise self._unreadable(file, error) from None
-        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= LARGEST_FILE:
-            raise InputError(
-                f"{self._name(file)} is not a file of 1 byte to {LARGEST_FILE >> 20} MiB; take it out of "
-                "the folder"
-            )
-        return path
+    def _image(self, file: str) -> Image.Image:
+        with self._opened(file) as image:
+            return as_rgb(image)
 
     @contextmanager
     def _opened(self, file: str) -> Iterator[Image.Image]:
-        path = self._regular(file)
-        with ExitStack() as stack:
-            try:
-                image = stack.enter_context(open_picture(path))
-            except Exception as error:  # Pillow's readers raise what they like on damaged files
-                raise self._unreadable(file, error) from None
-            check_picture(image.width, image.height, self._name(file))
-            if image.mode not in EIGHT_BIT:
-                raise InputError(
-                    f"{self._name(file)} has pixels of mode {image.mode}; expected 8 bits a channel"
-                )
-            yield image
-
-    def _image(self, file: str) -> Image.Image:
-        with self._opened(file) as image:
-            try:
-                return as_rgb(image)
-            except Exception as error:  # as above
-                raise self._unreadable(file, error) from None
-
-    def _name(self, file: str) -> str:
-        return "image " + printable(f"{self.root.name}/{file}")
-
-    def _unreadable(self, file: str, error: Exception) -> InputError:
-        detail = printable(str(getattr(error, "strerror", None) or error)).replace(str(self.root), "")[:160]
-        return InputError(
-            f"{self._name(file)} cannot be read as an image ({type(error).__name__}: {detail}); "
-            "replace it or take it out of the folder"
-        )
-
-
-def _sha256(stream) -> bytes:
-    h = hashlib.sha256()
-    while block := stream.read(1 << 20):
-        h.update(block)
-    return h.digest()
+        """An image whose size and mode will do; whatever Pillow raises, also later, is one line."""
+        path, name = self.root / file, "image " + printable(f"{self.root.name}/{file}")
+        try:
+            status = path.stat()  # opening a pipe or device may wait, and reading it never end
+            if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= LARGEST_FILE:
+                raise InputError(f"{name} is not a file of 1 byte to {LARGEST_FILE >> 20} MiB; take it out")
+            with open_picture(path) as image:
+                check_picture(image.width, image.height, name)
+                if image.mode not in EIGHT_BIT:
+                    raise InputError(f"{name} has pixels of mode {image.mode}; expected 8 bits a channel")
+                yield image
+        except InputError:
+            raise
+        except Exception as error:  # Pillow's readers raise what they like on damaged files
+            detail = printable(getattr(error, "strerror", None) or error).replace(str(self.root), "")[:160]
+            raise InputError(
+                f"{name} cannot be read as an image ({type(error).__name__}: {detail}); replace it or "
+                "take it out of the folder"
+            ) from None
 
 
 def open_images(asked: Asked) -> ImageSet:
@@ -132,72 +101,56 @@ def open_images(asked: Asked) -> ImageSet:
     Raises:
         InputError: no image, an empty class, images beside class folders, or links that run in circles.
     """
-    path = Path(os.path.abspath(asked.path))
-    loose, classes = _scan(path)
-    shown = printable(path.name) or "folder"
-    filled = [name for name, files in classes.items() if files]
-    if loose and filled:
-        raise InputError(
-            f"folder {shown} has images ({printable(loose[0])}) beside class folders "
-            f"({printable(filled[0])}); {LAYOUT}"
-        )
-    if not loose and not filled:
+    root = Path(os.path.abspath(asked.path))
+    shown = printable(root.name) or "folder"
+    found = _images_below(root)
+    loose = found.pop("", [])
+    empty = [name for name, files in found.items() if not files]
+    if len(empty) == len(found):
+        found = {}
+    if not loose and not found:
         raise InputError(f"folder {shown} holds no image ({', '.join(EXTENSIONS)}); {LAYOUT}")
-    empty = [name for name in classes if name not in filled]
-    if filled and empty:
+    if loose and found:
+        names = f"has images ({printable(loose[0])}) beside class folders ({printable(next(iter(found)))})"
+        raise InputError(f"folder {shown} {names}; {LAYOUT}")
+    if found and empty:
         raise InputError(f"folder {shown}: class {printable(empty[0])!r} has no image; {LAYOUT}")
     transform = replace(asked.transform, crop=True)
-    source = f"folder {shown}"
+    store = FolderStore(root, loose or [*chain.from_iterable(found.values())], transform)
+    images = ImageSet(shown, f"folder {shown}", store, transform.describe())
     if loose:
-        return ImageSet(shown, source, FolderStore(path, loose, transform), transform.describe())
-    files = [file for name in filled for file in classes[name]]
-    labels = np.repeat(np.arange(len(filled), dtype=np.int64), [len(classes[name]) for name in filled])
-    store = FolderStore(path, files, transform)
-    names = tuple(printable(name) for name in filled)
-    return ImageSet(shown, source, store, transform.describe(), labels, names).interleaved()
+        return images
+    labels = np.repeat(np.arange(len(found), dtype=np.int64), [len(files) for files in found.values()])
+    return replace(images, labels=labels, classes=tuple(map(printable, found))).interleaved()
 
 
-def _scan(root: Path) -> tuple[list[str], dict[str, list[str]]]:
-    """Images right below the folder, and for each subfolder those at any depth; paths relative to root."""
-    try:
-        entries = sorted(name for name in os.listdir(root) if not _hidden(name))
-    except OSError as error:
-        raise InputError(f"folder {printable(root.name)} cannot be read ({error.strerror})") from None
-    folders = [name for name in entries if os.path.isdir(root / name)]
-    known = set(folders)
-    loose = [name for name in entries if _is_image(name) and name not in known]
-    seen = {os.path.realpath(root)}
-    return loose, {name: _below(root, name, seen) for name in folders}
+def _images_below(root: Path) -> dict[str, list[str]]:
+    """Paths relative to the root, of each subfolder at any depth and right below the root, which is "".
 
+    Links to folders are followed, but no folder is entered twice. In torchvision's order: by folder, by name.
+    """
+    found: dict[str, list[str]] = {}
+    seen: set[str] = set()
 
-def _below(root: Path, name: str, seen: set[str]) -> list[str]:
-    """The images at any depth below a class folder; links to folders are followed, but never twice."""
-    found, open_ = [], [(name, 1)]
-    while open_:
-        inside, depth = open_.pop()
-        where = printable(f"{root.name}/{inside}", 200)
-        real = os.path.realpath(root / inside)
+    def refuse(error: OSError) -> None:
+        where = printable(
+            os.path.normpath(os.path.join(root.name, os.path.relpath(error.filename, root))), 200
+        )
+        raise InputError(f"folder {where} cannot be read ({error.strerror}); make it readable or take it out")
+
+    for here, folders, files in os.walk(root, followlinks=True, onerror=refuse):
+        inside = os.path.relpath(here, root)
+        parts = [] if inside == "." else inside.split(os.sep)
+        where = printable(os.path.join(root.name, *parts), 200)
+        real = os.path.realpath(here)
         if real in seen:
             raise InputError(f"folder {where} is reached twice through symbolic links; remove the link")
-        if depth > DEEPEST:
+        if len(parts) > DEEPEST:
             raise InputError(f"folder {where} is over {DEEPEST} folders deep; {LAYOUT}")
         seen.add(real)
-        try:
-            with os.scandir(root / inside) as entries:
-                shown = [entry for entry in entries if not _hidden(entry.name)]
-        except OSError as error:
-            raise InputError(
-                f"folder {where} cannot be read ({error.strerror}); make it readable or take it out"
-            ) from None
-        folders = [entry.name for entry in shown if entry.is_dir()]
-        open_ += [(os.path.join(inside, folder), depth + 1) for folder in folders]
-        found += [(inside, entry.name) for entry in shown if _is_image(entry.name) and not entry.is_dir()]
-    return [os.path.join(*pair) for pair in sorted(found)]
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".")
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(EXTENSIONS)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        images = [name for name in files if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
+        found.setdefault(parts[0] if parts else "", []).extend(
+            os.path.join(*parts, "", name) for name in images
+        )
+    return {name: sorted(files, key=os.path.split) for name, files in sorted(found.items())}

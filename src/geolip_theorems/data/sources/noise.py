@@ -10,7 +10,7 @@ import torch
 from ..imageset import ImageSet
 from ..noise import FAMILIES, sample
 from ..stores import GeneratedStore
-from .base import Asked
+from . import Asked
 
 VERSION = 1  # raise it when the images change
 A_FAMILY = 10  # images of a family in a block
@@ -38,19 +38,9 @@ def open_images(asked: Asked) -> ImageSet:
     recipe, preprocessing = f"noise {VERSION} seed {seed} size {image_size}", f"generated{image_size}"
     if channels != 3:
         recipe, preprocessing = f"{recipe} channels {channels}", f"{preprocessing}x{channels}"
-    store = GeneratedStore(
-        partial(_generate, seed=seed, size=image_size, channels=channels),
-        block=A_FAMILY * len(FAMILIES),
-        length=n,
-        size=image_size,
-        recipe=recipe,
-        channels=channels,
-    )
-    return ImageSet(
-        name="noise",
-        source=f"{n:,} generated images of {len(FAMILIES)} noise families, seed {seed}",
-        store=store,
-        preprocessing=preprocessing,
-        labels=np.arange(n, dtype=np.int64) % len(FAMILIES),
-        classes=FAMILIES,
-    )
+    generate = partial(_generate, seed=seed, size=image_size, channels=channels)
+    size, block = (image_size, image_size), A_FAMILY * len(FAMILIES)
+    store = GeneratedStore(generate, block, n, size, recipe, channels=channels)
+    source = f"{n:,} generated images of {len(FAMILIES)} noise families, seed {seed}"
+    labels = np.arange(n, dtype=np.int64) % len(FAMILIES)
+    return ImageSet("noise", source, store, preprocessing, labels, FAMILIES)

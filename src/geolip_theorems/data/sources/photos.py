@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from importlib.resources import files
 
 import numpy as np
 from PIL import Image
 
 from ...io.errors import InputError
-from ..imageset import ImageSet, array_set, interleave
-from .base import Asked
+from ..imageset import ImageSet, array_set
+from . import Asked
 
 # class: (package, file); all are in the wheels, scikit-image's from 0.22 on at least.
 PHOTOS = {
@@ -41,37 +40,28 @@ def open_images(asked: Asked) -> ImageSet:
     Raises:
         InputError: the installed scikit-image or scikit-learn lacks a photograph.
     """
-    crops, labels, groups = [], [], []
-    first_group = 0
-    for label, name in enumerate(PHOTOS):
+    crops, groups, first_group = [], [], 0
+    for name in PHOTOS:
         own, block = photo_crops(name)
         kept = np.flatnonzero(~nearly_uniform(own))
         kept = kept[np.arange(CROPS_A_CLASS) * len(kept) // CROPS_A_CLASS]
         crops.append(own[kept])
-        labels.append(np.full(len(kept), label))
         groups.append(first_group + block[kept])
         first_group += int(block.max()) + 1
-    labels = np.concatenate(labels)
-    turns = interleave(labels)
-    return array_set(
-        np.concatenate(crops)[turns],
-        asked.transform,
-        "photos",
+    labels = np.repeat(np.arange(len(PHOTOS)), CROPS_A_CLASS)
+    source = (
         f"{len(labels):,} crops of {CROP}x{CROP} pixels from {len(PHOTOS)} photographs that come with "
-        "scikit-image and scikit-learn",
-        labels=labels[turns],
-        classes=list(PHOTOS),
-        groups=np.concatenate(groups)[turns],
+        "scikit-image and scikit-learn"
     )
+    known = {"labels": labels, "classes": list(PHOTOS), "groups": np.concatenate(groups)}
+    return array_set(np.concatenate(crops), asked.transform, "photos", source, **known).interleaved()
 
 
 def photo_crops(name: str) -> tuple[np.ndarray, np.ndarray]:
     """All crops of a photograph in row-major order, (n, 32, 32, 3) uint8, and the block each is in, (n,)."""
     package, file = PHOTOS[name]
-    spec = importlib.util.find_spec(package)
-    path = Path(spec.submodule_search_locations[0]) / file if spec else Path(file)
     try:
-        with Image.open(path) as image:
+        with Image.open(files(package) / file) as image:
             pixels = np.asarray(image.convert("RGB"))
     except OSError:
         distribution = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package]

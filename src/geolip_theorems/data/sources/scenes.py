@@ -6,49 +6,80 @@ images are the same on every machine. Scene i is of class i % 10.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from scipy import ndimage
 
 from ..imageset import ImageSet
-from ..shapes import SHAPES
 from ..stores import GeneratedStore
-from .base import Asked
+from . import Asked
 
 VERSION = 1  # raise it when the pictures change
 BLOCK = 100
 DEFAULT_IMAGES = 2000
 Array = np.ndarray
+Draw = Callable[..., Array]
+Plane = Callable[[Array, Array], Array]
 
 
-class _Draw:
-    """Uniform numbers shaped to broadcast over a block of images."""
-
-    def __init__(self, seed: int, block: int) -> None:
-        self.rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, block])))
-
-    def __call__(self, low: float, high: float, *shape: int) -> Array:
-        """(BLOCK, 1, 1), or (BLOCK, *shape) numbers in [low, high)."""
-        return low + (high - low) * self.rng.random((BLOCK, *(shape or (1, 1))))
+# --- shapes ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Pose:
-    """Where a shape stands: centre, size, turn in its own plane and the tilt of that plane."""
+def _box(x: Array, y: Array, half_width: float, half_height: float) -> Array:
+    return np.maximum(np.abs(x) - half_width, np.abs(y) - half_height)
 
-    x: Array
-    y: Array
-    radius: Array
-    turn: Array
-    tilt: Array
-    tilt_axis: Array
 
-    def local(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Picture coordinates to the shape's own."""
-        x, y = (x - self.x) / self.radius, (y - self.y) / self.radius
-        x, y = _rotate(x, y, self.tilt_axis)
-        return _rotate(x, y / self.tilt, self.turn - self.tilt_axis)
+def _polygon_lines(x: Array, y: Array, count: int, distance: float) -> list[Array]:
+    """Signed distances to the lines of a regular polygon of ``count`` sides."""
+    angles = [2 * math.pi * k / count + math.pi / 2 for k in range(count)]
+    return [math.cos(a) * x + math.sin(a) * y - distance for a in angles]
+
+
+def _star(x: Array, y: Array) -> Array:
+    """A unit pentagram with its five tips: what is on the inner side of at least four of its five lines."""
+    highest = second = np.full_like(x, -np.inf)
+    for line in _polygon_lines(x, y, 5, math.cos(math.radians(72))):
+        second = np.maximum(second, np.minimum(highest, line))
+        highest = np.maximum(highest, line)
+    return second
+
+
+def _heart(x: Array, y: Array) -> Array:
+    """A square on its corner with a half disc on each of its two upper sides."""
+    u, v = (y + x) / math.sqrt(2) + 0.1, (y - x) / math.sqrt(2) + 0.1
+    lobe_u = np.sqrt((u - 0.5) ** 2 + v * v) - 0.5
+    lobe_v = np.sqrt(u * u + (v - 0.5) ** 2) - 0.5
+    return np.minimum(_box(u, v, 0.5, 0.5), np.minimum(lobe_u, lobe_v))
+
+
+def _arrow(x: Array, y: Array) -> Array:
+    head = np.maximum(0.1 - x, 0.6 * (x - 0.95) + 0.8 * np.abs(y))
+    return np.minimum(_box(x + 0.35, y, 0.55, 0.2), head)
+
+
+def _bowtie(x: Array, y: Array) -> Array:
+    waist, slope = 0.1, 0.8
+    sides = (np.abs(y) - slope * np.abs(x) - waist) / math.hypot(1.0, slope)
+    return np.maximum(np.abs(x) - 0.75, sides)
+
+
+# Below 0 inside, 0 on the outline, about 1 a unit of distance near it; each fills about the unit disc.
+SHAPES: dict[str, Plane] = {
+    "disc": lambda x, y: np.sqrt(x * x + y * y) - 0.85,
+    "ring": lambda x, y: np.abs(np.sqrt(x * x + y * y) - 0.68) - 0.22,
+    "square": lambda x, y: _box(x, y, 0.72, 0.72),
+    "triangle": lambda x, y: np.maximum.reduce(_polygon_lines(x, y, 3, 0.5)),
+    "star": _star,
+    "cross": lambda x, y: np.minimum(_box(x, y, 0.9, 0.28), _box(x, y, 0.28, 0.9)),
+    "crescent": lambda x, y: np.maximum(np.sqrt(x * x + y * y) - 0.9, 0.72 - np.sqrt((x - 0.5) ** 2 + y * y)),
+    "heart": _heart,
+    "arrow": _arrow,
+    "bowtie": _bowtie,
+}
 
 
 def _rotate(x: Array, y: Array, angle: Array) -> tuple[Array, Array]:
@@ -56,29 +87,28 @@ def _rotate(x: Array, y: Array, angle: Array) -> tuple[Array, Array]:
     return c * x + s * y, c * y - s * x
 
 
-def _pose(draw: _Draw) -> _Pose:
+def _outlines(draw: Draw) -> Plane:
+    """The implicit function of each image's shape, image i of shape i % 10, in a pose of its own."""
     radius = draw(0.38, 0.72)
     room = 0.95 - radius
-    return _Pose(
-        x=draw(-1, 1) * room,
-        y=draw(-1, 1) * room,
-        radius=radius,
-        turn=draw(0, 2 * np.pi),
-        tilt=draw(0.65, 1),
-        tilt_axis=draw(0, np.pi),
-    )
+    left, top = draw(-1, 1) * room, draw(-1, 1) * room
+    turn, tilt, axis = draw(0, 2 * np.pi), draw(0.65, 1), draw(0, np.pi)
+
+    def outlines(x: Array, y: Array) -> Array:
+        x, y = _rotate((x - left) / radius, (y - top) / radius, axis)
+        x, y = _rotate(x, y / tilt, turn - axis)
+        field = np.empty_like(x)
+        for number, shape in enumerate(SHAPES.values()):
+            field[number :: len(SHAPES)] = shape(x[number :: len(SHAPES)], y[number :: len(SHAPES)])
+        return field
+
+    return outlines
 
 
-def _outline(pose: _Pose, x: Array, y: Array) -> Array:
-    """The implicit function of each image's own shape, (BLOCK, s, s); image i has shape i % 10."""
-    x, y = pose.local(x, y)
-    field = np.empty_like(x)
-    for number, shape in enumerate(SHAPES.values()):
-        field[number :: len(SHAPES)] = shape(x[number :: len(SHAPES)], y[number :: len(SHAPES)])
-    return field
+# --- surfaces ----------------------------------------------------------------------------------------
 
 
-def _value_noise(draw: _Draw, size: int) -> Array:
+def _value_noise(draw: Draw, size: int) -> Array:
     """Smooth noise of several octaves in [0, 1], (BLOCK, size, size)."""
     field, weight_sum = np.zeros((BLOCK, size, size)), 0.0
     for cells, weight in ((3, 1.0), (6, 0.6), (12, 0.35), (24, 0.2)):
@@ -95,34 +125,18 @@ def _value_noise(draw: _Draw, size: int) -> Array:
     return np.clip(1.8 * (field / weight_sum - 0.5) + 0.5, 0, 1)
 
 
-def _plain(u: Array, v: Array, noise: Array) -> Array:
-    return 0.5 + 0.4 * (noise - 0.5)
+# Of coordinates and noise, to [0, 1]: plain, clouds, stripes, checks, spots, marble.
+TEXTURES: tuple[Callable[[Array, Array, Array], Array], ...] = (
+    lambda u, v, noise: 0.5 + 0.4 * (noise - 0.5),
+    lambda u, v, noise: noise,
+    lambda u, v, noise: np.clip(0.5 + 1.2 * np.sin(u), 0, 1),
+    lambda u, v, noise: np.clip(0.5 + 2.5 * np.sin(u) * np.sin(v), 0, 1),
+    lambda u, v, noise: np.clip(2.0 * (np.cos(u) + np.cos(v)) - 1.6, 0, 1),
+    lambda u, v, noise: 0.5 + 0.5 * np.sin(0.6 * u + 9.0 * noise),
+)
 
 
-def _clouds(u: Array, v: Array, noise: Array) -> Array:
-    return noise
-
-
-def _stripes(u: Array, v: Array, noise: Array) -> Array:
-    return np.clip(0.5 + 1.2 * np.sin(u), 0, 1)
-
-
-def _checks(u: Array, v: Array, noise: Array) -> Array:
-    return np.clip(0.5 + 2.5 * np.sin(u) * np.sin(v), 0, 1)
-
-
-def _spots(u: Array, v: Array, noise: Array) -> Array:
-    return np.clip(2.0 * (np.cos(u) + np.cos(v)) - 1.6, 0, 1)
-
-
-def _marble(u: Array, v: Array, noise: Array) -> Array:
-    return 0.5 + 0.5 * np.sin(0.6 * u + 9.0 * noise)
-
-
-TEXTURES = (_plain, _clouds, _stripes, _checks, _spots, _marble)
-
-
-def _texture(draw: _Draw, x: Array, y: Array) -> Array:
+def _texture(draw: Draw, x: Array, y: Array) -> Array:
     """A pattern in [0, 1] an image, its kind, scale, angle and phase drawn, (BLOCK, s, s)."""
     kind = draw(0, len(TEXTURES)).astype(int).reshape(-1)
     noise = _value_noise(draw, x.shape[-1])
@@ -143,7 +157,7 @@ def _colour(hue: Array, saturation: Array, value: Array) -> Array:
     return value[..., None] * (1 - saturation[..., None] * ramp)
 
 
-def _surface(draw: _Draw, x: Array, y: Array, hue: Array, value: Array) -> Array:
+def _surface(draw: Draw, x: Array, y: Array, hue: Array, value: Array) -> Array:
     """A textured surface: a colour and a neighbour of it, mixed by the pattern; (BLOCK, s, s, 3)."""
     saturation = draw(0.1, 0.8)
     first = _colour(hue, saturation, value)
@@ -153,19 +167,6 @@ def _surface(draw: _Draw, x: Array, y: Array, hue: Array, value: Array) -> Array
     return first + pattern * (second - first)
 
 
-def _boundary(inside: Array) -> Array:
-    """Pixels with a side neighbour across the outline: a band of 2 pixels, one on each side."""
-    band = np.zeros_like(inside)
-    for a, b in (
-        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
-        ((slice(None), slice(None), slice(1, None)), (slice(None), slice(None), slice(None, -1))),
-    ):
-        across = inside[a] != inside[b]
-        band[a] |= across
-        band[b] |= across
-    return band
-
-
 def render(block: int, *, seed: int, size: int) -> tuple[Array, Array, Array]:
     """Scenes block * 100 to block * 100 + 99.
 
@@ -173,11 +174,16 @@ def render(block: int, *, seed: int, size: int) -> tuple[Array, Array, Array]:
         images (100, size, size, 3) uint8; the shape's pixels (100, size, size) bool, those whose centre is
         inside it; the boundary (100, size, size) bool, the pixels beside its outline on either side.
     """
-    draw = _Draw(seed, block)
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, block])))
+
+    def draw(low: float, high: float, *shape: int) -> Array:
+        """Uniform numbers in [low, high): (BLOCK, 1, 1), or (BLOCK, *shape)."""
+        return low + (high - low) * rng.random((BLOCK, *(shape or (1, 1))))
+
     centre = (np.arange(size) + 0.5) * (2 / size) - 1
     y, x = np.broadcast_arrays(centre[None, :, None], centre[None, None, :])
-    pose = _pose(draw)
-    field = _outline(pose, x, y)
+    outlines = _outlines(draw)
+    field = outlines(x, y)
     slope_y, slope_x = np.gradient(field, axis=(1, 2))
     slope = np.sqrt(slope_x**2 + slope_y**2) + 1e-12
     cover = np.clip(0.5 - field / slope, 0, 1)[..., None]  # share of a pixel that is inside, to first order
@@ -193,7 +199,7 @@ def render(block: int, *, seed: int, size: int) -> tuple[Array, Array, Array]:
     relief = draw(0, 0.45) * np.exp(np.minimum(field, 0) / 0.12)
     figure *= (1 + relief * (slope_x * light_x + slope_y * light_y) / slope)[..., None]  # a rounded rim
     reach, soft = draw(0.05, 0.16), draw(0.05, 0.25)
-    shade = np.clip(0.5 - _outline(pose, x + reach * light_x, y + reach * light_y) / soft, 0, 1)
+    shade = np.clip(0.5 - outlines(x + reach * light_x, y + reach * light_y) / soft, 0, 1)
     ground *= (1 - draw(0.1, 0.6) * shade)[..., None]
 
     picture = ground + cover * (figure - ground)
@@ -203,10 +209,12 @@ def render(block: int, *, seed: int, size: int) -> tuple[Array, Array, Array]:
     picture += grain * 2 * (sum(draw(0, 1, size, size, 3) for _ in range(3)) - 1.5)
     images = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
     inside = field < 0
-    return images, inside, _boundary(inside)
+    cross = ndimage.generate_binary_structure(2, 1)[None]
+    shrunk = ndimage.binary_erosion(inside, cross, border_value=1)
+    return images, inside, ndimage.binary_dilation(inside, cross) & ~shrunk
 
 
-def _generate(block: int, seed: int, size: int) -> tuple[Array, Array]:
+def _images_and_boundaries(block: int, seed: int, size: int) -> tuple[Array, Array]:
     images, _, boundary = render(block, seed=seed, size=size)
     return images, boundary
 
@@ -216,20 +224,11 @@ def open_images(asked: Asked) -> ImageSet:
     asked.check_generated("scenes")
     image_size, transform = asked.transform.image_size, replace(asked.transform, image_size=None)
     n, seed = asked.count or DEFAULT_IMAGES, asked.seed
-    store = GeneratedStore(
-        partial(_generate, seed=seed, size=image_size),
-        block=BLOCK,
-        length=n,
-        size=image_size,
-        recipe=f"scenes {VERSION} seed {seed} size {image_size}",
-        transform=transform,
-        channels=transform.channels,
-    )
-    return ImageSet(
-        name="scenes",
-        source=f"{n:,} generated scenes, seed {seed}: {len(SHAPES)} shapes on textured grounds",
-        store=store,
-        preprocessing=f"generated{image_size}+{transform.describe()}",
-        labels=np.arange(n, dtype=np.int64) % len(SHAPES),
-        classes=tuple(SHAPES),
-    )
+    generate = partial(_images_and_boundaries, seed=seed, size=image_size)
+    recipe = f"scenes {VERSION} seed {seed} size {image_size}"
+    size = (image_size, image_size)
+    store = GeneratedStore(generate, BLOCK, n, size, recipe, transform, transform.channels)
+    source = f"{n:,} generated scenes, seed {seed}: {len(SHAPES)} shapes on textured grounds"
+    preprocessing = f"generated{image_size}+{transform.describe()}"
+    labels = np.arange(n, dtype=np.int64) % len(SHAPES)
+    return ImageSet("scenes", source, store, preprocessing, labels, tuple(SHAPES))

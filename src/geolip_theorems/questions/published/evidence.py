@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...data.noise import FAMILIES, sample
-from ...data.unseen_noise import UNSEEN_FAMILIES, sample_unseen
+from ...data.noise import FAMILIES, UNSEEN_FAMILIES, sample
 from ...model.architectures import architecture_of
 from ...model.sources import random_twin
 from ...model.threads import ieee_float32, thread_pool
@@ -126,4 +125,4 @@ def trained_noise(size: int, seed: int, channels: int) -> torch.Tensor:
 def unseen_noise(size: int, seed: int, channels: int) -> torch.Tensor:
     """(32, channels, size, size): two images of each other family."""
     g = torch.Generator().manual_seed(seed + 1)
-    return torch.cat([sample_unseen(family, A_FAMILY, size, g, channels) for family in UNSEEN_FAMILIES])
+    return torch.cat([sample(family, A_FAMILY, size, g, channels) for family in UNSEEN_FAMILIES])

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ...drawing.text import span
 from ...io.errors import InputError
-from ...io.writing import write_atomically
+from ...io.files import write_atomically
 
 
 def render_page(template: str, **content: Any) -> str:
