@@ -16,7 +16,6 @@ class LinearConfig(Config):
 
     model_type: ClassVar = "linear"
     required: ClassVar = ("V", "D", "patch_size")
-    inert: ClassVar = {}
 
     V: int = number(8)
     D: int = number(3)
@@ -24,10 +23,6 @@ class LinearConfig(Config):
     channels: int = number(3)
     hidden: int = number(64)
     row_norm: str = choice("none", ["none"])
-
-    @property
-    def parameters(self):
-        return 2 * self.V * self.D * self.channels * self.patch_size**2
 
 
 class Linear(PatchModel):

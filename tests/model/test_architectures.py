@@ -216,9 +216,9 @@ def test_an_activation_fused_or_not_is_torchs(name, monkeypatch):
     nn.init.eye_(layer.weight)
     nn.init.zeros_(layer.bias)
     with torch.inference_mode():
-        fused = fast._Packed(layer, 16, activation)(x)
-        monkeypatch.setattr(fast, "_fused", lambda activation: None)
-        apart = fast._Packed(layer, 16, activation)(x)
+        fused = fast.Packed(layer, 16, activation)(x)
+        monkeypatch.setattr(fast, "fused", lambda activation: None)
+        apart = fast.Packed(layer, 16, activation)(x)
     torch.testing.assert_close(fused, activation(x), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(apart, activation(x), rtol=1e-6, atol=1e-6)
 

@@ -80,14 +80,14 @@ def round_trip(model: PatchSVAE, images: Tensor, bfloat16: bool) -> Tensor:
     """The reconstruction (B, 3, H, W), the same function as ``model(images)["recon"]`` up to rounding."""
     cast = torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16)
     with cast:
-        M = model.encode_matrix(extract_patches(images, model.patch_size))
+        M = model.matrices(extract_patches(images, model.patch_size))
     M = M.float()
     with torch.no_grad():
         _, S, Vt = gram_svd(M)
     gain = model.coordinate(S) / S
     M = M @ ((Vt.mT * gain.unsqueeze(-2)) @ Vt)
     with cast:
-        return model.decode_matrix(M, grid_shape(*images.shape[-2:], model.patch_size)).float()
+        return model.image_of(M, grid_shape(*images.shape[-2:], model.patch_size)).float()
 
 
 class Trainer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -40,17 +41,12 @@ __all__ = [
     "whole",
 ]
 
+LARGEST_MODEL = 1 << 28  # weights, 1 GiB; the largest published checkpoint has 0.3 GB
+
 
 @dataclass(frozen=True)
 class Architecture:
-    """An entry of the registry.
-
-    Attributes:
-        model_type: its name in a checkpoint's config.
-        about: one line for lists.
-        config: the type of its configs.
-        model: the type of its modules.
-    """
+    """An entry of the registry: its name in a checkpoint's config, a line about it, and its two types."""
 
     model_type: str
     about: str
@@ -62,12 +58,17 @@ class Architecture:
         return self.config.from_mapping(config)
 
     def build(self, config: Config) -> PatchModel:
-        """A module with fresh weights, drawn as the public code draws them, from torch's global generator."""
-        return self.model(config)
+        """A module with fresh weights, drawn as the public code draws them, from torch's global generator.
 
-    def runner(self, module: PatchModel) -> FastForward:
-        """The extraction's round trip of a module in float32, see :class:`.fast.FastForward`."""
-        return FastForward(module)
+        Raises:
+            InputError: it is too large.
+        """
+        weights, _ = _blueprint(self.model, config)
+        if weights > LARGEST_MODEL:
+            raise InputError(
+                f"model config describes {weights:,} weights; expected at most {LARGEST_MODEL:,}"
+            )
+        return self.model(config)
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -86,11 +87,7 @@ def model_type_of(config: Mapping[str, Any]) -> Any:
 
 
 def architecture_named(model_type: Any) -> Architecture:
-    """The entry of a ``model_type``.
-
-    Raises:
-        InputError: there is no such entry.
-    """
+    """The entry of a ``model_type``. Raises InputError: there is none."""
     if isinstance(model_type, str) and model_type in ARCHITECTURES:
         return ARCHITECTURES[model_type]
     known = " and ".join(map(repr, ARCHITECTURES))
@@ -106,7 +103,7 @@ def architecture_of(module: nn.Module) -> Architecture | None:
     entry = next((entry for entry in ARCHITECTURES.values() if type(module) is entry.model), None)
     if entry is None or not all(map(_as_its_class, module.modules())):
         return None
-    return entry if repr(module) == _as_built(module.config) else None
+    return entry if repr(module) == _blueprint(entry.model, module.config)[1] else None
 
 
 def _as_its_class(module: nn.Module) -> bool:
@@ -116,21 +113,19 @@ def _as_its_class(module: nn.Module) -> bool:
     return not any(callable(getattr(type(module), name, None)) for name in vars(module))
 
 
-def _as_built(config: Config) -> str:
-    """The parts of a model of this config, as text; made once for each config."""
-    key = repr(config)
-    if key not in _BUILT:
+@cache
+def _blueprint(model: type[PatchModel], config: Config) -> tuple[float, str]:
+    """How many weights a model of this config has, and its parts as text."""
+    try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            _BUILT[key] = repr(architecture_named(config.model_type).build(config))
-    return _BUILT[key]
-
-
-_BUILT: dict[str, str] = {}
+            built = model(config)
+    except RuntimeError:  # more bytes than torch can count
+        return float("inf"), ""
+    return sum(weights.numel() for weights in built.parameters()), repr(built)
 
 
 def fast_forward(module: nn.Module) -> FastForward | None:
     """The fast round trip of a built-in module in float32; None for any other module."""
-    architecture = architecture_of(module)
-    if architecture is None or any(p.dtype != torch.float32 for p in module.state_dict().values()):
-        return None
-    return architecture.runner(module)
+    if architecture_of(module) and all(p.dtype == torch.float32 for p in module.state_dict().values()):
+        return FastForward(module)
+    return None

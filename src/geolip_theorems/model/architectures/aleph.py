@@ -10,14 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import COLUMN_NORMS, Kit, PatchModel, Stages, column_norms
-from .configs import MOST_LAYERS, Config, Kind, Whole, among, choice, number, positive
+from .configs import (
+    MOST_LAYERS,
+    SHARED_RULES,
+    Config,
+    Kind,
+    Rule,
+    among,
+    choice,
+    heads,
+    number,
+    positive,
+    smooth_mid,
+    whole_numbers,
+)
 from .layers import (
     ACTIVATIONS,
     INIT_SCHEMES,
@@ -42,8 +55,6 @@ class AlephConfig(Config):
         address_tau: temperature of the soft assignment.
         decode_mode: ``tied`` (a linear map), ``dict`` (``n_atoms`` atoms mixed by a softmax of temperature
             ``code_tau``) or ``mlp`` (a PatchSVAE's decoder, ``dec_hidden`` wide with ``dec_depth`` blocks).
-        boundary_smooth: whether there is a boundary smoothing.
-        activation: everywhere.
         codebook_init: what a fresh codebook is drawn from: ``random`` normal numbers, ``fibonacci`` points of
             the sphere; ``custom`` axes are not in the config, and a fresh codebook is random for them.
         freeze_codebook: whether training left the codebook as it was drawn.
@@ -51,11 +62,11 @@ class AlephConfig(Config):
     """
 
     model_type: ClassVar[str] = "aleph"
-    required: ClassVar[tuple[str, ...]] = ()
     inert: ClassVar[Mapping[str, Kind]] = {
         "readout": among(["linear"]),
-        "address_chunk": Whole("1 or more rows", 1, 1 << 62),
+        "address_chunk": whole_numbers(1, 1 << 62),
     }
+    rules: ClassVar[tuple[Rule, ...]] = SHARED_RULES
 
     V: int = number(32)
     D: int = number(4)
@@ -69,38 +80,17 @@ class AlephConfig(Config):
     decode_mode: str = choice("tied", ["tied", "dict", "mlp"])
     n_atoms: int = number(64)
     code_tau: float = positive(1.0)
-    dec_hidden: int | None = number(None)
-    dec_depth: int | None = number(None, 0, MOST_LAYERS)
+    dec_hidden: int | None = number(None, otherwise=lambda config: config.hidden)
+    dec_depth: int | None = number(None, 0, MOST_LAYERS, otherwise=lambda config: config.depth)
     row_norm: str = choice("sphere", ROW_NORMS)
     n_cross_layers: int = number(0, 0, MOST_LAYERS)
-    n_heads: int | None = number(None)
-    smooth_mid: int | None = number(None)
+    n_heads: int | None = heads()
+    smooth_mid: int | None = smooth_mid()
     boundary_smooth: bool = choice(True, [True, False])
     activation: str = choice("gelu", ACTIVATIONS)
     codebook_init: str = choice("random", ["random", "fibonacci", "custom"])
     freeze_codebook: bool = choice(False, [True, False])
     init_scheme: str = choice("orthogonal", INIT_SCHEMES)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.fill(n_heads=2 if self.D <= 8 else min(4, self.D), smooth_mid=16 if self.patch_size >= 16 else 8)
-        self.fill(dec_hidden=self.hidden, dec_depth=self.depth)
-        self.check_heads()
-        self.check_rows()
-
-    @property
-    def parameters(self) -> int:
-        """Weights of the linear layers and the dictionaries, biases and norms apart."""
-        patch, values = self.channels * self.patch_size**2, self.V * self.D
-        encoder = self.hidden * (patch + values) + 2 * self.depth * self.hidden**2
-        width, blocks = self.dec_hidden or self.hidden, self.dec_depth or self.depth
-        decoder = {
-            "tied": values * patch,
-            "dict": self.n_atoms * (values + patch),
-            "mlp": width * (patch + values) + 2 * blocks * width**2,
-        }
-        smoothing = 18 * self.channels * (self.smooth_mid or 0) + self.K * self.D
-        return encoder + decoder[self.decode_mode] + 4 * self.n_cross_layers * self.D**2 + smoothing
 
 
 class AlephModel(PatchModel):
@@ -109,8 +99,7 @@ class AlephModel(PatchModel):
     config: AlephConfig
     spectrum = COLUMN_NORMS
 
-    def __init__(self, config: AlephConfig | None = None, **overrides: Any) -> None:
-        config = AlephConfig(**overrides) if config is None else config
+    def __init__(self, config: AlephConfig) -> None:
         super().__init__(config)
         patch_values, values = config.channels * config.patch_size**2, config.V * config.D
         if config.address != "none":
@@ -123,19 +112,6 @@ class AlephModel(PatchModel):
         self.enc_blocks = residual_blocks(config.hidden, config.depth, config.activation)
         self.enc_out = nn.Linear(config.hidden, values)
         nn.init.orthogonal_(self.enc_out.weight)
-        self._add_decoder(values, patch_values)
-        self.cross_attn = nn.ModuleList(
-            SpectralCrossAttention(config.D, config.n_heads) for _ in range(config.n_cross_layers)
-        )
-        self.boundary_smooth = (
-            BoundarySmooth(config.smooth_mid, config.channels, config.activation)
-            if config.boundary_smooth
-            else nn.Identity()
-        )
-        self.act = ACTIVATIONS[config.activation]()
-
-    def _add_decoder(self, values: int, patch_values: int) -> None:
-        config = self.config
         if config.decode_mode == "tied":
             self.dec = nn.Linear(values, patch_values)
         elif config.decode_mode == "dict":
@@ -145,21 +121,24 @@ class AlephModel(PatchModel):
             self.dec_in = nn.Linear(values, config.dec_hidden)
             self.dec_blocks = residual_blocks(config.dec_hidden, config.dec_depth, config.activation)
             self.dec_out = nn.Linear(config.dec_hidden, patch_values)
+        self.cross_attn = nn.ModuleList(
+            SpectralCrossAttention(config.D, config.n_heads) for _ in range(config.n_cross_layers)
+        )
+        self.boundary_smooth = nn.Identity()
+        if config.boundary_smooth:
+            self.boundary_smooth = BoundarySmooth(config.smooth_mid, config.channels, config.activation)
+        self.act = ACTIVATIONS[config.activation]()
 
     def stages(self, kit: Kit) -> Stages:
-        """See :class:`~.base.PatchModel`."""
         encoder = kit.mlp(self.enc_in, self.act, self.enc_blocks, self.enc_out)
         if self.config.decode_mode == "mlp":
             return Stages(encoder, None, kit.mlp(self.dec_in, self.act, self.dec_blocks, self.dec_out))
         if self.config.decode_mode == "tied":
             return Stages(encoder, None, kit.linear(self.dec))
-        code = kit.linear(self.code_proj)
-        return Stages(
-            encoder, None, lambda x: torch.softmax(code(x) / self.config.code_tau, dim=-1) @ self.atoms
-        )
+        code, tau = kit.linear(self.code_proj), self.config.code_tau
+        return Stages(encoder, None, lambda x: torch.softmax(code(x) / tau, dim=-1) @ self.atoms)
 
     def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
-        """See :class:`~.base.PatchModel`; U is what the decoder reads, so it is always there."""
         U = M if self.config.address == "none" else self._addressed(M)
         S, Vt = column_norms(U)
         return {"U": U, "S_orig": S, "Vt": Vt, "M": M}

@@ -51,19 +51,22 @@ class Kit:
         return run
 
 
+PLAIN = Kit()
+
+
 class PatchModel(nn.Module, ABC):
     """A built-in model: patches -> matrix per patch -> spectrum -> matrix -> patches.
 
     ``model(images)`` gives ``{"recon": (B, C, H, W), "svd": {"U": (B, N, V, D), "S_orig": (B, N, D),
     "S": (B, N, D), "Vt": (B, N, D, D), "M": (B, N, V, D)}}`` where S is S_orig after cross-attention.
+    ``stages`` are the model's layers, run as :mod:`.fast` runs them; by torch where None.
 
     Attributes:
-        config: of the architecture's type.
-        patch_size, channels: side of a patch in pixels, channels of the images.
         spectrum: what S is, ``singular values`` or ``column norms``; column norms are in no order.
     """
 
     config: Config
+    spectrum: str
     cross_attn: nn.ModuleList
     boundary_smooth: nn.Module
 
@@ -72,11 +75,6 @@ class PatchModel(nn.Module, ABC):
         self.config = config
         self.patch_size = config.patch_size
         self.channels = config.channels
-
-    @property
-    @abstractmethod
-    def spectrum(self) -> str:
-        """See the class."""
 
     @abstractmethod
     def stages(self, kit: Kit) -> Stages:
@@ -96,58 +94,45 @@ class PatchModel(nn.Module, ABC):
             S = layer(S)
         return S
 
-    def matrices(self, patches: Tensor, stages: Stages) -> Tensor:
+    def matrices(self, patches: Tensor, stages: Stages | None = None) -> Tensor:
         """Patches (B, N, C*ps*ps) -> M (B, N, V, D), rows normed as the config says."""
-        values = stages.encoder(patches.flatten(0, 1))
+        values = (stages or self.stages(PLAIN)).encoder(patches.flatten(0, 1))
         rows = values.reshape(*patches.shape[:2], self.config.V, self.config.D)
         return ROW_NORMS[self.config.row_norm](rows)
 
-    def encode_by(self, stages: Stages, images: Tensor, vectors: bool) -> dict[str, Tensor]:
-        """Images (B, C, H, W) -> ``svd``, by the given stages. Raises InputError: C is not the model's."""
+    def encode(self, images: Tensor, stages: Stages | None = None, vectors: bool = True) -> dict[str, Tensor]:
+        """Images (B, C, H, W) -> ``svd``. Raises InputError: C is not the model's."""
         if images.shape[1] != self.channels:
             raise InputError(f"the images have {images.shape[1]} channels; the model expects {self.channels}")
+        stages = stages or self.stages(PLAIN)
         M = self.matrices(extract_patches(images, self.patch_size), stages)
         svd = self.decompose(M, stages, vectors)
         return {**svd, "S": self.coordinate(svd["S_orig"])}
 
-    def decode_by(
-        self, stages: Stages, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]
+    def decode(
+        self,
+        svd: Mapping[str, Tensor],
+        modes: Tensor | None,
+        grid: tuple[int, int],
+        stages: Stages | None = None,
     ) -> Tensor:
-        """See :meth:`decode`; by the given stages."""
-        return self.image_of(stages, self.put_together(svd, modes), grid)
-
-    def image_of(self, stages: Stages, M: Tensor, grid: tuple[int, int]) -> Tensor:
-        """The image (B, C, gh*ps, gw*ps) of matrices (B, N, V, D) that are already put together."""
-        patches = stages.decoder(M.flatten(-2).flatten(0, 1)).unflatten(0, M.shape[:2])
-        return self.boundary_smooth(stitch_patches(patches, grid, self.patch_size))
-
-    def encode(self, images: Tensor) -> dict[str, Tensor]:
-        """Images (B, C, H, W) -> the ``svd`` part of :meth:`forward`."""
-        return self.encode_by(self.stages(PLAIN), images, vectors=True)
-
-    def decode(self, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]) -> Tensor:
         """The image (B, C, gh*ps, gw*ps) of an ``svd``, its modes times ``modes``.
 
         ``modes``: (D,), or (B, 1, D) for images of their own; None is ones.
         """
-        return self.decode_by(self.stages(PLAIN), svd, modes, grid)
+        return self.image_of(self.put_together(svd, modes), grid, stages)
 
-    def encode_matrix(self, patches: Tensor) -> Tensor:
-        """Patches (B, N, C*ps*ps) -> M (B, N, V, D)."""
-        return self.matrices(patches, self.stages(PLAIN))
-
-    def decode_matrix(self, M: Tensor, grid: tuple[int, int]) -> Tensor:
-        """See :meth:`image_of`."""
-        return self.image_of(self.stages(PLAIN), M, grid)
+    def image_of(self, M: Tensor, grid: tuple[int, int], stages: Stages | None = None) -> Tensor:
+        """The image (B, C, gh*ps, gw*ps) of matrices (B, N, V, D) that are already put together."""
+        rows = (stages or self.stages(PLAIN)).decoder(M.flatten(-2).flatten(0, 1))
+        patches = rows.unflatten(0, M.shape[:2])
+        return self.boundary_smooth(stitch_patches(patches, grid, self.patch_size))
 
     def forward(self, images: Tensor) -> dict[str, Any]:
         """The full round trip, see the class."""
         grid = grid_shape(*images.shape[-2:], self.patch_size)
         svd = self.encode(images)
         return {"recon": self.decode(svd, None, grid), "svd": svd}
-
-
-PLAIN = Kit()
 
 
 def column_norms(M: Tensor) -> tuple[Tensor, Tensor]:

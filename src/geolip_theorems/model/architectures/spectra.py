@@ -21,15 +21,9 @@ FLOAT32_EIGENVALUE_FLOOR = 1e-12  # S is at least 1e-6, so the floor of 1e-8 und
 
 
 def gram_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Thin SVD of tall matrices through the eigenpairs of M^T M, formed in float64.
+    """Thin SVD of tall matrices (..., V, D): U (..., V, D), S (..., D) descending, Vt (..., D, D).
 
-    On a GPU with D up to 12 the eigenpairs are the conduit's, as in the public original; elsewhere LAPACK's.
-
-    Args:
-        M: (..., V, D).
-
-    Returns:
-        U (..., V, D), S (..., D) descending, Vt (..., D, D), in M's dtype. Signs are the eigensolver's.
+    In M's dtype, through :func:`gram_eigh`; signs are the eigensolver's.
     """
     s, vt = gram_eigh(M)
     return left_vectors(M, s, vt), s.to(M.dtype), vt.contiguous().to(M.dtype)
@@ -41,7 +35,10 @@ def left_vectors(M: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
 
 
 def gram_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
-    """The S (..., D) descending and Vt (..., D, D) of :func:`gram_svd`, in float64."""
+    """S (..., D) descending and Vt (..., D, D) in float64.
+
+    On a GPU with D up to 12 the eigenpairs are the conduit's, as in the public original; elsewhere LAPACK's.
+    """
     if not _wants_conduit(M):
         return float64_eigh(M)
     m = M.double()
