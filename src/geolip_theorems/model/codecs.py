@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..data.sources import load_images
 from ..io.errors import InputError, printable, unknown
 from .architectures import extract_patches, grid_shape, stitch_patches
-from .known import CODECS, PREFIX, CodecEntry, check_codec
+from .known import CODECS, PREFIX, check_codec
 from .threads import one_thread
 
 PATCH_SIZE, LARGEST_PATCH = 4, 16
@@ -36,19 +36,15 @@ REFERENCE_IMAGES, REFERENCE_SIZE = 200, 64
 BISECTIONS = 20
 NUMBER = r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 ROUNDING = 1e-12  # a mean error below is no loss at all
+Principal = Callable[[], tuple[Tensor, Tensor]]  # gives the principal components of the images to fit on
 
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """What a codec is.
+    """What a codec is: its name, what its own option was set to or found to be, and its patches' side.
 
-    Attributes:
-        codec: its name in ``CODECS``.
-        option, value: its own option, and what that was set to or found to be.
-        patch_size: side of a patch in pixels: the grid its errors are measured on.
-        channels: of the images, 1 or 3.
-        mse: the mean squared error that was asked for, or None.
-        mse_reached: what ``value`` gives on the reference images, or None.
+    ``mse`` is the mean squared error that was asked for, ``mse_reached`` what ``value`` gives on the
+    reference images; None where none was asked for.
     """
 
     codec: str
@@ -74,24 +70,6 @@ class CodecConfig:
         return f"{PREFIX}{self.codec}:{how}"
 
 
-class Reference:
-    """The images that a codec is fitted and matched on: every second one for either.
-
-    Args:
-        images: (N, C, H, W) float32, N at least 2.
-        patch_size: side of a patch in pixels.
-    """
-
-    def __init__(self, images: Tensor, patch_size: int) -> None:
-        self.fitting, self.matching = images[::2], images[1::2]
-        self.patch_size = patch_size
-
-    @cached_property
-    def principal(self) -> tuple[Tensor, Tensor]:
-        """:func:`principal_components` of the images to fit on."""
-        return principal_components(extract_patches(self.fitting, self.patch_size))
-
-
 class Codec(nn.Module):
     """A model from images (B, C, H, W) float32 to ``{"recon": (B, C, H, W)}``; ``svd`` where it has one."""
 
@@ -106,7 +84,6 @@ class Codec(nn.Module):
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """See the class."""
         return {"recon": self.reconstruct(images)}
 
 
@@ -117,12 +94,11 @@ class Jpeg(Codec):
     There is no ``svd``: the code is of blocks of 8 pixels in luma and chroma, and knows no patches.
     """
 
-    def __init__(self, config: CodecConfig, reference: Reference) -> None:
+    def __init__(self, config: CodecConfig, principal: Principal) -> None:
         super().__init__(config)
         self.quality = int(config.value)
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """See :class:`Codec`."""
         low = images.amin((1, 2, 3), keepdim=True).clamp(max=0)
         range_ = images.amax((1, 2, 3), keepdim=True).clamp(min=1) - low
         pixels = ((images - low) / range_ * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
@@ -141,14 +117,13 @@ class Jpeg(Codec):
 class Blur(Codec):
     """A Gaussian blur of sigma pixels, cut at 4 sigma, the border repeated. There is no ``svd``: no code."""
 
-    def __init__(self, config: CodecConfig, reference: Reference) -> None:
+    def __init__(self, config: CodecConfig, principal: Principal) -> None:
         super().__init__(config)
         radius = int(4 * config.value + 0.5)
         weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / config.value) ** 2)
         self.register_buffer("kernel", torch.from_numpy(weights / weights.sum()))
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """See :class:`Codec`."""
         rows, columns = (self._matrix(side).to(images.dtype) for side in images.shape[-2:])
         return rows @ images @ columns.mT
 
@@ -172,9 +147,9 @@ class Pca(Codec):
 
     spectrum = "column norms"
 
-    def __init__(self, config: CodecConfig, reference: Reference) -> None:
+    def __init__(self, config: CodecConfig, principal: Principal) -> None:
         super().__init__(config)
-        mean, components = reference.principal
+        mean, components = principal()
         self.register_buffer("mean", mean.float())
         self.register_buffer("components", components[: int(config.value)].float().contiguous())
 
@@ -183,12 +158,10 @@ class Pca(Codec):
         return (extract_patches(images, self.patch_size) - self.mean) @ self.components.mT
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """See :class:`Codec`."""
         grid = grid_shape(*images.shape[-2:], self.patch_size)
         return stitch_patches(self.mean + self.coefficients(images) @ self.components, grid, self.patch_size)
 
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """See :class:`Codec`."""
         code = self.coefficients(images)
         signs = torch.where(code < 0, -1.0, 1.0).to(code.dtype)
         U = self.components.mT.expand(*code.shape[:2], -1, -1)
@@ -200,12 +173,15 @@ class Pca(Codec):
         return self.mean + (U @ (S * Vt.sum(-1)).unsqueeze(-1)).squeeze(-1)
 
 
-def principal_components(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (V,) and all V principal components (V, V), the largest first, of patches (..., V); float64.
+CLASSES: dict[str, Callable[[CodecConfig, Principal], Codec]] = {"pca": Pca, "jpeg": Jpeg, "blur": Blur}
+
+
+def principal_components(images: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
+    """Mean (V,) and all V principal components (V, V), the largest first, of images' patches; float64.
 
     The eigenvectors of the patches' covariance, each with its largest entry positive.
     """
-    values = patches.flatten(0, -2).double()
+    values = extract_patches(images, patch_size).flatten(0, -2).double()
     mean = values.mean(0)
     centred = values - mean
     components = torch.linalg.eigh(centred.mT @ centred).eigenvectors.flip(-1).mT
@@ -267,20 +243,36 @@ def make_codec(
     patch_size = int(_checked(about, "patch_size", patch_size, (1, LARGEST_PATCH), True))
     if channels not in CHANNELS:
         raise InputError(f"{about}: channels={channels:g}; expected 1 or 3")
-    least, most = entry.range[0], entry.range[1] or channels * patch_size**2
-    reference = Reference(reference_images(int(channels)) if images is None else images, patch_size)
+    channels = int(channels)
+    ends = entry.range[0], entry.range[1] or channels * patch_size**2
+    images = reference_images(channels) if images is None else images
+    principal = lru_cache(lambda: principal_components(images[::2], patch_size))
 
     def build(value: float, *errors: float) -> Codec:
         number = int(value) if entry.whole else float(value)
-        config = CodecConfig(name, entry.option, number, patch_size, int(channels), *errors)
+        config = CodecConfig(name, entry.option, number, patch_size, channels, *errors)
         with one_thread():
-            return entry.make(config, reference).eval()
+            return CLASSES[name](config, principal).eval()
 
     if mse is None:
-        value = min(entry.default, most) if value is None else value
-        return build(_checked(about, entry.option, value, (least, most), entry.whole))
-    value, reached = _matched(about, entry, build, reference.matching, mse, (least, most))
-    return build(value, mse, reached)
+        value = min(entry.default, ends[1]) if value is None else value
+        return build(_checked(about, entry.option, value, ends, entry.whole))
+    found = {end: max(mean_error(build(end), images[1::2]), ROUNDING) for end in ends}
+    fine, coarse = sorted(ends, key=found.__getitem__)
+    if not found[fine] <= mse <= found[coarse]:
+        raise InputError(
+            f"{about}: mse={mse:g}; on its reference images it can have {found[fine]:.2g} "
+            f"({entry.option}={fine:g}) to {found[coarse]:.2g} ({entry.option}={coarse:g})"
+        )
+    # Bisection to the value whose error is nearest, as a ratio.
+    for _ in range(BISECTIONS):
+        middle = (fine + coarse) // 2 if entry.whole else math.sqrt(fine * coarse)
+        if middle in found:
+            break  # neighbours, among whole numbers
+        found[middle] = max(mean_error(build(middle), images[1::2]), ROUNDING)
+        fine, coarse = (middle, coarse) if found[middle] <= mse else (fine, middle)
+    value = min((fine, coarse), key=lambda value: abs(math.log(found[value] / mse)))
+    return build(value, mse, found[value])
 
 
 @lru_cache
@@ -296,32 +288,6 @@ def mean_error(codec: Codec, images: Tensor) -> float:
     with one_thread():
         parts = [(codec.reconstruct(part) - part).double().square().sum() for part in images.split(8)]
     return float(sum(parts) / images.numel())
-
-
-def _matched(
-    about: str,
-    entry: CodecEntry,
-    build: Callable[[float], Codec],
-    images: Tensor,
-    mse: float,
-    ends: tuple[float, float],
-) -> tuple[float, float]:
-    """The value whose error is nearest to ``mse``, as a ratio, by bisection; and that error."""
-    found = {value: max(mean_error(build(value), images), ROUNDING) for value in ends}
-    fine, coarse = sorted(ends, key=found.__getitem__)
-    if not found[fine] <= mse <= found[coarse]:
-        raise InputError(
-            f"{about}: mse={mse:g}; on its reference images it can have {found[fine]:.2g} "
-            f"({entry.option}={fine:g}) to {found[coarse]:.2g} ({entry.option}={coarse:g})"
-        )
-    for _ in range(BISECTIONS):
-        middle = (fine + coarse) // 2 if entry.whole else math.sqrt(fine * coarse)
-        if middle in found:
-            break  # neighbours, among whole numbers
-        found[middle] = max(mean_error(build(middle), images), ROUNDING)
-        fine, coarse = (middle, coarse) if found[middle] <= mse else (fine, middle)
-    value = min((fine, coarse), key=lambda value: abs(math.log(found[value] / mse)))
-    return value, found[value]
 
 
 def _checked(about: str, option: str, value: float, ends: tuple[float, float], whole: bool) -> float:

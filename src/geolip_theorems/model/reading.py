@@ -6,10 +6,10 @@ Two formats: ``torch.save``'s, whose pickle :mod:`.pickled` reads, and safetenso
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import safe_open
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ..io.errors import InputError, printable, reason, shown
 from ..io.files import open_regular, sha256_of
+from ..io.pickles import NotPlainError
 from .architectures import Config, PatchModel, architecture_named, model_type_of, whole
 from .inferring import infer_config
-from .pickled import MOST_DIMENSIONS, ForbiddenError, StoredTensor, UnreadableError, read_pickled
+from .pickled import MOST_DIMENSIONS, StoredTensor, read_pickled
 from .writing import CONFIG_KEY
 
 LARGEST_FILE = 8 << 30  # bytes; the largest published checkpoint is under 0.3 GB
@@ -33,6 +34,7 @@ CHARACTERS = 100  # of text that count as one entry of LARGEST_CONFIG
 BARE = "bare state dict"
 CONFIG_KEYS = (CONFIG_KEY, "config")  # of safetensors metadata
 STATES = ("model_state_dict", "model_state")  # the names of the weights' entry
+FACTS = {"epoch": "epoch", "val_mse": "test_mse", "test_mse": "test_mse"}  # the last one counts
 FOREIGN = (
     "expected a PatchSVAE checkpoint: a dictionary with config and model_state_dict or model_state, "
     "or the state dictionary alone"
@@ -66,20 +68,6 @@ class Checkpoint:
         return {**self.config, **self.facts, **assumed}
 
 
-class _Contents(NamedTuple):
-    """What a reader finds: ``config`` is None where there is none; ``beside`` names other metadata."""
-
-    weights: dict
-    config: dict | None
-    layout: str
-    facts: dict
-    beside: tuple[str, ...] = ()
-
-
-def _shown(path: Path) -> str:
-    return repr(printable(path.name, 200))
-
-
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a ``.safetensors`` file or, for any other name, a ``.pt`` file in the public format.
 
@@ -90,22 +78,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
             be read, or is not a PatchSVAE checkpoint. One line.
     """
     path = Path(path)
-    name = _shown(path)
+    name = f"model file {printable(path.name, 200)!r}"
     with open_regular(path, "model file", LARGEST_FILE) as file:
         try:
             sha256 = sha256_of(file)
         except OSError as error:
-            raise InputError(f"model file {name} cannot be read: {error.strerror}") from None
-        read = _read_safetensors(path, file) if path.suffix == ".safetensors" else _read_pickle(name, file)
-    weights = _checked_weights(name, read.weights)
-    config, assumed = (read.config, ()) if read.config is not None else infer_config(name, weights)
-    if stray := {*config, *assumed}.intersection(read.beside):
-        raise InputError(
-            f"model file {name} has {min(stray)!r} in its metadata but no {CONFIG_KEY}; expected the config "
-            f"as JSON under {CONFIG_KEY}"
+            raise InputError(f"{name} cannot be read: {error.strerror}") from None
+        read = (
+            _read_safetensors(name, path, file) if path.suffix == ".safetensors" else _read_pickle(name, file)
         )
-    facts = _plain_config(name, read.facts)
-    return Checkpoint(weights, _plain_config(name, config), sha256, read.layout, facts, assumed)
+    plain = {"config": _plain_config(name, read.config), "facts": _plain_config(name, read.facts)}
+    return replace(read, sha256=sha256, **plain)
 
 
 def read_config(mapping: Mapping[str, Any]) -> Config:
@@ -126,7 +109,7 @@ def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:
     """
     config = read_config(checkpoint.config)
     with torch.device("meta"):
-        model = architecture_named(model_type_of(checkpoint.config)).build(config)
+        model = architecture_named(config.model_type).build(config)
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in checkpoint.weights.items()}
     for key in [*wanted, *found]:
@@ -135,27 +118,24 @@ def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:
                 f"model {name!r}: config and weights disagree at {printable(key, 80)}: the config wants "
                 f"{wanted.get(key, 'no such parameter')}, the file has {found.get(key, 'no such parameter')}"
             )
-    for key, value in checkpoint.weights.items():
-        if not value.is_floating_point():
-            raise InputError(f"model {name!r}: {key} is {value.dtype}; expected floating-point weights")
     weights = {key: value.float() for key, value in checkpoint.weights.items()}
-    for key, value in weights.items():  # a float64 may be too large for a float32
-        if not torch.isfinite(value).all():
+    for key, value in weights.items():
+        if not checkpoint.weights[key].is_floating_point():
+            raise InputError(
+                f"model {name!r}: {key} is {checkpoint.weights[key].dtype}; expected floating-point weights"
+            )
+        if not torch.isfinite(value).all():  # a float64 may be too large for a float32
             raise InputError(f"model {name!r}: {key} has values beyond float32; the weights are unusable")
     model.load_state_dict(weights, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 
 
-def _read_safetensors(path: Path, file: BinaryIO) -> _Contents:
-    name = _shown(path)
+def _read_safetensors(name: str, path: Path, file: BinaryIO) -> Checkpoint:
     file.seek(0)
     header = int.from_bytes(file.read(8), "little")
-    if header > LARGEST_HEADER:
-        raise InputError(
-            f"model file {name} is not a readable safetensors file: it claims a header of {header:,} bytes; "
-            f"expected at most {LARGEST_HEADER:,}"
-        )
     try:
+        if header > LARGEST_HEADER:
+            raise ValueError(f"it claims a header of {header:,} bytes; expected at most {LARGEST_HEADER:,}")
         with safe_open(path, framework="pt") as opened:
             keys = opened.keys()
             if len(keys) > MOST_TENSORS:
@@ -165,15 +145,14 @@ def _read_safetensors(path: Path, file: BinaryIO) -> _Contents:
             weights = {key: opened.get_tensor(key) for key in keys}
             metadata = opened.metadata() or {}
     except Exception as error:  # besides SafetensorError whatever torch says of a type it does not know
-        raise InputError(f"model file {name} is not a readable safetensors file: {reason(error)}") from None
+        raise InputError(f"{name} is not a readable safetensors file: {reason(error)}") from None
+    weights = _checked_weights(name, weights)
     configs = [_config_entry(name, key, metadata[key]) for key in CONFIG_KEYS if key in metadata]
     if not configs:
-        return _Contents(weights, None, BARE, {}, tuple(metadata))
+        return _bare(name, weights, metadata)
     if any(config != configs[0] for config in configs):
-        raise InputError(
-            f"model file {name} has {' and '.join(CONFIG_KEYS)} entries that differ; expected one"
-        )
-    return _Contents(weights, configs[0], "safetensors", {})
+        raise InputError(f"{name} has {' and '.join(CONFIG_KEYS)} entries that differ; expected one")
+    return Checkpoint(weights, configs[0], "", "safetensors")
 
 
 def _config_entry(name: str, key: str, text: str) -> dict:
@@ -181,66 +160,78 @@ def _config_entry(name: str, key: str, text: str) -> dict:
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"model file {name} has a damaged {key} entry: {reason(error)}") from None
+        raise InputError(f"{name} has a damaged {key} entry: {reason(error)}") from None
     if not isinstance(config, dict):
-        raise InputError(f"model file {name} has a {key} entry that is not a dictionary")
+        raise InputError(f"{name} has a {key} entry that is not a dictionary")
     return config
 
 
-def _read_pickle(name: str, file: BinaryIO) -> _Contents:
+def _read_pickle(name: str, file: BinaryIO) -> Checkpoint:
     try:
         content, tensor = read_pickled(file)
-        read = _split_content(name, content)
-        if len(read.weights) > MOST_TENSORS:
-            raise UnreadableError(f"its state dict holds over {MOST_TENSORS:,} entries")
-        made = {
-            key: tensor(value) if isinstance(value, StoredTensor) else value
-            for key, value in read.weights.items()
-        }
-    except ForbiddenError as error:
-        why = "it holds more than weights and numbers, and reading it would run code"
-        raise InputError(f"model file {name} is refused: {why} ({error})") from None
-    except UnreadableError as error:
-        raise InputError(f"model file {name} is truncated, damaged or no checkpoint: {error}") from None
-    return read._replace(weights=made)
+        bare = isinstance(content, dict) and all(
+            isinstance(value, StoredTensor) for value in content.values()
+        )
+        entry = BARE if bare and content else _state_entry(name, content)
+        found = content if entry == BARE else content[entry]
+        if len(found) > MOST_TENSORS:
+            raise ValueError(f"its state dict holds over {MOST_TENSORS:,} entries")
+        made = {key: tensor(v) if isinstance(v, StoredTensor) else v for key, v in found.items()}
+    except InputError:
+        raise
+    except Exception as error:  # whatever reading damaged bytes raises
+        if isinstance(error, NotPlainError) and "damaged" not in str(error):
+            why = "it holds more than weights and numbers, and reading it would run code"
+            raise InputError(f"{name} is refused: {why} ({error})") from None
+        raise InputError(f"{name} is truncated, damaged or no checkpoint: {reason(error)}") from None
+    weights = _checked_weights(name, made)
+    if entry == BARE:
+        return _bare(name, weights, ())
+    facts = {fact: content[key] for key, fact in FACTS.items() if isinstance(content.get(key), (int, float))}
+    return Checkpoint(weights, content["config"], "", entry, facts)
 
 
-def _split_content(name: str, content: Any) -> _Contents:
+def _state_entry(name: str, content: Any) -> str:
+    """Under which key a checkpoint has its weights. Raises InputError: it has none, two, or no config."""
     if not isinstance(content, dict):
         kind = "Tensor" if isinstance(content, StoredTensor) else type(content).__name__
-        raise InputError(f"model file {name} holds a {kind}; {FOREIGN}")
-    if content and all(isinstance(value, StoredTensor) for value in content.values()):
-        return _Contents(content, None, BARE, {})
+        raise InputError(f"{name} holds a {kind}; {FOREIGN}")
     states = [key for key in STATES if isinstance(content.get(key), dict)]
     if len(states) > 1:
-        raise InputError(f"model file {name} has both {' and '.join(states)}; expected one of them")
+        raise InputError(f"{name} has both {' and '.join(states)}; expected one of them")
     missing = [] if states else [STATES[0]]
     missing += [] if isinstance(content.get("config"), dict) else ["config"]
     if missing:
         keys = ", ".join(shown(key, 40) for key in list(content)[:5])
-        raise InputError(f"model file {name} has no {' and no '.join(missing)} (its keys: {keys}); {FOREIGN}")
-    named = {"epoch": "epoch", "val_mse": "test_mse", "test_mse": "test_mse"}  # the last one counts
-    facts = {fact: content[key] for key, fact in named.items() if isinstance(content.get(key), (int, float))}
-    return _Contents(content[states[0]], content["config"], states[0], facts)
+        raise InputError(f"{name} has no {' and no '.join(missing)} (its keys: {keys}); {FOREIGN}")
+    return states[0]
+
+
+def _bare(name: str, weights: dict[str, Tensor], beside: Iterable[str]) -> Checkpoint:
+    """A state dict without a config; ``beside`` names other metadata, which is no place for one."""
+    config, assumed = infer_config(name, weights)
+    if stray := {*config, *assumed}.intersection(beside):
+        raise InputError(
+            f"{name} has {min(stray)!r} in its metadata but no {CONFIG_KEY}; expected the config as JSON "
+            f"under {CONFIG_KEY}"
+        )
+    return Checkpoint(weights, config, "", BARE, {}, assumed)
 
 
 def _checked_weights(name: str, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
     """The state dict, if it holds dense tensors of ordinary numbers and nothing else, all of them finite."""
     for key, value in weights.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise InputError(
-                f"model file {name} has a state dict entry {shown(key, 80)} that is no tensor; {FOREIGN}"
-            )
+            raise InputError(f"{name} has a state dict entry {shown(key, 80)} that is no tensor; {FOREIGN}")
         if value.dtype not in FLOATS + OTHERS:
             raise InputError(
-                f"model file {name}: {printable(key, 80)} is {value.dtype}; expected floating-point weights "
-                "of 16, 32 or 64 bits"
+                f"{name}: {printable(key, 80)} is {value.dtype}; expected floating-point weights of 16, 32 "
+                "or 64 bits"
             )
         if value.dtype in FLOATS and not torch.isfinite(value).all():
             count = int((~torch.isfinite(value)).sum())
             raise InputError(
-                f"model file {name}: {printable(key, 80)} has {count} non-finite values; the weights are "
-                "unusable"
+                f"{name}: {printable(key, 80)} has {count} non-finite values; the weights are unusable"
             )
     return dict(weights)
 
@@ -264,27 +255,27 @@ def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
         left -= 1
         if left < 0 or depth > DEEPEST_CONFIG:
             raise InputError(
-                f"model file {name} has a config of over {LARGEST_CONFIG:,} entries, {CHARACTERS} characters "
-                f"of text counting as one, or nested over {DEEPEST_CONFIG} deep; {FOREIGN}"
+                f"{name} has a config of over {LARGEST_CONFIG:,} entries, {CHARACTERS} characters of text "
+                f"counting as one, or nested over {DEEPEST_CONFIG} deep; {FOREIGN}"
             )
         if isinstance(value, dict):
             if unfit := [key for key in value if not isinstance(key, (str, int, float))]:
                 kind = type(unfit[0]).__name__
-                raise InputError(f"model file {name} has a config with a {kind} for a key; expected text")
+                raise InputError(f"{name} has a config with a {kind} for a key; expected text")
             return {text(str(key), 200): plain(item, depth + 1) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [plain(item, depth + 1) for item in value]
         if isinstance(value, str):
             return text(value, LONGEST_TEXT)
         if isinstance(value, int) and abs(value) >= 1 << 63:
-            return f"(a number of {value.bit_length()} bits)"
+            return shown(value, 80)
         return value if value is None or isinstance(value, (int, float)) else f"({type(value).__name__})"
 
     found = plain(dict(config), 0)
-    size = whole(found.get("img_size"))
-    if size is not None and (type(size) is not int or not 1 <= size <= LARGEST_IMAGE):
-        raise InputError(
-            f"model file {name} has a config with img_size={shown(size, 60)}; expected 1 to {LARGEST_IMAGE} "
-            "pixels"
-        )
-    return {**found, "img_size": size} if "img_size" in found else found
+    if found.get("img_size") is not None:
+        size = found["img_size"] = whole(found["img_size"])
+        if type(size) is not int or not 1 <= size <= LARGEST_IMAGE:
+            raise InputError(
+                f"{name} has a config with img_size={shown(size, 60)}; expected 1 to {LARGEST_IMAGE} pixels"
+            )
+    return found

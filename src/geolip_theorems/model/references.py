@@ -13,9 +13,7 @@ from .architectures.base import Kit, Rows
 from .threads import one_thread
 
 BATCH = 8  # images
-RIDGE = (
-    1e-6  # of the mean square of a feature: least squares of features that repeat each other has no solution
-)
+RIDGE = 1e-6  # of a feature's mean square: features that repeat each other have no least squares without
 
 
 class ZeroOutput(nn.Module):
@@ -26,7 +24,6 @@ class ZeroOutput(nn.Module):
         self.patch_size, self.channels = patch_size, channels
 
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """See the class."""
         return {"recon": torch.zeros_like(images)}
 
 
@@ -37,11 +34,11 @@ class _Last(Kit):
 
     def linear(self, layer: nn.Linear) -> Rows:
         self.layer = layer
-        return layer
+        return super().linear(layer)
 
-    def mlp(self, first: nn.Linear, activation: nn.Module, blocks: nn.ModuleList, last: nn.Linear) -> Rows:
-        self.layer = last
-        return super().mlp(first, activation, blocks, last)
+    def mlp(self, *parts: Any) -> Rows:
+        self.layer = parts[-1]
+        return super().mlp(*parts)
 
 
 @torch.inference_mode()
@@ -71,14 +68,12 @@ def with_fitted_last_layer(model: PatchModel, images: Tensor) -> PatchModel | No
         with one_thread():
             for part in images.split(BATCH):
                 seen.clear()
-                recon = fitted(part)["recon"]
+                out = extract_patches(fitted(part)["recon"], model.patch_size).flatten(0, 1)
                 patches = extract_patches(part, model.patch_size).flatten(0, 1)
-                out = extract_patches(recon, model.patch_size).flatten(0, 1)
-                if [y.numel() for _, y in seen] != [out.numel()] or not torch.equal(
-                    seen[0][1].reshape(out.shape), out
-                ):
+                ((features, last),) = seen
+                if last.numel() != out.numel() or not torch.equal(last.reshape(out.shape), out):
                     return None  # what the stage ends in is not what the image is made of
-                features = seen[0][0].reshape(len(patches), -1)
+                features = features.reshape(len(patches), -1)
                 features = torch.cat([features, torch.ones(len(features), 1)], 1)
                 gram += (features.T @ features).double()
                 moment += (features.T @ patches).double()

@@ -27,7 +27,7 @@ from .foreign import load_with_geolip
 from .known import ADDRESS, CODECS, EMBEDDED, PREFIX, RANDOM, is_function, local_file
 from .own import own_model
 from .published import PUBLISHED, place, trained_normalization
-from .reading import Checkpoint, build_model, read_checkpoint, read_config
+from .reading import build_model, read_checkpoint, read_config
 from .threads import one_thread
 
 AUTO_FIRST = "v40_freckles_noise"
@@ -46,7 +46,7 @@ class LoadedModel:
         source: where the weights are from, for the record.
         sha256: of the weights file; for random weights, of the weights themselves; for a codec, of its
             settings and what was fitted.
-        implementation: ``builtin``, ``geolip`` or ``codec``.
+        implementation: ``builtin``, ``geolip``, ``codec``, or the package of a module of one's own.
         config: sizes and the other entries of the checkpoint's config.
         normalize: the input normalisation the version was trained with.
         substitute_for: what was asked for when this model stands in for it, with the reason.
@@ -58,25 +58,17 @@ class LoadedModel:
     sha256: str
     implementation: str
     config: dict[str, Any]
-    normalize: str
+    normalize: str = "none"
     substitute_for: str | None = None
 
 
 def load_model(
     source: str = "auto", *, device: str | torch.device = "cpu", **options: Any
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Load a model for use in Python.
+    """A model in evaluation mode, and its config; ``source`` as after ``--model``.
 
-    Args:
-        source: as after ``--model``, see the module.
-        device: where to put it.
-        options: ``implementation``, ``offline``, ``seed`` as for :func:`open_model`.
-
-    Returns:
-        The model in evaluation mode, and its config.
-
-    Raises:
-        InputError: see :func:`open_model`.
+    ``device`` and ``options`` (``implementation``, ``offline``, ``seed``), and what is raised, are those of
+    :func:`open_model`.
     """
     loaded = open_model(source, device=device, **options)
     return loaded.model, loaded.config
@@ -106,41 +98,44 @@ def open_model(
     if implementation not in IMPLEMENTATIONS:
         raise unknown("implementation", implementation, IMPLEMENTATIONS)
     if source == "auto":
-        return _open_auto(device, implementation, offline)
-    if source.startswith(RANDOM):
-        return _open_random(source.removeprefix(RANDOM), device, offline, seed)
-    if source.startswith(PREFIX):
-        return _open_codec(source, device)
-    if is_function(source):
-        return loaded_module(own_model(source).to(device).eval(), _identifier(source), f"function {source}")
+        loaded = _open_auto(implementation, offline)
+    elif source.startswith(RANDOM):
+        loaded = _open_random(source.removeprefix(RANDOM), offline, seed)
+    elif source.startswith(PREFIX):
+        loaded = _open_codec(source)
+    elif is_function(source):
+        loaded = loaded_module(own_model(source).eval(), _identifier(source), f"function {source}")
+    else:
+        loaded = _open_file(source, implementation, offline)
+    return replace(loaded, model=loaded.model.to(device).eval())
+
+
+def _open_file(source: str, implementation: str, offline: bool) -> LoadedModel:
     path, name, described, version = _locate(source, offline)
     checkpoint = read_checkpoint(path)
-    kind = _choose(implementation, checkpoint)
-    model = build_model(checkpoint, name) if kind == "builtin" else load_with_geolip(path, checkpoint)
     config = checkpoint.described()
-    if kind == "builtin":
+    if implementation == "auto":
+        foreign = model_type_of(config) not in ARCHITECTURES
+        implementation = "geolip" if foreign and hub.installed("geolip_svae") else "builtin"
+    if implementation == "builtin":
+        model = build_model(checkpoint, name)
         config = {**config, **model.config.as_dict()}
-    return LoadedModel(
-        model=model.to(device).eval(),
-        name=name,
-        source=described,
-        sha256=checkpoint.sha256,
-        implementation=kind,
-        config=config,
-        normalize=trained_normalization(version, config),
-    )
+    else:
+        model = load_with_geolip(path, checkpoint)
+    normalize = trained_normalization(version, config)
+    return LoadedModel(model, name, described, checkpoint.sha256, implementation, config, normalize)
 
 
-def _open_auto(device: str | torch.device, implementation: str, offline: bool) -> LoadedModel:
+def _open_auto(implementation: str, offline: bool) -> LoadedModel:
     try:
         hub.published_file(AUTO_FIRST, None, offline=offline, deadline_s=AUTO_DEADLINE_S)
     except InputError as reason:
-        loaded = open_model(AUTO_ELSE, device=device, implementation=implementation)
+        loaded = _open_file(AUTO_ELSE, implementation, offline)
         return replace(loaded, substitute_for=f"{AUTO_FIRST}: {str(reason).split(';')[0]}")
-    return open_model(AUTO_FIRST, device=device, implementation=implementation, offline=offline)
+    return _open_file(AUTO_FIRST, implementation, offline)
 
 
-def _open_random(source: str, device: str | torch.device, offline: bool, seed: int) -> LoadedModel:
+def _open_random(source: str, offline: bool, seed: int) -> LoadedModel:
     """The shape of ``source`` with fresh weights. The seed alone decides them, not the global state."""
     if source.startswith(PREFIX):
         shown = printable(f"random:{source}", 100)
@@ -150,15 +145,28 @@ def _open_random(source: str, device: str | torch.device, offline: bool, seed: i
     sizes = read_config(checkpoint.config)
     model = random_twin(sizes, seed)
     kept = {key: value for key, value in checkpoint.described().items() if key in ("img_size", "assumed")}
-    config = {"img_size": 64, **kept, **sizes.as_dict()}
     return LoadedModel(
-        model=model.to(device),
+        model=model,
         name=f"random-{name}",
         source=f"fresh weights from seed {seed} in the shape of {name}",
         sha256=weights_sha256(model),
         implementation="builtin",
-        config=config,
+        config={"img_size": 64, **kept, **sizes.as_dict()},
         normalize=trained_normalization(version, checkpoint.config),
+    )
+
+
+def _open_codec(source: str) -> LoadedModel:
+    model = codecs.open_codec(source)
+    config, text = model.config.as_dict(), model.config.text
+    settings = f"{json.dumps(config)} {weights_sha256(model)}"
+    return LoadedModel(
+        model=model,
+        name=_identifier(text),
+        source=f"{CODECS[model.config.codec].about}, {text}",
+        sha256=hashlib.sha256(settings.encode()).hexdigest(),
+        implementation="codec",
+        config=config,
     )
 
 
@@ -183,7 +191,6 @@ def loaded_module(model: nn.Module, name: str, source: str) -> LoadedModel:
         sha256=weights_sha256(model),
         implementation=type(model).__module__.partition(".")[0],
         config=architecture_config(model) or {},
-        normalize="none",
     )
 
 
@@ -191,21 +198,6 @@ def architecture_config(model: nn.Module) -> dict[str, Any] | None:
     """A model's ``config.as_dict()``, or None for a model that has none."""
     config = getattr(model, "config", None)
     return config.as_dict() if hasattr(config, "as_dict") else None
-
-
-def _open_codec(source: str, device: str | torch.device) -> LoadedModel:
-    model = codecs.open_codec(source)
-    config = model.config.as_dict()
-    settings = f"{json.dumps(config)} {weights_sha256(model)}"
-    return LoadedModel(
-        model=model.to(device),
-        name=_identifier(model.config.text),
-        source=f"{CODECS[model.config.codec].about}, {model.config.text}",
-        sha256=hashlib.sha256(settings.encode()).hexdigest(),
-        implementation="codec",
-        config=config,
-        normalize="none",
-    )
 
 
 def random_twin(config: Config, seed: int) -> PatchModel:
@@ -231,13 +223,6 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{key}:{tuple(value.shape)}:{value.dtype};".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b"")
     return digest.hexdigest()
-
-
-def _choose(implementation: str, checkpoint: Checkpoint) -> str:
-    if implementation != "auto":
-        return implementation
-    foreign = model_type_of(checkpoint.config) not in ARCHITECTURES
-    return "geolip" if foreign and hub.installed("geolip_svae") else "builtin"
 
 
 def _locate(source: str, offline: bool) -> tuple[Path, str, str, str | None]:

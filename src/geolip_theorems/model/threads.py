@@ -35,10 +35,7 @@ def ieee_float32() -> Iterator[None]:
 
 @contextmanager
 def thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool; its threads' operations of torch, and this one's, run on their thread alone.
-
-    Given up at once on an exception.
-    """
+    """A pool whose threads, like this one, each run torch's operations alone; given up on an exception."""
     pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
     with one_thread():
         try:
