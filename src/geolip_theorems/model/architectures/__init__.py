@@ -20,26 +20,10 @@ from .patch_svae import PatchSVAE, SVAEConfig
 from .spectra import gram_svd
 
 __all__ = [
-    "ARCHITECTURES",
-    "AlephConfig",
-    "AlephModel",
-    "Architecture",
-    "Config",
-    "FastForward",
-    "PatchModel",
-    "PatchSVAE",
-    "SVAEConfig",
-    "architecture_named",
-    "architecture_of",
-    "extract_patches",
-    "fast_forward",
-    "gram_svd",
-    "grid_shape",
-    "kernels",
-    "model_type_of",
-    "stitch_patches",
-    "whole",
-]
+    "ARCHITECTURES", "AlephConfig", "AlephModel", "Architecture", "Config", "FastForward", "PatchModel",
+    "PatchSVAE", "SVAEConfig", "architecture_named", "architecture_of", "extract_patches", "fast_forward",
+    "gram_svd", "grid_shape", "kernels", "model_type_of", "stitch_patches", "whole",
+]  # fmt: skip
 
 LARGEST_MODEL = 1 << 28  # weights, 1 GiB; the largest published checkpoint has 0.3 GB
 
@@ -101,16 +85,13 @@ def architecture_named(model_type: Any) -> Architecture:
 def architecture_of(module: nn.Module) -> Architecture | None:
     """The entry of a module that is exactly of its type, no part exchanged, replaced or hooked; else None."""
     entry = next((entry for entry in ARCHITECTURES.values() if type(module) is entry.model), None)
-    if entry is None or not all(map(_as_its_class, module.modules())):
+    if entry is None or repr(module) != _blueprint(entry.model, module.config)[1]:
         return None
-    return entry if repr(module) == _blueprint(entry.model, module.config)[1] else None
-
-
-def _as_its_class(module: nn.Module) -> bool:
-    """Whether a module has neither methods of its own nor hooks."""
-    if module._forward_hooks or module._forward_pre_hooks:
-        return False
-    return not any(callable(getattr(type(module), name, None)) for name in vars(module))
+    for part in module.modules():
+        own_methods = any(callable(getattr(type(part), name, None)) for name in vars(part))
+        if own_methods or part._forward_hooks or part._forward_pre_hooks:
+            return None
+    return entry
 
 
 @cache

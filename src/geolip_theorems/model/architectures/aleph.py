@@ -16,41 +16,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import COLUMN_NORMS, Kit, PatchModel, Stages, column_norms
-from .configs import (
-    MOST_LAYERS,
-    SHARED_RULES,
-    Config,
-    Kind,
-    Rule,
-    among,
-    choice,
-    heads,
-    number,
-    positive,
-    smooth_mid,
-    whole_numbers,
-)
-from .layers import (
-    ACTIVATIONS,
-    INIT_SCHEMES,
-    ROW_NORMS,
-    BoundarySmooth,
-    SpectralCrossAttention,
-    residual_blocks,
-)
+from .base import COLUMN_NORMS, Chain, Mlp, PatchModel, Stages, column_norms
+from .configs import MOST_LAYERS, AutoencoderConfig, Kind, among, choice, number, positive, whole_numbers
+from .layers import ACTIVATIONS, BoundarySmooth, cross_attention, residual_blocks
 
 ADDRESS_VALUES = 1 << 18  # of a softmax at once: 1 MB in float32
 FIBONACCI_PSI = 1.533751168755204288118041
 
 
 @dataclass(frozen=True)
-class AlephConfig(Config):
+class AlephConfig(AutoencoderConfig):
     """What an AlephModel's function depends on. The defaults are those of the public package.
 
     Attributes:
-        V, D, patch_size, hidden, depth, n_cross_layers, n_heads, smooth_mid, channels, row_norm: as of
-            :class:`~.patch_svae.SVAEConfig`; ``ps`` and ``n_cross`` in files.
         address: ``soft`` or ``hard`` assignment of rows to ``K`` axes and their negatives, or ``none``.
         address_tau: temperature of the soft assignment.
         decode_mode: ``tied`` (a linear map), ``dict`` (``n_atoms`` atoms mixed by a softmax of temperature
@@ -66,14 +44,11 @@ class AlephConfig(Config):
         "readout": among(["linear"]),
         "address_chunk": whole_numbers(1, 1 << 62),
     }
-    rules: ClassVar[tuple[Rule, ...]] = SHARED_RULES
 
     V: int = number(32)
-    D: int = number(4)
-    patch_size: int = number(4)
     hidden: int = number(64)
     depth: int = number(1, 0, MOST_LAYERS)
-    channels: int = number(3)
+    n_cross_layers: int = number(0, 0, MOST_LAYERS)
     address: str = choice("soft", ["soft", "hard", "none"])
     K: int = number(64)
     address_tau: float = positive(0.1)
@@ -82,15 +57,9 @@ class AlephConfig(Config):
     code_tau: float = positive(1.0)
     dec_hidden: int | None = number(None, otherwise=lambda config: config.hidden)
     dec_depth: int | None = number(None, 0, MOST_LAYERS, otherwise=lambda config: config.depth)
-    row_norm: str = choice("sphere", ROW_NORMS)
-    n_cross_layers: int = number(0, 0, MOST_LAYERS)
-    n_heads: int | None = heads()
-    smooth_mid: int | None = smooth_mid()
     boundary_smooth: bool = choice(True, [True, False])
-    activation: str = choice("gelu", ACTIVATIONS)
     codebook_init: str = choice("random", ["random", "fibonacci", "custom"])
     freeze_codebook: bool = choice(False, [True, False])
-    init_scheme: str = choice("orthogonal", INIT_SCHEMES)
 
 
 class AlephModel(PatchModel):
@@ -121,22 +90,23 @@ class AlephModel(PatchModel):
             self.dec_in = nn.Linear(values, config.dec_hidden)
             self.dec_blocks = residual_blocks(config.dec_hidden, config.dec_depth, config.activation)
             self.dec_out = nn.Linear(config.dec_hidden, patch_values)
-        self.cross_attn = nn.ModuleList(
-            SpectralCrossAttention(config.D, config.n_heads) for _ in range(config.n_cross_layers)
-        )
+        self.cross_attn = cross_attention(config.D, config.n_heads, config.n_cross_layers)
         self.boundary_smooth = nn.Identity()
         if config.boundary_smooth:
             self.boundary_smooth = BoundarySmooth(config.smooth_mid, config.channels, config.activation)
         self.act = ACTIVATIONS[config.activation]()
 
-    def stages(self, kit: Kit) -> Stages:
-        encoder = kit.mlp(self.enc_in, self.act, self.enc_blocks, self.enc_out)
+    def stages(self) -> Stages:
+        encoder = Mlp(self.enc_in, self.act, self.enc_blocks, self.enc_out)
         if self.config.decode_mode == "mlp":
-            return Stages(encoder, None, kit.mlp(self.dec_in, self.act, self.dec_blocks, self.dec_out))
+            return Stages(encoder, None, Mlp(self.dec_in, self.act, self.dec_blocks, self.dec_out))
         if self.config.decode_mode == "tied":
-            return Stages(encoder, None, kit.linear(self.dec))
-        code, tau = kit.linear(self.code_proj), self.config.code_tau
-        return Stages(encoder, None, lambda x: torch.softmax(code(x) / tau, dim=-1) @ self.atoms)
+            return Stages(encoder, None, self.dec)
+        return Stages(encoder, None, Chain([self.code_proj, self._mixed]))
+
+    def _mixed(self, codes: Tensor) -> Tensor:
+        """Patches (R, C*ps*ps) of codes (R, n_atoms)."""
+        return torch.softmax(codes / self.config.code_tau, dim=-1) @ self.atoms
 
     def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
         U = M if self.config.address == "none" else self._addressed(M)

@@ -18,40 +18,41 @@ SINGULAR_VALUES = "singular values"
 COLUMN_NORMS = "column norms"
 
 
+class Mlp(NamedTuple):
+    """A linear layer, an activation, residual blocks, a linear layer."""
+
+    first: nn.Linear
+    activation: nn.Module
+    blocks: nn.ModuleList
+    last: nn.Linear
+
+    def __call__(self, x: Tensor) -> Tensor:
+        h = self.activation(self.first(x))
+        for block in self.blocks:
+            h = h + block(h)
+        return self.last(h)
+
+
+class Chain(tuple[Rows, ...]):
+    """Functions of rows, one after the other."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for step in self:
+            x = step(x)
+        return x
+
+
 class Stages(NamedTuple):
     """What works on one patch at a time: the bulk of the arithmetic, which :mod:`.fast` does in its own way.
 
-    Attributes:
-        encoder: patches (R, C*ps*ps) -> matrices' values (R, V*D) before the row norm.
-        readout: matrices' values (R, V*D) -> (R, V*D), or None.
-        decoder: matrices' values (R, V*D) -> patches (R, C*ps*ps).
+    ``encoder`` goes from patches (R, C*ps*ps) to matrices' values (R, V*D) before the row norm, ``readout``,
+    where there is one, from (R, V*D) to (R, V*D), ``decoder`` from (R, V*D) to patches. Each is a linear
+    layer, a :class:`Mlp`, another function, or a :class:`Chain` of these.
     """
 
     encoder: Rows
     readout: Rows | None
     decoder: Rows
-
-
-class Kit:
-    """Makes stages of layers, by torch's own means."""
-
-    def linear(self, layer: nn.Linear) -> Rows:
-        """A linear layer."""
-        return layer
-
-    def mlp(self, first: nn.Linear, activation: nn.Module, blocks: nn.ModuleList, last: nn.Linear) -> Rows:
-        """A linear layer, an activation, residual blocks, a linear layer."""
-
-        def run(x: Tensor) -> Tensor:
-            h = activation(first(x))
-            for block in blocks:
-                h = h + block(h)
-            return last(h)
-
-        return run
-
-
-PLAIN = Kit()
 
 
 class PatchModel(nn.Module, ABC):
@@ -77,8 +78,8 @@ class PatchModel(nn.Module, ABC):
         self.channels = config.channels
 
     @abstractmethod
-    def stages(self, kit: Kit) -> Stages:
-        """The model's layers, run by the kit."""
+    def stages(self) -> Stages:
+        """The model's layers."""
 
     @abstractmethod
     def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
@@ -96,7 +97,7 @@ class PatchModel(nn.Module, ABC):
 
     def matrices(self, patches: Tensor, stages: Stages | None = None) -> Tensor:
         """Patches (B, N, C*ps*ps) -> M (B, N, V, D), rows normed as the config says."""
-        values = (stages or self.stages(PLAIN)).encoder(patches.flatten(0, 1))
+        values = (stages or self.stages()).encoder(patches.flatten(0, 1))
         rows = values.reshape(*patches.shape[:2], self.config.V, self.config.D)
         return ROW_NORMS[self.config.row_norm](rows)
 
@@ -104,7 +105,7 @@ class PatchModel(nn.Module, ABC):
         """Images (B, C, H, W) -> ``svd``. Raises InputError: C is not the model's."""
         if images.shape[1] != self.channels:
             raise InputError(f"the images have {images.shape[1]} channels; the model expects {self.channels}")
-        stages = stages or self.stages(PLAIN)
+        stages = stages or self.stages()
         M = self.matrices(extract_patches(images, self.patch_size), stages)
         svd = self.decompose(M, stages, vectors)
         return {**svd, "S": self.coordinate(svd["S_orig"])}
@@ -124,12 +125,11 @@ class PatchModel(nn.Module, ABC):
 
     def image_of(self, M: Tensor, grid: tuple[int, int], stages: Stages | None = None) -> Tensor:
         """The image (B, C, gh*ps, gw*ps) of matrices (B, N, V, D) that are already put together."""
-        rows = (stages or self.stages(PLAIN)).decoder(M.flatten(-2).flatten(0, 1))
+        rows = (stages or self.stages()).decoder(M.flatten(-2).flatten(0, 1))
         patches = rows.unflatten(0, M.shape[:2])
         return self.boundary_smooth(stitch_patches(patches, grid, self.patch_size))
 
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """The full round trip, see the class."""
         grid = grid_shape(*images.shape[-2:], self.patch_size)
         svd = self.encode(images)
         return {"recon": self.decode(svd, None, grid), "svd": svd}

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Any, ClassVar, NamedTuple
 
 from ...io.errors import InputError, nearest, printable
+from .layers import ACTIVATIONS, INIT_SCHEMES, ROW_NORMS
 
 LARGEST = 1 << 16  # no layer of a published model comes near; a larger number is a damaged file
 MOST_LAYERS = 256
@@ -42,14 +43,6 @@ class Kind(NamedTuple):
     expected: str
 
 
-class Rule(NamedTuple):
-    """What values of several keys must be together, and the same in words."""
-
-    keys: tuple[str, ...]
-    holds: Callable[[Any], bool]
-    expected: str
-
-
 def whole_numbers(least: int, most: int) -> Kind:
     """Numbers of type int only, see :func:`whole`."""
     return Kind(lambda v: type(v) is int and least <= v <= most, f"{least} to {most}")
@@ -63,7 +56,10 @@ def among(values: Iterable[Any]) -> Kind:
 
 
 def number(
-    default: Any = MISSING, least: int = 1, most: int = LARGEST, otherwise: Callable[[Any], int] | None = None
+    default: int | None = MISSING,
+    least: int = 1,
+    most: int = LARGEST,
+    otherwise: Callable[[Any], int] | None = None,
 ) -> Any:
     """A field of whole numbers; ``otherwise`` gives the one that None stands for, from the config."""
     return field(default=default, metadata={"kind": whole_numbers(least, most), "otherwise": otherwise})
@@ -80,26 +76,6 @@ def positive(default: float) -> Any:
     return field(default=default, metadata={"kind": kind})
 
 
-def heads() -> Any:
-    """The field of the number of the attention's heads."""
-    return number(None, otherwise=lambda config: 2 if config.D <= 8 else min(4, config.D))
-
-
-def smooth_mid() -> Any:
-    """The field of the channels inside the boundary smoothing."""
-    return number(None, otherwise=lambda config: 16 if config.patch_size >= 16 else 8)
-
-
-SHARED_RULES = (
-    Rule(
-        ("D", "n_heads"),
-        lambda c: not (c.n_cross_layers and c.D % c.n_heads),
-        "D must be a multiple of n_heads",
-    ),
-    Rule(("row_norm", "D"), lambda c: c.row_norm != "layernorm" or c.D > 1, "expected D of 2 or more"),
-)
-
-
 @dataclass(frozen=True)
 class Config:
     """A dataclass whose fields are the keys that change a model's function, each with its :class:`Kind`.
@@ -108,13 +84,11 @@ class Config:
         model_type: as in files.
         required: keys without which a file is not of this architecture.
         inert: keys that do not change the function but for rounding, and the kinds of their known values.
-        rules: what values must be together.
     """
 
     model_type: ClassVar[str]
     required: ClassVar[tuple[str, ...]] = ()
     inert: ClassVar[Mapping[str, Kind]] = {}
-    rules: ClassVar[tuple[Rule, ...]] = ()
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -123,10 +97,12 @@ class Config:
                 object.__setattr__(self, f.name, otherwise(self))
             elif (kind := f.metadata.get("kind")) and not kind.accepts(value):
                 raise refused(f.name, value, kind)
-        for rule in self.rules:
-            if not rule.holds(self):
-                given = " and ".join(f"{key}={getattr(self, key)!r}" for key in rule.keys)
-                raise InputError(f"model config has {given}; {rule.expected}")
+
+    def demand(self, holds: bool, expected: str, *keys: str) -> None:
+        """Raise ``InputError`` where the values of some keys do not go together."""
+        if not holds:
+            given = " and ".join(f"{key}={getattr(self, key)!r}" for key in keys)
+            raise InputError(f"model config has {given}; {expected}")
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> Any:
@@ -134,7 +110,7 @@ class Config:
 
         Raises:
             InputError: a key is missing, its effect on the function or that of its value is not known, or a
-                value is out of range. One line that names key, value and what is known.
+                value is out of range.
         """
         given = _one_name_each(config)
         known = [f.name for f in fields(cls)]
@@ -155,6 +131,40 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """The keys as a plain dictionary that JSON can hold and :meth:`from_mapping` reads."""
         return {**asdict(self), "model_type": self.model_type}
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig(Config):
+    """The keys of both published architectures; a default of None depends on other keys.
+
+    Attributes:
+        V, D: rows and columns of a patch's matrix; D values in its spectrum.
+        patch_size: side of a patch in pixels.
+        hidden, depth: width and number of the residual blocks.
+        n_cross_layers, n_heads: layers and heads of the spectral cross-attention.
+        smooth_mid: channels inside the boundary smoothing.
+        row_norm: of M's rows, see :data:`.layers.ROW_NORMS`.
+        init_scheme: of fresh weights, see :data:`.layers.INIT_SCHEMES`.
+    """
+
+    V: int = number(48)
+    D: int = number(4)
+    patch_size: int = number(4)
+    hidden: int = number(384)
+    depth: int = number(4, 0, MOST_LAYERS)
+    n_cross_layers: int = number(2, 0, MOST_LAYERS)
+    n_heads: int | None = number(None, otherwise=lambda c: 2 if c.D <= 8 else min(4, c.D))
+    smooth_mid: int | None = number(None, otherwise=lambda c: 16 if c.patch_size >= 16 else 8)
+    channels: int = number(3)
+    activation: str = choice("gelu", ACTIVATIONS)
+    row_norm: str = choice("sphere", ROW_NORMS)
+    init_scheme: str = choice("orthogonal", INIT_SCHEMES)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shared = not self.n_cross_layers or self.D % self.n_heads == 0
+        self.demand(shared, "D must be a multiple of n_heads", "D", "n_heads")
+        self.demand(self.row_norm != "layernorm" or self.D > 1, "expected D of 2 or more", "row_norm", "D")
 
 
 def describes(key: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .base import PLAIN, Kit, PatchModel, Rows
+from .base import Chain, Mlp, PatchModel, Rows, Stages
 from .layers import grid_shape
 
 CHUNK_VALUES = 1024 * 384  # of a hidden layer: 1.5 MB in float32
@@ -58,20 +58,15 @@ def kernels(device: torch.device) -> str:
 
 
 class FastForward:
-    """Round trips of a built-in model in float32 on one device.
-
-    ``forward(images)`` gives what the model gives, but for U of singular vectors: ``recon`` and ``svd`` with
-    S_orig, S, Vt, M.
-    """
+    """Round trips of a built-in model in float32 on one device: all it gives but U of singular vectors."""
 
     def __init__(self, model: PatchModel) -> None:
         self.model = model
         self.rows = None  # of a chunk; None for all at once
-        kit = PLAIN
+        self.stages = model.stages()
         if kernels(next(model.parameters()).device) == "onednn":
             self.rows = max(LEAST_ROWS, CHUNK_VALUES // model.config.hidden)
-            kit = PackedKit(self.rows)
-        self.stages = model.stages(kit)
+            self.stages = Stages(*(packed(stage, self.rows) for stage in self.stages))
 
     def __call__(self, images: Tensor) -> dict[str, Any]:
         """Images (B, C, H, W); as many at once as fit a chunk, which depends on their size alone."""
@@ -95,34 +90,30 @@ class FastForward:
         return self.model.decode(svd, modes, grid, self.stages)
 
 
-class PackedKit(Kit):
-    """Makes stages of oneDNN's layers. ``rows`` are what a call works on; weights are packed for so many."""
+def packed(step: Rows | None, rows: int) -> Rows | None:
+    """The same by oneDNN's layers where it is made of linear ones, ``rows`` at a time."""
+    if isinstance(step, Chain):
+        return Chain(packed(part, rows) for part in step)
+    if not isinstance(step, (nn.Linear, Mlp)):
+        return step
+    run = Packed(step, rows) if isinstance(step, nn.Linear) else _packed_mlp(step, rows)
+    return lambda x: run(x) if len(x) <= rows else torch.cat([run(part) for part in x.split(rows)])
 
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
 
-    def linear(self, layer: nn.Linear) -> Rows:
-        return self._in_chunks(Packed(layer, self.rows))
+def _packed_mlp(mlp: Mlp, rows: int) -> Rows:
+    begin, end = Packed(mlp.first, rows, mlp.activation), Packed(mlp.last, rows)
+    middle = [
+        (norm, Packed(inner, rows, activation), Packed(outer, rows))
+        for norm, inner, activation, outer in mlp.blocks
+    ]
 
-    def mlp(self, first: nn.Linear, activation: nn.Module, blocks: nn.ModuleList, last: nn.Linear) -> Rows:
-        begin, end = Packed(first, self.rows, activation), Packed(last, self.rows)
-        middle = [
-            (norm, Packed(inner, self.rows, act), Packed(outer, self.rows))
-            for norm, inner, act, outer in blocks
-        ]
+    def run(x: Tensor) -> Tensor:
+        h = begin(x)
+        for norm, inner, outer in middle:
+            h = outer.add(inner(norm(h)), h)
+        return end(h)
 
-        def run(x: Tensor) -> Tensor:
-            h = begin(x)
-            for norm, inner, outer in middle:
-                h = outer.add(inner(norm(h)), h)
-            return end(h)
-
-        return self._in_chunks(run)
-
-    def _in_chunks(self, run: Rows) -> Rows:
-        return lambda x: (
-            run(x) if len(x) <= self.rows else torch.cat([run(part) for part in x.split(self.rows)])
-        )
+    return run
 
 
 class Packed:

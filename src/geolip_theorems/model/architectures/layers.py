@@ -20,28 +20,13 @@ LEAST_SPREAD = 1e-8  # of a row, before it is divided by
 
 # torch's functions with their default arguments; none of them has parameters, so weights fit any of them.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "gelu": nn.GELU,
-    "gelu_tanh": partial(nn.GELU, approximate="tanh"),
-    "silu": nn.SiLU,
-    "swish": nn.SiLU,
-    "mish": nn.Mish,
-    "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "celu": nn.CELU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "hardtanh": nn.Hardtanh,
-    "hardsigmoid": nn.Hardsigmoid,
-    "hardswish": nn.Hardswish,
-    "softplus": nn.Softplus,
-    "softsign": nn.Softsign,
-    "logsigmoid": nn.LogSigmoid,
-    "tanhshrink": nn.Tanhshrink,
+    "gelu": nn.GELU, "gelu_tanh": partial(nn.GELU, approximate="tanh"), "silu": nn.SiLU, "swish": nn.SiLU,
+    "mish": nn.Mish, "relu": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU,
+    "selu": nn.SELU, "celu": nn.CELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "hardtanh": nn.Hardtanh,
+    "hardsigmoid": nn.Hardsigmoid, "hardswish": nn.Hardswish, "softplus": nn.Softplus,
+    "softsign": nn.Softsign, "logsigmoid": nn.LogSigmoid, "tanhshrink": nn.Tanhshrink,
     "identity": nn.Identity,
-}
+}  # fmt: skip
 
 # (..., V, D) -> (..., V, D), row by row; the standard deviation is the unbiased one.
 ROW_NORMS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -61,11 +46,7 @@ INIT_SCHEMES: dict[str, Callable[[Tensor], object] | None] = {
 
 
 def extract_patches(images: Tensor, patch_size: int) -> Tensor:
-    """Images (B, C, H, W) -> their gh*gw patches in row-major order, (B, gh*gw, C*ps*ps).
-
-    Raises:
-        InputError: a side is not a multiple of the patch size.
-    """
+    """Images (B, C, H, W) -> their gh*gw patches in row-major order, (B, gh*gw, C*ps*ps)."""
     b, c, h, w = images.shape
     gh, gw = grid_shape(h, w, patch_size)
     x = images.reshape(b, c, gh, patch_size, gw, patch_size).permute(0, 2, 4, 1, 3, 5)
@@ -82,11 +63,7 @@ def stitch_patches(patches: Tensor, grid: tuple[int, int], patch_size: int) -> T
 
 
 def grid_shape(height: int, width: int, patch_size: int) -> tuple[int, int]:
-    """Patches down and across an image of the given size in pixels.
-
-    Raises:
-        InputError: a side is not a positive multiple of the patch size.
-    """
+    """Patches down and across an image. Raises InputError: a side is no positive multiple of the patch's."""
     if height % patch_size or width % patch_size or not height or not width:
         raise InputError(
             f"image size {height}x{width} is not a multiple of the model's patch size {patch_size}; "
@@ -113,6 +90,11 @@ class SpectralCrossAttention(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d)
         alpha = MAX_ALPHA * torch.sigmoid(self.alpha_logits)
         return S * (1.0 + alpha * torch.tanh(self.out_proj(mixed)))
+
+
+def cross_attention(D: int, n_heads: int, layers: int) -> nn.ModuleList:
+    """Layers of attention, one after the other."""
+    return nn.ModuleList(SpectralCrossAttention(D, n_heads) for _ in range(layers))
 
 
 class BoundarySmooth(nn.Module):

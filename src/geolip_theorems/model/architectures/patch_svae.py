@@ -13,16 +13,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from .base import COLUMN_NORMS, SINGULAR_VALUES, Kit, PatchModel, Stages, column_norms
-from .configs import MOST_LAYERS, SHARED_RULES, Config, Kind, Rule, among, choice, heads, number, smooth_mid
-from .layers import (
-    ACTIVATIONS,
-    INIT_SCHEMES,
-    ROW_NORMS,
-    BoundarySmooth,
-    SpectralCrossAttention,
-    residual_blocks,
-)
+from .base import COLUMN_NORMS, SINGULAR_VALUES, Mlp, PatchModel, Stages, column_norms
+from .configs import AutoencoderConfig, Kind, among, choice
+from .layers import ACTIVATIONS, INIT_SCHEMES, BoundarySmooth, cross_attention, residual_blocks
 from .spectra import SINGULAR_VALUE_FLOOR, SOLVERS, left_vectors
 
 SITES = ("enc_in", "enc_block_inner", "dec_in", "dec_block_inner", "boundary_smooth")
@@ -33,22 +26,14 @@ BY_SITE = Kind(
 
 
 @dataclass(frozen=True)
-class SVAEConfig(Config):
+class SVAEConfig(AutoencoderConfig):
     """What a PatchSVAE's function depends on. The defaults are Freckles'.
 
     Attributes:
-        V, D: rows and columns of a patch's matrix; D singular values per patch.
-        patch_size: side of a patch in pixels.
-        hidden, depth: width and number of the residual blocks, encoder and decoder alike.
-        n_cross_layers, n_heads: layers and heads of the spectral cross-attention.
-        smooth_mid: channels inside the boundary smoothing.
-        channels: of the images.
         activation: after ``enc_in``, where ``activations`` has no name for it.
         activations: names by site; afterwards all of :data:`SITES`.
-        row_norm: of M's rows, see :data:`.layers.ROW_NORMS`.
         svd_mode: see :data:`.spectra.SOLVERS`; ``none`` is for ``linear_readout``, which beats all others.
         linear_readout: a linear map of M in place of the SVD; the identity where ``match_params`` is False.
-        init_scheme: of fresh weights, see :data:`.layers.INIT_SCHEMES`.
     """
 
     model_type: ClassVar[str] = "v1"
@@ -59,38 +44,20 @@ class SVAEConfig(Config):
         "svd_compute_dtype": among(["fp64", "fp32"]),
         "linear_readout_power": among([1]),  # what other powers do is documented nowhere
     }
-    rules: ClassVar[tuple[Rule, ...]] = (
-        *SHARED_RULES,
-        Rule(
-            ("svd_mode", "linear_readout"),
-            lambda c: c.svd_mode != "none" or c.linear_readout,
-            "'none' is known with linear_readout=True only",
-        ),
-        Rule(("V", "D"), lambda c: c.linear_readout or c.V >= c.D, "expected V >= D"),
-    )
 
-    V: int = number(48)
-    D: int = number(4)
-    patch_size: int = number(4)
-    hidden: int = number(384)
-    depth: int = number(4, 0, MOST_LAYERS)
-    n_cross_layers: int = number(2, 0, MOST_LAYERS)
-    n_heads: int | None = heads()
-    smooth_mid: int | None = smooth_mid()
-    channels: int = number(3)
-    activation: str = choice("gelu", ACTIVATIONS)
     activations: Mapping[str, str] = field(default_factory=dict, hash=False, metadata={"kind": BY_SITE})
-    row_norm: str = choice("sphere", ROW_NORMS)
     svd_mode: str = choice("default", [*SOLVERS, "none"])
     linear_readout: bool = choice(False, [True, False])
     match_params: bool = choice(True, [True, False])
-    init_scheme: str = choice("orthogonal", INIT_SCHEMES)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         sites = {**dict.fromkeys(SITES, "gelu"), "enc_in": self.activation, **self.activations}
         object.__setattr__(self, "activations", sites)
         object.__setattr__(self, "activation", sites["enc_in"])
+        known = "'none' is known with linear_readout=True only"
+        self.demand(self.svd_mode != "none" or self.linear_readout, known, "svd_mode", "linear_readout")
+        self.demand(self.V >= self.D or self.linear_readout, "expected V >= D", "V", "D")
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> SVAEConfig:
@@ -119,9 +86,7 @@ class PatchSVAE(PatchModel):
         self.dec_in = nn.Linear(values, config.hidden)
         self.dec_blocks = residual_blocks(config.hidden, config.depth, names["dec_block_inner"])
         self.dec_out = nn.Linear(config.hidden, patch_values)
-        self.cross_attn = nn.ModuleList(
-            SpectralCrossAttention(config.D, config.n_heads) for _ in range(config.n_cross_layers)
-        )
+        self.cross_attn = cross_attention(config.D, config.n_heads, config.n_cross_layers)
         self.boundary_smooth = BoundarySmooth(config.smooth_mid, config.channels, names["boundary_smooth"])
         self.enc_act, self.dec_act = (ACTIVATIONS[names[site]]() for site in ("enc_in", "dec_in"))
         if draw := INIT_SCHEMES[config.init_scheme]:
@@ -131,12 +96,12 @@ class PatchSVAE(PatchModel):
                     nn.init.zeros_(layer.bias)
             nn.init.orthogonal_(self.enc_out.weight)
 
-    def stages(self, kit: Kit) -> Stages:
+    def stages(self) -> Stages:
         matched = self.config.linear_readout and self.config.match_params
         return Stages(
-            kit.mlp(self.enc_in, self.enc_act, self.enc_blocks, self.enc_out),
-            kit.linear(self.readout) if matched else None,
-            kit.mlp(self.dec_in, self.dec_act, self.dec_blocks, self.dec_out),
+            Mlp(self.enc_in, self.enc_act, self.enc_blocks, self.enc_out),
+            self.readout if matched else None,
+            Mlp(self.dec_in, self.dec_act, self.dec_blocks, self.dec_out),
         )
 
     def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
