@@ -11,8 +11,7 @@ from geolip_theorems.cli import main
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig
 from geolip_theorems.training import train as train_module
-from geolip_theorems.training.evaluate import effective_rank, evaluate
-from geolip_theorems.training.train import TrainConfig, Trainer, round_trip
+from geolip_theorems.training.train import TrainConfig, Trainer, effective_rank, evaluate, round_trip
 
 SMALL = SVAEConfig(V=8, hidden=16, depth=1)
 

@@ -1,11 +1,8 @@
 """Simple lossy codecs as models: what any reconstructor does, beside what a trained one does.
 
-``codec:NAME``, ``codec:NAME:OPTION=VALUE`` with more options after commas: ``codec:jpeg:q=50``,
-``codec:blur:sigma=1.5``, ``codec:pca:d=4,patch_size=8``, and for each of them ``mse=0.002`` in place of its
-own option, which then is the one whose mean squared error on the reference images is nearest to that.
-
-The reference images are generated and from a seed that no run can have, so nothing is ever fitted on the
-images measured. A codec is deterministic, has no trained weights and takes images of 1 or 3 channels.
+``codec:NAME``, ``codec:NAME:OPTION=VALUE``, more options after commas: ``codec:pca:d=4,patch_size=8``. Or
+``mse=0.002`` in place of its own option: the one whose mean squared error on the reference images is nearest.
+These are generated, from a seed that no run can have. A codec takes 1 or 3 channels.
 """
 
 from __future__ import annotations
@@ -108,9 +105,8 @@ class Jpeg(Codec):
     def _coded(self, pixels: np.ndarray) -> np.ndarray:
         """(H, W, C) uint8 there and back."""
         file = io.BytesIO()
-        Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(
-            file, "JPEG", quality=self.quality, subsampling=0
-        )
+        image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+        image.save(file, "JPEG", quality=self.quality, subsampling=0)
         return np.asarray(Image.open(file)).reshape(pixels.shape)
 
 
@@ -142,7 +138,6 @@ class Pca(Codec):
     A patch's code are its d coefficients c, so its matrix (V, D) has a column a component: c_k times the
     component, V = C*ps*ps values long and D = d. Hence ``svd``: U (B, N, V, D) the components, S (B, N, D)
     the columns' norms |c_k| in the components' order, unsorted, and Vt (B, N, D, D) diagonal with the signs.
-    A mode is a component, and what is left of a patch without it is the other components' sum.
     """
 
     spectrum = "column norms"
@@ -190,11 +185,7 @@ def principal_components(images: Tensor, patch_size: int) -> tuple[Tensor, Tenso
 
 
 def open_codec(text: str) -> Codec:
-    """The codec that a text after ``--model`` names, see the module.
-
-    Raises:
-        InputError: an unknown codec or option, a value out of range, an error that it cannot have.
-    """
+    """The codec that a text after ``--model`` names. Raises InputError, see :func:`make_codec`."""
     name, colon, rest = text.removeprefix(PREFIX).partition(":")
     check_codec(name)
     shown, own = printable(text, 100), CODECS[name].option
@@ -228,11 +219,8 @@ def make_codec(
     """A codec in evaluation mode.
 
     Args:
-        name: in ``CODECS``.
         value: of its own option; None for the default, or for what ``mse`` asks.
         mse: the mean squared error to come near, per value, on every second of ``images``.
-        patch_size: side of a patch in pixels.
-        channels: 1 or 3.
         images: (N, C, H, W) float32, at least 2, for a reference of one's own; None for the module's.
 
     Raises:

@@ -1,9 +1,8 @@
 """From what a user writes after ``--model`` to a model in memory.
 
-Accepted: ``auto``, an embedded name, a published version (``v40_freckles_noise``, optionally
-``@revision``), ``hf://owner/repo/path/file@revision``, a local ``.pt`` or ``.safetensors``,
-``random:`` before any of these for the same shape with fresh weights, ``codec:NAME`` (codecs.py), and
-``module:function`` (own.py).
+``auto``, an embedded name, a published version (``v40_freckles_noise``, optionally ``@revision``),
+``hf://owner/repo/path/file@revision``, a local file, ``random:`` before any of these for the same shape with
+fresh weights, ``codec:NAME`` (codecs.py), and ``module:function`` (own.py).
 """
 
 from __future__ import annotations
@@ -65,11 +64,7 @@ class LoadedModel:
 def load_model(
     source: str = "auto", *, device: str | torch.device = "cpu", **options: Any
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """A model in evaluation mode, and its config; ``source`` as after ``--model``.
-
-    ``device`` and ``options`` (``implementation``, ``offline``, ``seed``), and what is raised, are those of
-    :func:`open_model`.
-    """
+    """A model in evaluation mode, and its config; arguments and errors are those of :func:`open_model`."""
     loaded = open_model(source, device=device, **options)
     return loaded.model, loaded.config
 
@@ -86,9 +81,8 @@ def open_model(
 
     Args:
         source: as after ``--model``, see the module.
-        device: where to put it.
         implementation: ``builtin``, ``geolip`` (the original package reads the file, after our own
-            reader has accepted it), or ``auto``: builtin for version 1, geolip for others if installed.
+            reader has accepted it), or ``auto``: geolip for what is not built in, if installed.
         offline: do not touch the network; the hub's cache is still read.
         seed: of fresh weights, for ``random:``.
 
@@ -145,37 +139,23 @@ def _open_random(source: str, offline: bool, seed: int) -> LoadedModel:
     sizes = read_config(checkpoint.config)
     model = random_twin(sizes, seed)
     kept = {key: value for key, value in checkpoint.described().items() if key in ("img_size", "assumed")}
-    return LoadedModel(
-        model=model,
-        name=f"random-{name}",
-        source=f"fresh weights from seed {seed} in the shape of {name}",
-        sha256=weights_sha256(model),
-        implementation="builtin",
-        config={"img_size": 64, **kept, **sizes.as_dict()},
-        normalize=trained_normalization(version, checkpoint.config),
-    )
+    config = {"img_size": 64, **kept, **sizes.as_dict()}
+    described = f"fresh weights from seed {seed} in the shape of {name}"
+    normalize = trained_normalization(version, checkpoint.config)
+    sha256 = weights_sha256(model)
+    return LoadedModel(model, f"random-{name}", described, sha256, "builtin", config, normalize)
 
 
 def _open_codec(source: str) -> LoadedModel:
     model = codecs.open_codec(source)
     config, text = model.config.as_dict(), model.config.text
-    settings = f"{json.dumps(config)} {weights_sha256(model)}"
-    return LoadedModel(
-        model=model,
-        name=_identifier(text),
-        source=f"{CODECS[model.config.codec].about}, {text}",
-        sha256=hashlib.sha256(settings.encode()).hexdigest(),
-        implementation="codec",
-        config=config,
-    )
+    sha256 = hashlib.sha256(f"{json.dumps(config)} {weights_sha256(model)}".encode()).hexdigest()
+    described = f"{CODECS[model.config.codec].about}, {text}"
+    return LoadedModel(model, _identifier(text), described, sha256, "codec", config)
 
 
 def loaded_module(model: nn.Module, name: str, source: str) -> LoadedModel:
-    """A module that is in memory already, with what a record says of it.
-
-    Raises:
-        InputError: it has no patch size, or its weights are not finite.
-    """
+    """A module in memory. Raises InputError: it has no patch size, or weights that are not finite."""
     if not hasattr(model, "patch_size"):
         raise InputError(
             f"model {name!r} has no patch_size; set the side of its patches in pixels, such as "
@@ -184,14 +164,8 @@ def loaded_module(model: nn.Module, name: str, source: str) -> LoadedModel:
     for key, value in model.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")
-    return LoadedModel(
-        model=model,
-        name=name,
-        source=source,
-        sha256=weights_sha256(model),
-        implementation=type(model).__module__.partition(".")[0],
-        config=architecture_config(model) or {},
-    )
+    package = type(model).__module__.partition(".")[0]
+    return LoadedModel(model, name, source, weights_sha256(model), package, architecture_config(model) or {})
 
 
 def architecture_config(model: nn.Module) -> dict[str, Any] | None:
