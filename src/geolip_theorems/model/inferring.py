@@ -18,14 +18,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def infer_config(name: str, weights: Mapping[str, Tensor]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Read a state dict's config from the names and shapes of its tensors.
-
-    Args:
-        name: of the file, for messages.
-        weights: by public name. Whether each one fits the config is not checked here.
-
-    Returns:
-        A ``config`` that the shapes tell, and the keys of it that they do not tell.
+    """The ``config`` that a state dict's shapes tell, and the keys of it that they do not tell.
 
     Raises:
         InputError: the names are not a PatchSVAE's or an AlephModel's, or the shapes can be those of
@@ -70,6 +63,11 @@ def _aleph(shapes: Shapes, sizes: dict[str, int]) -> tuple[dict[str, Any], list[
 
 def _sizes(name: str, shapes: Shapes) -> dict[str, int]:
     """What both architectures have."""
+
+    def left_open(what: str) -> InputError:
+        save = "save it as a dictionary with model_state_dict and config"
+        return InputError(f"{name} has no config, and its shapes leave open how {what}; {save}")
+
     values, _ = shapes["enc_out.weight"]
     hidden, patch_values = shapes["enc_in.weight"]
     if "cross_attn.0.alpha_logits" in shapes:
@@ -77,11 +75,9 @@ def _sizes(name: str, shapes: Shapes) -> dict[str, int]:
     elif "codebook" in shapes:
         _, modes = shapes["codebook"]
     else:
-        raise _open(name, f"how enc_out's {values} values are V x D (no cross_attn, no codebook)")
+        raise left_open(f"enc_out's {values} values are V x D (no cross_attn, no codebook)")
     if "boundary_smooth.net.0.weight" not in shapes:
-        raise _open(
-            name, f"how enc_in's {patch_values} values are channels x patch x patch (no boundary_smooth)"
-        )
+        raise left_open(f"enc_in's {patch_values} values are channels x patch x patch (no boundary_smooth)")
     mid, channels, _, _ = shapes["boundary_smooth.net.0.weight"]
     side = isqrt(patch_values // channels)
     if values % modes or channels * side**2 != patch_values:
@@ -96,13 +92,6 @@ def _sizes(name: str, shapes: Shapes) -> dict[str, int]:
         "smooth_mid": mid,
         "n_cross_layers": _count(shapes, "cross_attn"),
     }
-
-
-def _open(name: str, what: str) -> InputError:
-    return InputError(
-        f"{name} has no config, and its shapes leave open {what}; save it as a dictionary with "
-        "model_state_dict and config"
-    )
 
 
 def _count(shapes: Shapes, prefix: str) -> int:

@@ -40,7 +40,7 @@ _DTYPES = {str(dtype) for dtype in _STORAGES.values()}
 
 
 class Storage(NamedTuple):
-    """Bytes a pickle refers to: under ``key``, ``count`` values of ``dtype``, as far as the pickle says."""
+    """Bytes a pickle refers to, as far as it says."""
 
     key: str
     dtype: torch.dtype
@@ -62,12 +62,8 @@ Stored = Callable[[str], bytearray]  # the bytes under a key
 def read_pickled(file: BinaryIO) -> tuple[Any, Callable[[StoredTensor], Tensor]]:
     """Read an archive or, as torch wrote before version 1.6, all in one file; it must stay open meanwhile.
 
-    Returns:
-        What it holds, with a :class:`StoredTensor` for each tensor, and what makes a tensor of one.
-
-    Raises:
-        NotPlainError: a pickle in it names something that is not data, or has instructions data never needs.
-        Exception: whatever reading damaged bytes raises, here and in making a tensor.
+    Gives what it holds, with a :class:`StoredTensor` for each tensor, and what makes a tensor of one. Either
+    raises whatever reading damaged bytes raises, and NotPlainError where a pickle is more than data.
     """
     size = file.seek(0, 2)
     file.seek(0)
@@ -197,10 +193,9 @@ class _Unpickler(pickle.Unpickler):
             "torch.Size": lambda sizes=(): sizes if isinstance(sizes, tuple) else (),
             "torch.device": lambda *_: "device",
             "numpy.core.multiarray.scalar": lambda dtype, data: dtype.scalar(data),
-            "numpy._core.multiarray.scalar": lambda dtype, data: dtype.scalar(data),
             "numpy.dtype": lambda code, *_: _NumpyDtype(code),
             "_codecs.encode": lambda *text: self.encode(*text),
-        }.get(f"{module}.{name}")
+        }.get(f"{module}.{name}".replace("numpy._core.", "numpy.core."))
         if found is None:
             raise NotPlainError(f"it names {printable(f'{module}.{name}', 100)}")
         return found

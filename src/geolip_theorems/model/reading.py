@@ -49,10 +49,9 @@ class Checkpoint:
         weights: by public name.
         config: as it stands in the file, or as the shapes tell it where the file has none.
         sha256: of the file, hex.
-        layout: ``model_state_dict`` or ``model_state`` after the weights' entry, ``safetensors``, or
-            ``bare state dict`` for either format without a config.
+        layout: one of ``STATES``, ``safetensors``, or ``BARE`` for either format without a config.
         facts: epoch and test_mse where the file has them.
-        assumed: what the shapes of a bare state dict do not tell: keys of a config left at their defaults.
+        assumed: keys of a config that the shapes of a bare state dict do not tell, left at their defaults.
     """
 
     weights: dict[str, Tensor]
@@ -71,8 +70,6 @@ class Checkpoint:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a ``.safetensors`` file or, for any other name, a ``.pt`` file in the public format.
 
-    A state dict without a config is read where its shapes tell the sizes.
-
     Raises:
         InputError: the file is missing, empty, truncated, damaged, too large, would have to run code to
             be read, or is not a PatchSVAE checkpoint. One line.
@@ -84,19 +81,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
             sha256 = sha256_of(file)
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from None
-        read = (
-            _read_safetensors(name, path, file) if path.suffix == ".safetensors" else _read_pickle(name, file)
-        )
+        reader = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
+        read = reader(name, path, file)
     plain = {"config": _plain_config(name, read.config), "facts": _plain_config(name, read.facts)}
     return replace(read, sha256=sha256, **plain)
 
 
 def read_config(mapping: Mapping[str, Any]) -> Config:
-    """A checkpoint's ``config`` as the built-in model takes it.
-
-    Raises:
-        InputError: it is not one of a model that is built in, or a value is out of range.
-    """
+    """A checkpoint's ``config``. Raises InputError: its model is not built in, or a value is out of range."""
     return architecture_named(model_type_of(mapping)).read_config(mapping)
 
 
@@ -104,8 +96,7 @@ def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:
     """A built-in model with the checkpoint's weights, in evaluation mode on the CPU.
 
     Raises:
-        InputError: the config is refused, or config and weights disagree; names the first
-            parameter that is missing, unexpected or of another shape.
+        InputError: the config is refused, or config and weights disagree.
     """
     config = read_config(checkpoint.config)
     with torch.device("meta"):
@@ -118,13 +109,12 @@ def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:
                 f"model {name!r}: config and weights disagree at {printable(key, 80)}: the config wants "
                 f"{wanted.get(key, 'no such parameter')}, the file has {found.get(key, 'no such parameter')}"
             )
-    weights = {key: value.float() for key, value in checkpoint.weights.items()}
-    for key, value in weights.items():
-        if not checkpoint.weights[key].is_floating_point():
-            raise InputError(
-                f"model {name!r}: {key} is {checkpoint.weights[key].dtype}; expected floating-point weights"
-            )
-        if not torch.isfinite(value).all():  # a float64 may be too large for a float32
+    weights = {}
+    for key, value in checkpoint.weights.items():
+        if not value.is_floating_point():
+            raise InputError(f"model {name!r}: {key} is {value.dtype}; expected floating-point weights")
+        weights[key] = value.float()
+        if not torch.isfinite(weights[key]).all():  # a float64 may be too large for a float32
             raise InputError(f"model {name!r}: {key} has values beyond float32; the weights are unusable")
     model.load_state_dict(weights, strict=True, assign=True)
     return model.eval().requires_grad_(False)
@@ -147,7 +137,15 @@ def _read_safetensors(name: str, path: Path, file: BinaryIO) -> Checkpoint:
     except Exception as error:  # besides SafetensorError whatever torch says of a type it does not know
         raise InputError(f"{name} is not a readable safetensors file: {reason(error)}") from None
     weights = _checked_weights(name, weights)
-    configs = [_config_entry(name, key, metadata[key]) for key in CONFIG_KEYS if key in metadata]
+    configs = []
+    for key in CONFIG_KEYS:
+        if key in metadata:
+            try:
+                configs.append(json.loads(metadata[key]))
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{name} has a damaged {key} entry: {reason(error)}") from None
+            if not isinstance(configs[-1], dict):
+                raise InputError(f"{name} has a {key} entry that is not a dictionary")
     if not configs:
         return _bare(name, weights, metadata)
     if any(config != configs[0] for config in configs):
@@ -155,18 +153,7 @@ def _read_safetensors(name: str, path: Path, file: BinaryIO) -> Checkpoint:
     return Checkpoint(weights, configs[0], "", "safetensors")
 
 
-def _config_entry(name: str, key: str, text: str) -> dict:
-    """A safetensors file's config from an entry of its metadata."""
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{name} has a damaged {key} entry: {reason(error)}") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{name} has a {key} entry that is not a dictionary")
-    return config
-
-
-def _read_pickle(name: str, file: BinaryIO) -> Checkpoint:
+def _read_pickle(name: str, path: Path, file: BinaryIO) -> Checkpoint:
     try:
         content, tensor = read_pickled(file)
         bare = isinstance(content, dict) and all(
@@ -192,7 +179,7 @@ def _read_pickle(name: str, file: BinaryIO) -> Checkpoint:
 
 
 def _state_entry(name: str, content: Any) -> str:
-    """Under which key a checkpoint has its weights. Raises InputError: it has none, two, or no config."""
+    """Under which key a checkpoint that has a config has its weights."""
     if not isinstance(content, dict):
         kind = "Tensor" if isinstance(content, StoredTensor) else type(content).__name__
         raise InputError(f"{name} holds a {kind}; {FOREIGN}")
@@ -237,11 +224,7 @@ def _checked_weights(name: str, weights: Mapping[Any, Any]) -> dict[str, Tensor]
 
 
 def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
-    """A config as JSON can hold it; what is no number, text, list or dictionary becomes its type's name.
-
-    Raises:
-        InputError: it is nested or long beyond reason, or its ``img_size`` is no image size.
-    """
+    """A config as JSON can hold it; what is no number, text, list or dictionary becomes its type's name."""
     left = LARGEST_CONFIG  # counted down by what shared parts unfold to
 
     def text(value: str, longest: int) -> str:

@@ -2,14 +2,16 @@
 
 ``auto``, an embedded name, a published version (``v40_freckles_noise``, optionally ``@revision``),
 ``hf://owner/repo/path/file@revision``, a local file, ``random:`` before any of these for the same shape with
-fresh weights, ``codec:NAME`` (codecs.py), and ``module:function`` (own.py).
+fresh weights, ``codec:NAME`` (codecs.py), and ``module:function``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..io.errors import InputError, printable, unknown
+from ..io.errors import InputError, meant, nearest, printable, reason, unknown
 from ..io.places import part
 from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
 from .foreign import load_with_geolip
 from .known import ADDRESS, CODECS, EMBEDDED, PREFIX, RANDOM, is_function, local_file
-from .own import own_model
 from .published import PUBLISHED, place, trained_normalization
 from .reading import build_model, read_checkpoint, read_config
 from .threads import one_thread
@@ -33,6 +34,7 @@ AUTO_FIRST = "v40_freckles_noise"
 AUTO_ELSE = "freckles_embedded"
 AUTO_DEADLINE_S = 10.0
 IMPLEMENTATIONS = ("auto", "builtin", "geolip")
+EXPECTED = "expected module:function, a function without arguments that returns an nn.Module"
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,9 @@ def _open_file(source: str, implementation: str, offline: bool) -> LoadedModel:
 def _open_auto(implementation: str, offline: bool) -> LoadedModel:
     try:
         hub.published_file(AUTO_FIRST, None, offline=offline, deadline_s=AUTO_DEADLINE_S)
-    except InputError as reason:
+    except InputError as error:
         loaded = _open_file(AUTO_ELSE, implementation, offline)
-        return replace(loaded, substitute_for=f"{AUTO_FIRST}: {str(reason).split(';')[0]}")
+        return replace(loaded, substitute_for=f"{AUTO_FIRST}: {str(error).split(';')[0]}")
     return _open_file(AUTO_FIRST, implementation, offline)
 
 
@@ -152,6 +154,44 @@ def _open_codec(source: str) -> LoadedModel:
     sha256 = hashlib.sha256(f"{json.dumps(config)} {weights_sha256(model)}".encode()).hexdigest()
     described = f"{CODECS[model.config.codec].about}, {text}"
     return LoadedModel(model, _identifier(text), described, sha256, "codec", config)
+
+
+def own_model(source: str) -> nn.Module:
+    """The model that ``module:function`` returns; modules of the present folder are found too.
+
+    This runs the user's code, so it is done only for what a person named, never for a name out of a file.
+    """
+    folder = str(Path.cwd())  # ``python -m pytest`` puts it on the path, ``pytest`` does not
+    sys.path.insert(0, folder)
+    try:
+        return _made(source, *source.split(":"))
+    finally:
+        sys.path.remove(folder)
+
+
+def _made(source: str, module_name: str, function_name: str) -> nn.Module:
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # a module of the user's may raise anything
+        hint = meant(source, [f"{form}:{function_name}" for form in ("codec", "random")]) or EXPECTED
+        what = f"module {module_name!r} cannot be imported: {type(error).__name__}: {reason(error)}"
+        raise InputError(f"model {source!r}: {what}; {hint}") from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        known = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
+        raise InputError(
+            f"model {source!r}: module {module_name!r} has no function {function_name!r}; "
+            f"{nearest(function_name, known)}"
+        )
+    try:
+        model = function()
+    except Exception as error:
+        said = f"{type(error).__name__}: {reason(error)}"
+        raise InputError(f"model {source!r}: the function raised {said}; {EXPECTED}") from error
+    if not isinstance(model, nn.Module):
+        found = printable(type(model).__name__, 80)
+        raise InputError(f"model {source!r}: the function returned a {found}; {EXPECTED}")
+    return model
 
 
 def loaded_module(model: nn.Module, name: str, source: str) -> LoadedModel:

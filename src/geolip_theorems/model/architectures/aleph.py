@@ -33,8 +33,7 @@ class AlephConfig(AutoencoderConfig):
         address_tau: temperature of the soft assignment.
         decode_mode: ``tied`` (a linear map), ``dict`` (``n_atoms`` atoms mixed by a softmax of temperature
             ``code_tau``) or ``mlp`` (a PatchSVAE's decoder, ``dec_hidden`` wide with ``dec_depth`` blocks).
-        codebook_init: what a fresh codebook is drawn from: ``random`` normal numbers, ``fibonacci`` points of
-            the sphere; ``custom`` axes are not in the config, and a fresh codebook is random for them.
+        codebook_init: what a fresh codebook is drawn from; ``custom`` axes are in no config, and are random.
         freeze_codebook: whether training left the codebook as it was drawn.
         init_scheme: kept in files; the public AlephModel draws its weights in one way whatever it says.
     """

@@ -59,11 +59,9 @@ class PatchModel(nn.Module, ABC):
     """A built-in model: patches -> matrix per patch -> spectrum -> matrix -> patches.
 
     ``model(images)`` gives ``{"recon": (B, C, H, W), "svd": {"U": (B, N, V, D), "S_orig": (B, N, D),
-    "S": (B, N, D), "Vt": (B, N, D, D), "M": (B, N, V, D)}}`` where S is S_orig after cross-attention.
-    ``stages`` are the model's layers, run as :mod:`.fast` runs them; by torch where None.
-
-    Attributes:
-        spectrum: what S is, ``singular values`` or ``column norms``; column norms are in no order.
+    "S": (B, N, D), "Vt": (B, N, D, D), "M": (B, N, V, D)}}`` where S is S_orig after cross-attention and
+    ``spectrum`` says what it is: ``singular values``, or ``column norms``, which are in no order. Where
+    ``stages`` are None they are the model's own.
     """
 
     config: Config
@@ -117,10 +115,7 @@ class PatchModel(nn.Module, ABC):
         grid: tuple[int, int],
         stages: Stages | None = None,
     ) -> Tensor:
-        """The image (B, C, gh*ps, gw*ps) of an ``svd``, its modes times ``modes``.
-
-        ``modes``: (D,), or (B, 1, D) for images of their own; None is ones.
-        """
+        """The image (B, C, gh*ps, gw*ps) of an ``svd``, modes times ``modes``: (D,), (B, 1, D) or None."""
         return self.image_of(self.put_together(svd, modes), grid, stages)
 
     def image_of(self, M: Tensor, grid: tuple[int, int], stages: Stages | None = None) -> Tensor:

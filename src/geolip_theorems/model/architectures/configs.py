@@ -55,12 +55,7 @@ def among(values: Iterable[Any]) -> Kind:
     return Kind(lambda v: any(isinstance(v, bool) == isinstance(k, bool) and v == k for k in known), words)
 
 
-def number(
-    default: int | None = MISSING,
-    least: int = 1,
-    most: int = LARGEST,
-    otherwise: Callable[[Any], int] | None = None,
-) -> Any:
+def number(default: Any = MISSING, least: int = 1, most: int = LARGEST, otherwise: Any = None) -> Any:
     """A field of whole numbers; ``otherwise`` gives the one that None stands for, from the config."""
     return field(default=default, metadata={"kind": whole_numbers(least, most), "otherwise": otherwise})
 
@@ -80,10 +75,8 @@ def positive(default: float) -> Any:
 class Config:
     """A dataclass whose fields are the keys that change a model's function, each with its :class:`Kind`.
 
-    Class attributes:
-        model_type: as in files.
-        required: keys without which a file is not of this architecture.
-        inert: keys that do not change the function but for rounding, and the kinds of their known values.
+    ``model_type`` is that of files, ``required`` are keys without which a file is not of this architecture,
+    ``inert`` keys that do not change the function but for rounding, with the kinds of their known values.
     """
 
     model_type: ClassVar[str]
@@ -106,11 +99,10 @@ class Config:
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> Any:
-        """Read a checkpoint's ``config``. An absent or null key has its default.
+        """Read a checkpoint's ``config``; an absent or null key has its default.
 
         Raises:
-            InputError: a key is missing, its effect on the function or that of its value is not known, or a
-                value is out of range.
+            InputError: a key is missing, or its effect on the function or that of its value is not known.
         """
         given = _one_name_each(config)
         known = [f.name for f in fields(cls)]
@@ -124,8 +116,9 @@ class Config:
                 )
         for key in cls.required:
             if given.get(key) is None:
-                kind = cls.__name__.removesuffix("Config")
-                raise InputError(f"the checkpoint's config has no {key!r}; it is not a {kind} checkpoint")
+                raise InputError(
+                    f"the checkpoint's config has no {key!r}; expected {', '.join(cls.required)}"
+                )
         return cls(**{key: whole(v) for key, v in given.items() if key in known and v is not None})
 
     def as_dict(self) -> dict[str, Any]:

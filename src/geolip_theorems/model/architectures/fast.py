@@ -1,10 +1,8 @@
 """A built-in model's round trip as the extraction runs it: without U, and on a CPU in the cache.
 
-The arithmetic is that of the model; sums are taken in another order, so results agree to float32
-rounding. U of singular vectors is never stored: U diag(S) Vt = M V diag(S / S_orig) Vt, because
-U = M V / S_orig. On a CPU the images go through in chunks whose activations stay in the second-level cache,
-with oneDNN's linear layers, which take the bias, the activation and the residual sum along and have their
-weights packed beforehand.
+The arithmetic is that of the model; sums are taken in another order, so results agree to float32 rounding. On
+a CPU the images go through in chunks whose activations stay in the second-level cache, with oneDNN's linear
+layers, which take bias, activation and residual sum along and have their weights packed beforehand.
 """
 
 from __future__ import annotations

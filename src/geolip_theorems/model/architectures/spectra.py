@@ -1,7 +1,4 @@
-"""Singular values and right singular vectors of tall matrices, through the eigenpairs of M^T M.
-
-U is not made here: it is M V / max(S, floor).
-"""
+"""Singular values and right singular vectors of tall matrices, through the eigenpairs of M^T M."""
 
 from __future__ import annotations
 
@@ -21,10 +18,7 @@ FLOAT32_EIGENVALUE_FLOOR = 1e-12  # S is at least 1e-6, so the floor of 1e-8 und
 
 
 def gram_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Thin SVD of tall matrices (..., V, D): U (..., V, D), S (..., D) descending, Vt (..., D, D).
-
-    In M's dtype, through :func:`gram_eigh`; signs are the eigensolver's.
-    """
+    """Thin SVD of tall M (..., V, D): U (..., V, D), S (..., D) descending, Vt (..., D, D), in its dtype."""
     s, vt = gram_eigh(M)
     return left_vectors(M, s, vt), s.to(M.dtype), vt.contiguous().to(M.dtype)
 
