@@ -38,11 +38,7 @@ Principal = Callable[[], tuple[Tensor, Tensor]]  # gives the principal component
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """What a codec is: its name, what its own option was set to or found to be, and its patches' side.
-
-    ``mse`` is the mean squared error that was asked for, ``mse_reached`` what ``value`` gives on the
-    reference images; None where none was asked for.
-    """
+    """What a codec is; ``value`` is its own option's, set, or found for the ``mse`` that was asked for."""
 
     codec: str
     option: str
@@ -85,9 +81,8 @@ class Codec(nn.Module):
 
 
 class Jpeg(Codec):
-    """Pillow's JPEG at quality q with whole chroma (4:4:4), in memory, 8 bits.
+    """Pillow's JPEG at quality q, 4:4:4, 8 bits of [0, 1] or of an image's own range where that is wider.
 
-    An image within [0, 1] is scaled as usual; the range of one that goes further is widened to its extremes.
     There is no ``svd``: the code is of blocks of 8 pixels in luma and chroma, and knows no patches.
     """
 
@@ -135,9 +130,9 @@ class Blur(Codec):
 class Pca(Codec):
     """The projection of each patch on the first d principal components of the reference images' patches.
 
-    A patch's code are its d coefficients c, so its matrix (V, D) has a column a component: c_k times the
-    component, V = C*ps*ps values long and D = d. Hence ``svd``: U (B, N, V, D) the components, S (B, N, D)
-    the columns' norms |c_k| in the components' order, unsorted, and Vt (B, N, D, D) diagonal with the signs.
+    A patch's matrix (V, D) has a column a component, its coefficient c_k times the component: V = C*ps*ps, D
+    = d. Hence ``svd``: U (B, N, V, D) the components, S (B, N, D) the columns' norms |c_k| in the components'
+    order, unsorted, and Vt (B, N, D, D) diagonal with the signs.
     """
 
     spectrum = "column norms"
@@ -172,10 +167,7 @@ CLASSES: dict[str, Callable[[CodecConfig, Principal], Codec]] = {"pca": Pca, "jp
 
 
 def principal_components(images: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
-    """Mean (V,) and all V principal components (V, V), the largest first, of images' patches; float64.
-
-    The eigenvectors of the patches' covariance, each with its largest entry positive.
-    """
+    """Mean (V,) and principal components (V, V), largest first, of images' patches, in float64."""
     values = extract_patches(images, patch_size).flatten(0, -2).double()
     mean = values.mean(0)
     centred = values - mean

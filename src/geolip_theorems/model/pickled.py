@@ -79,29 +79,24 @@ def read_pickled(file: BinaryIO) -> tuple[Any, Callable[[StoredTensor], Tensor]]
 
 def _read_archive(file: BinaryIO, size: int) -> tuple[Any, Stored]:
     archive = open_archive(file)
-    members = {member.filename: member for member in archive.infolist()}
+    members = archive.infolist()
     # torch writes its members uncompressed: what unpacks to more than the file weighs is a bomb.
-    compressed = any(member.compress_type for member in members.values())
-    if compressed or sum(member.file_size for member in members.values()) > size:
+    if any(m.compress_type for m in members) or sum(m.file_size for m in members) > size:
         raise ValueError("it is a compressed archive, and torch.save writes uncompressed ones")
 
     def read(name: str, largest: int = size) -> bytearray:
-        shown = repr(printable(name, 80))
-        if name not in members:
-            raise ValueError(f"it has no member {shown}")
-        if members[name].file_size > largest:
-            raise ValueError(f"its member {shown} is larger than {largest:,} bytes")
-        content = bytearray(members[name].file_size)
-        with archive.open(name) as stream:
-            got = stream.readinto(content)
-            if got != len(content) or stream.read(1):  # reading on to the end checks the checksum
-                raise ValueError(f"its member {shown} is not as long as it claims")
-        return content
+        content, claimed = b"", archive.getinfo(name).file_size
+        if claimed <= largest:
+            content = archive.read(name)  # checks the checksum
+        if len(content) != claimed:
+            raise ValueError(f"its member {printable(name, 80)!r} claims {claimed:,} bytes")
+        return bytearray(content)
 
-    roots = [name.removesuffix("data.pkl") for name in members if re.fullmatch(r"[^/]*/data\.pkl", name)]
+    names = [member.filename for member in members]
+    roots = [name.removesuffix("data.pkl") for name in names if re.fullmatch(r"[^/]*/data\.pkl", name)]
     if len(roots) != 1:
         raise ValueError(f"it holds {len(roots)} members NAME/data.pkl, and torch.save writes one")
-    if roots[0] + "byteorder" in members and read(roots[0] + "byteorder", 16) != b"little":
+    if roots[0] + "byteorder" in names and read(roots[0] + "byteorder", 16) != b"little":
         raise ValueError("its numbers are big-endian; save it again on an ordinary machine")
     unpickler = _unpickle(io.BytesIO(read(roots[0] + "data.pkl", LARGEST_PICKLE)))
     return unpickler.content, lambda key: read(f"{roots[0]}data/{key}")
@@ -145,29 +140,24 @@ class _Tensors:
 
     def __call__(self, described: StoredTensor) -> Tensor:
         storage, offset, size, stride = described
-        if not isinstance(storage, Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
-            raise ValueError("a tensor in it has no storage or no shape")
-        if any(type(n) is not int or n < 0 for n in (storage.count, offset, *size, *stride)):
-            raise ValueError(f"a tensor in it has the shape {_shown(size)}, strides {_shown(stride)}")
-        if len(size) != len(stride) or len(size) > MOST_DIMENSIONS:
-            raise ValueError(f"a tensor in it has {len(size)} dimensions and {len(stride)} strides")
+        if not isinstance(storage, Storage):
+            raise ValueError("a tensor in it has no storage")
         raw = self.stored(storage.key)
-        count, itemsize = math.prod(size), storage.dtype.itemsize
-        reach = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if count else 0
-        if storage.count * itemsize != len(raw) or max(reach, count) > storage.count:
-            raise ValueError(
-                f"a tensor in it claims the shape {_shown(size)} of {len(raw):,} bytes of {storage.dtype}"
-            )
+        whole = all(type(n) is int and n >= 0 for n in (storage.count, offset, *size, *stride))
+        fits = whole and len(size) == len(stride) <= MOST_DIMENSIONS
+        if fits:
+            count, itemsize = math.prod(size), storage.dtype.itemsize
+            reach = offset + 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+            fits = storage.count * itemsize == len(raw) and max(count, count and reach) <= storage.count
+        if not fits:
+            shape = f"the shape {printable(size[:6], 60)}, strides {printable(stride[:6], 60)}"
+            raise ValueError(f"a tensor in it claims {shape} of {len(raw):,} bytes of {storage.dtype}")
         self.left -= count * itemsize
         if self.left < 0:
             raise ValueError("its tensors together claim more than the file has")
         if not count:
             return torch.empty(size, dtype=storage.dtype)
         return torch.frombuffer(raw, dtype=storage.dtype).as_strided(size, stride, offset).clone()
-
-
-def _shown(values: tuple) -> str:
-    return printable(values[:6], 60)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -201,16 +191,11 @@ class _Unpickler(pickle.Unpickler):
         return found
 
     def persistent_load(self, reference: Any) -> Storage:
-        if isinstance(reference, tuple) and len(reference) in (5, 6):
-            tag, dtype, key, _, count, *view = reference
+        if isinstance(reference, tuple) and len(reference) in (5, 6) and reference[0] == "storage":
+            _, dtype, key, _, count, *view = reference
             storage = Storage(key, dtype, count)
             typed = isinstance(key, str) and isinstance(dtype, torch.dtype) and type(count) is int
-            if (
-                tag == "storage"
-                and typed
-                and not any(view)
-                and self.storages.setdefault(key, storage) == storage
-            ):
+            if typed and not any(view) and self.storages.setdefault(key, storage) == storage:
                 return storage
         raise ValueError("it refers to something that is no tensor's storage")
 
@@ -219,9 +204,7 @@ def _unpickle(stream: io.BytesIO) -> _Unpickler:
     """Read one pickle where the stream stands; the stream is left at its end."""
     start = stream.tell()
     check_pickle(stream)
-    end = stream.tell()
-    stream.seek(start)
-    return _Unpickler(stream.read(end - start))
+    return _Unpickler(stream.getvalue()[start : stream.tell()])
 
 
 class _NumpyDtype:

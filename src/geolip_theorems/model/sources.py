@@ -14,13 +14,14 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..io.errors import InputError, meant, nearest, printable, reason, unknown
+from ..io.errors import InputError, nearest, printable, reason, unknown
 from ..io.places import part
 from . import codecs, hub
 from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
@@ -39,16 +40,13 @@ EXPECTED = "expected module:function, a function without arguments that returns 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model and where it came from.
+    """A model in evaluation mode and where it came from.
 
     Attributes:
-        model: in evaluation mode, without gradients, on the asked device.
         name: short and readable, no path: used in test ids.
         source: where the weights are from, for the record.
-        sha256: of the weights file; for random weights, of the weights themselves; for a codec, of its
-            settings and what was fitted.
+        sha256: of the file, of fresh weights themselves, or of a codec's settings and what was fitted.
         implementation: ``builtin``, ``geolip``, ``codec``, or the package of a module of one's own.
-        config: sizes and the other entries of the checkpoint's config.
         normalize: the input normalisation the version was trained with.
         substitute_for: what was asked for when this model stands in for it, with the reason.
     """
@@ -63,11 +61,9 @@ class LoadedModel:
     substitute_for: str | None = None
 
 
-def load_model(
-    source: str = "auto", *, device: str | torch.device = "cpu", **options: Any
-) -> tuple[nn.Module, dict[str, Any]]:
+def load_model(source: str = "auto", **options: Any) -> tuple[nn.Module, dict[str, Any]]:
     """A model in evaluation mode, and its config; arguments and errors are those of :func:`open_model`."""
-    loaded = open_model(source, device=device, **options)
+    loaded = open_model(source, **options)
     return loaded.model, loaded.config
 
 
@@ -173,16 +169,15 @@ def _made(source: str, module_name: str, function_name: str) -> nn.Module:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # a module of the user's may raise anything
-        hint = meant(source, [f"{form}:{function_name}" for form in ("codec", "random")]) or EXPECTED
+        near = get_close_matches(module_name, ("codec", "random"), 1)
+        hint = f"did you mean '{near[0]}:{function_name}'?" if near else EXPECTED
         what = f"module {module_name!r} cannot be imported: {type(error).__name__}: {reason(error)}"
         raise InputError(f"model {source!r}: {what}; {hint}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         known = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
-        raise InputError(
-            f"model {source!r}: module {module_name!r} has no function {function_name!r}; "
-            f"{nearest(function_name, known)}"
-        )
+        what = f"module {module_name!r} has no function {function_name!r}"
+        raise InputError(f"model {source!r}: {what}; {nearest(function_name, known)}")
     try:
         model = function()
     except Exception as error:
@@ -197,10 +192,8 @@ def _made(source: str, module_name: str, function_name: str) -> nn.Module:
 def loaded_module(model: nn.Module, name: str, source: str) -> LoadedModel:
     """A module in memory. Raises InputError: it has no patch size, or weights that are not finite."""
     if not hasattr(model, "patch_size"):
-        raise InputError(
-            f"model {name!r} has no patch_size; set the side of its patches in pixels, such as "
-            "model.patch_size = 4"
-        )
+        hint = "set the side of its patches in pixels, such as model.patch_size = 4"
+        raise InputError(f"model {name!r} has no patch_size; {hint}")
     for key, value in model.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise InputError(f"model {name!r}: {key} has non-finite values; the weights are unusable")
@@ -215,17 +208,15 @@ def architecture_config(model: nn.Module) -> dict[str, Any] | None:
 
 
 def random_twin(config: Config, seed: int) -> PatchModel:
-    """A model with fresh weights from a seed, leaving torch's global generator as it was.
-
-    Made on one thread: the orthogonal initialisation's last bits depend on how many there are.
-    """
+    """A model with fresh weights from a seed, leaving torch's global generator as it was."""
+    # On one thread: the orthogonal initialisation's last bits depend on how many there are.
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return architecture_named(config.model_type).build(config).eval().requires_grad_(False)
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Hex SHA-256 over the names, shapes, dtypes and bytes of a model's parameters and buffers."""
+    """:func:`tensors_sha256` of a model's parameters and buffers."""
     return tensors_sha256(model.state_dict())
 
 

@@ -1,10 +1,8 @@
 """Training a PatchSVAE on the noise families, generated on the fly.
 
-The loss is the mean squared error of the reconstruction. Hidden weight matrices are stepped by Muon,
-the rest by Adam, both under one cosine schedule. In the backward pass the singular vectors and values
-of M count as constants: the exact derivative has terms in 1 / (difference of two squared singular
-values), and the cross-attention moves a singular value by a few percent only, so leaving them out
-costs little and removes the explosions.
+Hidden weight matrices are stepped by Muon, the rest by Adam, both under one cosine schedule. In the backward
+pass the singular vectors and values of M count as constants: the exact derivative has terms in 1 /
+(difference of two squared singular values), and leaving them out costs little and removes the explosions.
 """
 
 from __future__ import annotations
@@ -36,13 +34,10 @@ class TrainConfig:
 
     Attributes:
         steps: optimiser steps, the length of the schedule.
-        minutes: an upper bound on training time, 0 for none; the schedule then follows the clock where that
-            is ahead of the steps, so the run still ends with a small learning rate.
-        image_size: side of the images in pixels.
-        learning_rate, adam_rate: peak rates of Muon and of Adam.
-        warmup: steps of linear warm-up.
-        families: the noise families, drawn evenly.
-        seed: of the weights and the noise.
+        minutes: an upper bound on training time, 0 for none; where the clock is ahead of the steps the
+            schedule follows it, so the run still ends with a small learning rate.
+        image_size: pixels a side.
+        learning_rate, adam_rate: peak rates of Muon and of Adam, after ``warmup`` steps.
         bfloat16: autocast the matrix products before the last fifth.
     """
 
