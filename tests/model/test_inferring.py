@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from geolip_theorems import load_model
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import SVAEConfig
-from geolip_theorems.model.inferring import infer_config
+from geolip_theorems.model.reading import infer_config
 from geolip_theorems.model.sources import open_model, random_twin
 from geolip_theorems.model.writing import save_checkpoint
 

@@ -237,22 +237,21 @@ def make_codec(
     if mse is None:
         value = min(entry.default, ends[1]) if value is None else value
         return build(_checked(about, entry.option, value, ends, entry.whole))
-    found = {end: max(mean_error(build(end), images[1::2]), ROUNDING) for end in ends}
-    fine, coarse = sorted(ends, key=found.__getitem__)
-    if not found[fine] <= mse <= found[coarse]:
-        raise InputError(
-            f"{about}: mse={mse:g}; on its reference images it can have {found[fine]:.2g} "
-            f"({entry.option}={fine:g}) to {found[coarse]:.2g} ({entry.option}={coarse:g})"
-        )
     # Bisection to the value whose error is nearest, as a ratio.
+    error = lru_cache(lambda value: max(mean_error(build(value), images[1::2]), ROUNDING))
+    fine, coarse = sorted(ends, key=error)
+    if not error(fine) <= mse <= error(coarse):
+        raise InputError(
+            f"{about}: mse={mse:g}; on its reference images it can have {error(fine):.2g} "
+            f"({entry.option}={fine:g}) to {error(coarse):.2g} ({entry.option}={coarse:g})"
+        )
     for _ in range(BISECTIONS):
         middle = (fine + coarse) // 2 if entry.whole else math.sqrt(fine * coarse)
-        if middle in found:
+        if middle in (fine, coarse):
             break  # neighbours, among whole numbers
-        found[middle] = max(mean_error(build(middle), images[1::2]), ROUNDING)
-        fine, coarse = (middle, coarse) if found[middle] <= mse else (fine, middle)
-    value = min((fine, coarse), key=lambda value: abs(math.log(found[value] / mse)))
-    return build(value, mse, found[value])
+        fine, coarse = (middle, coarse) if error(middle) <= mse else (fine, middle)
+    value = min((fine, coarse), key=lambda value: abs(math.log(error(value) / mse)))
+    return build(value, mse, error(value))
 
 
 @lru_cache

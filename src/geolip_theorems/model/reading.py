@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isqrt
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,6 @@ from ..io.errors import InputError, printable, reason, shown
 from ..io.files import open_regular, sha256_of
 from ..io.pickles import NotPlainError
 from .architectures import Config, PatchModel, architecture_named, model_type_of, whole
-from .inferring import infer_config
 from .pickled import MOST_DIMENSIONS, StoredTensor, read_pickled
 from .writing import CONFIG_KEY
 
@@ -34,7 +34,9 @@ CHARACTERS = 100  # of text that count as one entry of LARGEST_CONFIG
 BARE = "bare state dict"
 CONFIG_KEYS = (CONFIG_KEY, "config")  # of safetensors metadata
 STATES = ("model_state_dict", "model_state")  # the names of the weights' entry
+ALEPH_ONLY = {"codebook", "dec.weight", "code_proj.weight", "atoms"}  # no PatchSVAE has one of these
 FACTS = {"epoch": "epoch", "val_mse": "test_mse", "test_mse": "test_mse"}  # the last one counts
+Shapes = Mapping[str, tuple[int, ...]]
 FOREIGN = (
     "expected a PatchSVAE checkpoint: a dictionary with config and model_state_dict or model_state, "
     "or the state dictionary alone"
@@ -77,10 +79,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     path = Path(path)
     name = f"model file {printable(path.name, 200)!r}"
     with open_regular(path, "model file", LARGEST_FILE) as file:
-        try:
-            sha256 = sha256_of(file)
-        except OSError as error:
-            raise InputError(f"{name} cannot be read: {error.strerror}") from None
+        sha256 = sha256_of(file)
         reader = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
         read = reader(name, path, file)
     plain = {"config": _plain_config(name, read.config), "facts": _plain_config(name, read.facts)}
@@ -137,29 +136,25 @@ def _read_safetensors(name: str, path: Path, file: BinaryIO) -> Checkpoint:
     except Exception as error:  # besides SafetensorError whatever torch says of a type it does not know
         raise InputError(f"{name} is not a readable safetensors file: {reason(error)}") from None
     weights = _checked_weights(name, weights)
-    configs = []
-    for key in CONFIG_KEYS:
-        if key in metadata:
-            try:
-                configs.append(json.loads(metadata[key]))
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{name} has a damaged {key} entry: {reason(error)}") from None
-            if not isinstance(configs[-1], dict):
-                raise InputError(f"{name} has a {key} entry that is not a dictionary")
-    if not configs:
+    keys = [key for key in CONFIG_KEYS if key in metadata]
+    if not keys:
         return _bare(name, weights, metadata)
-    if any(config != configs[0] for config in configs):
-        raise InputError(f"{name} has {' and '.join(CONFIG_KEYS)} entries that differ; expected one")
-    return Checkpoint(weights, configs[0], "", "safetensors")
+    entry = f"{' or '.join(keys)} entry"
+    try:
+        config, *other = [json.loads(metadata[key]) for key in keys]
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} has a damaged {entry}: {reason(error)}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{name} has a {entry} that is not a dictionary")
+    if other not in ([], [config]):
+        raise InputError(f"{name} has {' and '.join(keys)} entries that differ; expected one")
+    return Checkpoint(weights, config, "", "safetensors")
 
 
 def _read_pickle(name: str, path: Path, file: BinaryIO) -> Checkpoint:
     try:
         content, tensor = read_pickled(file)
-        bare = isinstance(content, dict) and all(
-            isinstance(value, StoredTensor) for value in content.values()
-        )
-        entry = BARE if bare and content else _state_entry(name, content)
+        entry = _entry(name, content)
         found = content if entry == BARE else content[entry]
         if len(found) > MOST_TENSORS:
             raise ValueError(f"its state dict holds over {MOST_TENSORS:,} entries")
@@ -178,11 +173,13 @@ def _read_pickle(name: str, path: Path, file: BinaryIO) -> Checkpoint:
     return Checkpoint(weights, content["config"], "", entry, facts)
 
 
-def _state_entry(name: str, content: Any) -> str:
-    """Under which key a checkpoint that has a config has its weights."""
+def _entry(name: str, content: Any) -> str:
+    """Under which key a checkpoint has its weights; ``BARE`` where it is these alone."""
     if not isinstance(content, dict):
         kind = "Tensor" if isinstance(content, StoredTensor) else type(content).__name__
         raise InputError(f"{name} holds a {kind}; {FOREIGN}")
+    if content and all(isinstance(value, StoredTensor) for value in content.values()):
+        return BARE
     states = [key for key in STATES if isinstance(content.get(key), dict)]
     if len(states) > 1:
         raise InputError(f"{name} has both {' and '.join(states)}; expected one of them")
@@ -227,32 +224,26 @@ def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
     """A config as JSON can hold it; what is no number, text, list or dictionary becomes its type's name."""
     left = LARGEST_CONFIG  # counted down by what shared parts unfold to
 
-    def text(value: str, longest: int) -> str:
-        nonlocal left
-        value = printable(value, longest)
-        left -= len(value) // CHARACTERS
-        return value
-
-    def plain(value: Any, depth: int) -> Any:
+    def plain(value: Any, depth: int, longest: int = LONGEST_TEXT) -> Any:
         nonlocal left
         left -= 1
+        if isinstance(value, str):
+            value = printable(value, longest)
+            left -= len(value) // CHARACTERS
         if left < 0 or depth > DEEPEST_CONFIG:
             raise InputError(
                 f"{name} has a config of over {LARGEST_CONFIG:,} entries, {CHARACTERS} characters of text "
                 f"counting as one, or nested over {DEEPEST_CONFIG} deep; {FOREIGN}"
             )
         if isinstance(value, dict):
-            if unfit := [key for key in value if not isinstance(key, (str, int, float))]:
-                kind = type(unfit[0]).__name__
-                raise InputError(f"{name} has a config with a {kind} for a key; expected text")
-            return {text(str(key), 200): plain(item, depth + 1) for key, item in value.items()}
+            if unfit := [type(key).__name__ for key in value if not isinstance(key, (str, int, float))]:
+                raise InputError(f"{name} has a config with a {unfit[0]} for a key; expected text")
+            return {plain(str(key), depth, 200): plain(item, depth + 1) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [plain(item, depth + 1) for item in value]
-        if isinstance(value, str):
-            return text(value, LONGEST_TEXT)
         if isinstance(value, int) and abs(value) >= 1 << 63:
             return shown(value, 80)
-        return value if value is None or isinstance(value, (int, float)) else f"({type(value).__name__})"
+        return value if isinstance(value, (str, int, float, type(None))) else f"({type(value).__name__})"
 
     found = plain(dict(config), 0)
     if found.get("img_size") is not None:
@@ -262,3 +253,84 @@ def _plain_config(name: str, config: Mapping[Any, Any]) -> dict[str, Any]:
                 f"{name} has a config with img_size={shown(size, 60)}; expected 1 to {LARGEST_IMAGE} pixels"
             )
     return found
+
+
+def infer_config(name: str, weights: Mapping[str, Tensor]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The ``config`` that a state dict's shapes tell, and the keys of it that they do not tell.
+
+    Raises:
+        InputError: the names are not a PatchSVAE's or an AlephModel's, or the shapes can be those of
+            models with different sizes.
+    """
+    shapes = {key: tuple(value.shape) for key, value in weights.items()}
+    try:
+        config, assumed = (_aleph if ALEPH_ONLY & {*shapes} else _patch_svae)(shapes, _sizes(name, shapes))
+    except InputError:  # a ValueError too
+        raise
+    except (KeyError, ValueError, IndexError, ZeroDivisionError):
+        raise InputError(
+            f"{name} has no config and its weights are not a PatchSVAE's; expected a dictionary "
+            "with config and model_state_dict or model_state, or a state dict with the public names"
+        ) from None
+    return config, (*assumed, *(["n_heads"] if _count(shapes, "cross_attn") else []))
+
+
+def _patch_svae(shapes: Shapes, sizes: dict[str, int]) -> tuple[dict[str, Any], list[str]]:
+    solver = "readout.weight" in shapes
+    config = {**sizes, "linear_readout": solver, "svd_mode": "none" if solver else "default"}
+    assumed = [] if solver else ["model_type", "linear_readout", "svd_mode"]
+    return {**config, "match_params": True}, ["activations", "row_norm", *assumed]
+
+
+def _aleph(shapes: Shapes, sizes: dict[str, int]) -> tuple[dict[str, Any], list[str]]:
+    config: dict[str, Any] = {"model_type": "aleph", **sizes, "boundary_smooth": True, "address": "none"}
+    assumed = ["activation", "row_norm"]
+    if "codebook" in shapes:
+        config |= {"address": "soft", "K": shapes["codebook"][0]}
+        assumed += ["address", "address_tau"]
+    if "dec.weight" in shapes:
+        config["decode_mode"] = "tied"
+    elif "atoms" in shapes:
+        config |= {"decode_mode": "dict", "n_atoms": shapes["atoms"][0]}
+        assumed += ["code_tau"]
+    else:
+        own = {"dec_hidden": shapes["dec_in.weight"][0], "dec_depth": _count(shapes, "dec_blocks")}
+        config |= {"decode_mode": "mlp", **own}
+    return config, assumed
+
+
+def _sizes(name: str, shapes: Shapes) -> dict[str, int]:
+    """What both architectures have."""
+
+    def left_open(what: str) -> InputError:
+        save = "save it as a dictionary with model_state_dict and config"
+        return InputError(f"{name} has no config, and its shapes leave open how {what}; {save}")
+
+    values, _ = shapes["enc_out.weight"]
+    hidden, patch_values = shapes["enc_in.weight"]
+    if "cross_attn.0.alpha_logits" in shapes:
+        (modes,) = shapes["cross_attn.0.alpha_logits"]
+    elif "codebook" in shapes:
+        _, modes = shapes["codebook"]
+    else:
+        raise left_open(f"enc_out's {values} values are V x D (no cross_attn, no codebook)")
+    if "boundary_smooth.net.0.weight" not in shapes:
+        raise left_open(f"enc_in's {patch_values} values are channels x patch x patch (no boundary_smooth)")
+    mid, channels, _, _ = shapes["boundary_smooth.net.0.weight"]
+    side = isqrt(patch_values // channels)
+    if values % modes or channels * side**2 != patch_values:
+        raise ValueError("enc_out is no multiple of D, or the patch no square")
+    return {
+        "V": values // modes,
+        "D": modes,
+        "patch_size": side,
+        "hidden": hidden,
+        "depth": _count(shapes, "enc_blocks"),
+        "channels": channels,
+        "smooth_mid": mid,
+        "n_cross_layers": _count(shapes, "cross_attn"),
+    }
+
+
+def _count(shapes: Shapes, prefix: str) -> int:
+    return len({key.split(".")[1] for key in shapes if key.startswith(f"{prefix}.")})

@@ -20,7 +20,14 @@ from torch import Tensor
 
 from ..data.noise import ALL_FAMILIES, FAMILIES, mixed_batch, sample
 from ..io.errors import InputError
-from ..model.architectures import PatchSVAE, SVAEConfig, extract_patches, gram_svd, grid_shape
+from ..model.architectures import (
+    PatchSVAE,
+    SVAEConfig,
+    architecture_named,
+    extract_patches,
+    gram_svd,
+    grid_shape,
+)
 from ..model.writing import save_checkpoint, save_safetensors
 
 SAVE_EVERY_S = 60.0
@@ -126,7 +133,7 @@ class Trainer:
         self.config, self.folder, self.device = config, Path(folder), torch.device(device)
         self.resume_path = self.folder / "unfinished.pt"
         torch.manual_seed(config.seed)
-        self.model = PatchSVAE(config.model).to(self.device)
+        self.model = architecture_named(config.model.model_type).build(config.model).to(self.device)
         self.optimizers = _optimizers(self.model, config)
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         self.generator = torch.Generator().manual_seed(config.seed + 1)
