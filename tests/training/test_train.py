@@ -127,7 +127,7 @@ def test_the_command_writes_a_checkpoint_that_loads(tmp_path, capsys, short_eval
     [
         (["--families", "gausian"], "unknown noise family 'gausian'; did you mean 'gaussian'"),
         (["--device", "cuda:7"], "device 'cuda:7' is not there"),
-        (["--image-size", "30"], "not a multiple of the patch size"),
+        (["--image-size", "30"], "not a multiple of the model's patch size"),
         (["--rows", "2"], "expected V >= D"),
     ],
 )

@@ -25,13 +25,9 @@ PASSED_LATER = {"linear_readout": False, "svd_mode": "default"}
 def load_with_geolip(path: Path, checkpoint: Checkpoint) -> nn.Module:
     """Load a checkpoint with ``geolip_svae.load_model``.
 
-    The original reads pickles without restriction, so the caller has our own reader accept the file first
-    and passes what it read: another file under the same name is refused. The original also leaves out
-    keys of the config without a word, so a file whose function hangs on one of them is refused.
-
-    Raises:
-        InputError: the config is one that our reader refuses or the original misreads, the package is
-            missing, the file changed, or the package cannot read it.
+    The original reads pickles without restriction, so our own reader has to accept the file first, and
+    another file under the same name is refused. The original also leaves out keys of the config without a
+    word, so a file whose function hangs on one of them is refused.
     """
     config, kind = checkpoint.config, model_type_of(checkpoint.config)
     if kind in ARCHITECTURES:
@@ -59,9 +55,7 @@ def load_with_geolip(path: Path, checkpoint: Checkpoint) -> nn.Module:
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError, UnpicklingError) as error:
         raise InputError(f"geolip-svae cannot read {path.name!r}: {reason(error)}") from None
     if not hasattr(model, "patch_size"):
-        raise InputError(
-            f"geolip-svae's model for {path.name!r} has no patch_size; only patch models can be measured"
-        )
+        raise InputError(f"geolip-svae's model for {path.name!r} has no patch_size; expected a patch model")
     if kind == "aleph" and not hasattr(model, "decode_mode"):  # an AlephModel's names can be a PatchSVAE's
         raise _misread(path, "model_type", kind)
     for key, default in PASSED_LATER.items():

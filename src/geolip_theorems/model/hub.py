@@ -25,12 +25,9 @@ def installed(package: str) -> bool:
 def published_file(
     version: str, revision: str | None, *, offline: bool, deadline_s: float | None = None
 ) -> Path:
-    """The local path of a published version's checkpoint, fetched if it is not in the cache.
+    """The local path of a published version's checkpoint. Raises InputError: not to be had, or not in time.
 
     A download that misses its deadline goes on in the background and fills the cache for the next run.
-
-    Raises:
-        InputError: not in the cache and not to be had, or not in time.
     """
     found: futures.Future[Path] = futures.Future()
 

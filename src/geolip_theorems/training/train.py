@@ -125,11 +125,7 @@ class Trainer:
                 f"steps {config.steps}, batch size {config.batch_size}, warm-up {config.warmup}, minutes "
                 f"{config.minutes:g}; expected 1 or more of the first three and minutes from 0"
             )
-        if config.image_size < 2 or config.image_size % config.model.patch_size:
-            raise InputError(
-                f"image size {config.image_size} is not a multiple of the patch size "
-                f"{config.model.patch_size}"
-            )
+        grid_shape(config.image_size, config.image_size, config.model.patch_size)
         self.config, self.folder, self.device = config, Path(folder), torch.device(device)
         self.resume_path = self.folder / "unfinished.pt"
         torch.manual_seed(config.seed)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import COLUMN_NORMS, Chain, Mlp, PatchModel, Stages, column_norms
+from .base import COLUMN_NORMS, Chain, Mlp, PatchModel, Stages, Svd, column_norms
 from .configs import MOST_LAYERS, AutoencoderConfig, Kind, among, choice, number, positive, whole_numbers
 from .layers import ACTIVATIONS, BoundarySmooth, cross_attention, residual_blocks
 
@@ -126,7 +126,7 @@ class AlephModel(PatchModel):
             return oriented[alike.argmax(dim=-1)]
         return torch.softmax(alike / self.config.address_tau, dim=-1) @ oriented
 
-    def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
+    def put_together(self, svd: Svd, modes: Tensor | None) -> Tensor:
         """U diag(S) for the ``mlp`` decoder, U itself for the others; mode k is a column of either."""
         if self.config.decode_mode == "mlp":
             return svd["U"] * (svd["S"] if modes is None else svd["S"] * modes).unsqueeze(-2)

@@ -14,6 +14,8 @@ from .configs import Config
 from .layers import ROW_NORMS, extract_patches, grid_shape, stitch_patches
 
 Rows = Callable[[Tensor], Tensor]  # (R, in) -> (R, out), row by row
+Svd = Mapping[str, Tensor]  # what models give under this name
+Grid = tuple[int, int]  # patches down and across an image
 SINGULAR_VALUES = "singular values"
 COLUMN_NORMS = "column norms"
 
@@ -84,7 +86,7 @@ class PatchModel(nn.Module, ABC):
         """S_orig, Vt and M, and U where ``vectors`` asks for it or the decoder cannot do without."""
 
     @abstractmethod
-    def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
+    def put_together(self, svd: Svd, modes: Tensor | None) -> Tensor:
         """The matrices (B, N, V, D) that the decoder gets; ``modes`` as in :meth:`decode`."""
 
     def coordinate(self, S: Tensor) -> Tensor:
@@ -108,17 +110,11 @@ class PatchModel(nn.Module, ABC):
         svd = self.decompose(M, stages, vectors)
         return {**svd, "S": self.coordinate(svd["S_orig"])}
 
-    def decode(
-        self,
-        svd: Mapping[str, Tensor],
-        modes: Tensor | None,
-        grid: tuple[int, int],
-        stages: Stages | None = None,
-    ) -> Tensor:
+    def decode(self, svd: Svd, modes: Tensor | None, grid: Grid, stages: Stages | None = None) -> Tensor:
         """The image (B, C, gh*ps, gw*ps) of an ``svd``, modes times ``modes``: (D,), (B, 1, D) or None."""
         return self.image_of(self.put_together(svd, modes), grid, stages)
 
-    def image_of(self, M: Tensor, grid: tuple[int, int], stages: Stages | None = None) -> Tensor:
+    def image_of(self, M: Tensor, grid: Grid, stages: Stages | None = None) -> Tensor:
         """The image (B, C, gh*ps, gw*ps) of matrices (B, N, V, D) that are already put together."""
         rows = (stages or self.stages()).decoder(M.flatten(-2).flatten(0, 1))
         patches = rows.unflatten(0, M.shape[:2])

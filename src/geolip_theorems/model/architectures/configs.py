@@ -44,7 +44,7 @@ class Kind(NamedTuple):
 
 
 def whole_numbers(least: int, most: int) -> Kind:
-    """Numbers of type int only, see :func:`whole`."""
+    """Numbers of type int, see :func:`whole`."""
     return Kind(lambda v: type(v) is int and least <= v <= most, f"{least} to {most}")
 
 
@@ -130,14 +130,8 @@ class Config:
 class AutoencoderConfig(Config):
     """The keys of both published architectures; a default of None depends on other keys.
 
-    Attributes:
-        V, D: rows and columns of a patch's matrix; D values in its spectrum.
-        patch_size: side of a patch in pixels.
-        hidden, depth: width and number of the residual blocks.
-        n_cross_layers, n_heads: layers and heads of the spectral cross-attention.
-        smooth_mid: channels inside the boundary smoothing.
-        row_norm: of M's rows, see :data:`.layers.ROW_NORMS`.
-        init_scheme: of fresh weights, see :data:`.layers.INIT_SCHEMES`.
+    A patch, ``patch_size`` pixels a side, has a matrix of V rows and D columns. ``hidden`` and ``depth`` are
+    the residual blocks' width and number, ``smooth_mid`` the channels inside the boundary smoothing.
     """
 
     V: int = number(48)

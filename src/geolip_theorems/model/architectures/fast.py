@@ -7,14 +7,13 @@ layers, which take bias, activation and residual sum along and have their weight
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .base import Chain, Mlp, PatchModel, Rows, Stages
+from .base import Chain, Grid, Mlp, PatchModel, Rows, Stages, Svd
 from .layers import grid_shape
 
 CHUNK_VALUES = 1024 * 384  # of a hidden layer: 1.5 MB in float32
@@ -83,7 +82,7 @@ class FastForward:
         """Images (B, C, H, W) -> the ``svd`` of :meth:`__call__`, all at once."""
         return self.model.encode(images, self.stages, vectors=False)
 
-    def decode(self, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]) -> Tensor:
+    def decode(self, svd: Svd, modes: Tensor | None, grid: Grid) -> Tensor:
         """See :meth:`.base.PatchModel.decode`."""
         return self.model.decode(svd, modes, grid, self.stages)
 
@@ -92,26 +91,19 @@ def packed(step: Rows | None, rows: int) -> Rows | None:
     """The same by oneDNN's layers where it is made of linear ones, ``rows`` at a time."""
     if isinstance(step, Chain):
         return Chain(packed(part, rows) for part in step)
-    if not isinstance(step, (nn.Linear, Mlp)):
+    if isinstance(step, nn.Linear):
+        run: Rows = Packed(step, rows)
+    elif isinstance(step, Mlp):
+        blocks = [_packed_block(*block, rows) for block in step.blocks]
+        run = Chain([Packed(step.first, rows, step.activation), *blocks, Packed(step.last, rows)])
+    else:
         return step
-    run = Packed(step, rows) if isinstance(step, nn.Linear) else _packed_mlp(step, rows)
     return lambda x: run(x) if len(x) <= rows else torch.cat([run(part) for part in x.split(rows)])
 
 
-def _packed_mlp(mlp: Mlp, rows: int) -> Rows:
-    begin, end = Packed(mlp.first, rows, mlp.activation), Packed(mlp.last, rows)
-    middle = [
-        (norm, Packed(inner, rows, activation), Packed(outer, rows))
-        for norm, inner, activation, outer in mlp.blocks
-    ]
-
-    def run(x: Tensor) -> Tensor:
-        h = begin(x)
-        for norm, inner, outer in middle:
-            h = outer.add(inner(norm(h)), h)
-        return end(h)
-
-    return run
+def _packed_block(norm: Rows, inner: nn.Linear, activation: nn.Module, outer: nn.Linear, rows: int) -> Rows:
+    first, second = Packed(inner, rows, activation), Packed(outer, rows)
+    return lambda h: second.add(first(norm(h)), h)
 
 
 class Packed:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from .base import COLUMN_NORMS, SINGULAR_VALUES, Mlp, PatchModel, Stages, column_norms
+from .base import COLUMN_NORMS, SINGULAR_VALUES, Mlp, PatchModel, Stages, Svd, column_norms
 from .configs import AutoencoderConfig, Kind, among, choice
 from .layers import ACTIVATIONS, INIT_SCHEMES, BoundarySmooth, cross_attention, residual_blocks
 from .spectra import SINGULAR_VALUE_FLOOR, SOLVERS, left_vectors
@@ -116,7 +116,7 @@ class PatchSVAE(PatchModel):
         per_patch = M.shape[:2]
         return {**found, "S_orig": S.expand(*per_patch, -1), "Vt": Vt.expand(*per_patch, -1, -1), "M": M}
 
-    def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
+    def put_together(self, svd: Svd, modes: Tensor | None) -> Tensor:
         """U diag(S) Vt. Where U is not kept it is M V / S_orig, so this is M V diag(S / S_orig) Vt."""
         S = svd["S"] if modes is None else svd["S"] * modes
         if self.config.linear_readout:
