@@ -66,18 +66,11 @@ class CodecConfig:
 class Codec(nn.Module):
     """A model from images (B, C, H, W) float32 to ``{"recon": (B, C, H, W)}``; ``svd`` where it has one."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: CodecConfig, principal: Principal) -> None:
         super().__init__()
         self.config = config
         self.patch_size = config.patch_size
         self.channels = config.channels
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) after the codec."""
-        raise NotImplementedError
-
-    def forward(self, images: Tensor) -> dict[str, Any]:
-        return {"recon": self.reconstruct(images)}
 
 
 class Jpeg(Codec):
@@ -86,22 +79,18 @@ class Jpeg(Codec):
     There is no ``svd``: the code is of blocks of 8 pixels in luma and chroma, and knows no patches.
     """
 
-    def __init__(self, config: CodecConfig, principal: Principal) -> None:
-        super().__init__(config)
-        self.quality = int(config.value)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> dict[str, Any]:
         low = images.amin((1, 2, 3), keepdim=True).clamp(max=0)
         range_ = images.amax((1, 2, 3), keepdim=True).clamp(min=1) - low
         pixels = ((images - low) / range_ * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         coded = torch.from_numpy(np.stack([self._coded(image) for image in pixels]))
-        return coded.permute(0, 3, 1, 2).to(images.device) / 255 * range_ + low
+        return {"recon": coded.permute(0, 3, 1, 2).to(images.device) / 255 * range_ + low}
 
     def _coded(self, pixels: np.ndarray) -> np.ndarray:
         """(H, W, C) uint8 there and back."""
         file = io.BytesIO()
         image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
-        image.save(file, "JPEG", quality=self.quality, subsampling=0)
+        image.save(file, "JPEG", quality=int(self.config.value), subsampling=0)
         return np.asarray(Image.open(file)).reshape(pixels.shape)
 
 
@@ -109,14 +98,14 @@ class Blur(Codec):
     """A Gaussian blur of sigma pixels, cut at 4 sigma, the border repeated. There is no ``svd``: no code."""
 
     def __init__(self, config: CodecConfig, principal: Principal) -> None:
-        super().__init__(config)
+        super().__init__(config, principal)
         radius = int(4 * config.value + 0.5)
         weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / config.value) ** 2)
         self.register_buffer("kernel", torch.from_numpy(weights / weights.sum()))
 
-    def reconstruct(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> dict[str, Any]:
         rows, columns = (self._matrix(side).to(images.dtype) for side in images.shape[-2:])
-        return rows @ images @ columns.mT
+        return {"recon": rows @ images @ columns.mT}
 
     def _matrix(self, side: int) -> Tensor:
         """(side, side) float64, the blur of a column of pixels."""
@@ -138,25 +127,18 @@ class Pca(Codec):
     spectrum = "column norms"
 
     def __init__(self, config: CodecConfig, principal: Principal) -> None:
-        super().__init__(config)
+        super().__init__(config, principal)
         mean, components = principal()
         self.register_buffer("mean", mean.float())
         self.register_buffer("components", components[: int(config.value)].float().contiguous())
 
-    def coefficients(self, images: Tensor) -> Tensor:
-        """The coefficients (B, N, D) of images' patches."""
-        return (extract_patches(images, self.patch_size) - self.mean) @ self.components.mT
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        grid = grid_shape(*images.shape[-2:], self.patch_size)
-        return stitch_patches(self.mean + self.coefficients(images) @ self.components, grid, self.patch_size)
-
     def forward(self, images: Tensor) -> dict[str, Any]:
-        code = self.coefficients(images)
+        code = (extract_patches(images, self.patch_size) - self.mean) @ self.components.mT
+        grid = grid_shape(*images.shape[-2:], self.patch_size)
+        recon = stitch_patches(self.mean + code @ self.components, grid, self.patch_size)
         signs = torch.where(code < 0, -1.0, 1.0).to(code.dtype)
         U = self.components.mT.expand(*code.shape[:2], -1, -1)
-        svd = {"U": U, "S": code.abs(), "Vt": torch.diag_embed(signs)}
-        return {"recon": self.reconstruct(images), "svd": svd}
+        return {"recon": recon, "svd": {"U": U, "S": code.abs(), "Vt": torch.diag_embed(signs)}}
 
     def decode_patches(self, U: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
         """Patches (B, N, C*ps*ps) of U, S, Vt: the mean and the sum of the columns."""
@@ -265,7 +247,7 @@ def reference_images(channels: int) -> Tensor:
 def mean_error(codec: Codec, images: Tensor) -> float:
     """The mean squared error per value of what a codec makes of images (N, C, H, W)."""
     with one_thread():
-        parts = [(codec.reconstruct(part) - part).double().square().sum() for part in images.split(8)]
+        parts = [(codec(part)["recon"] - part).double().square().sum() for part in images.split(8)]
     return float(sum(parts) / images.numel())
 
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from ..io.errors import InputError, printable, reason
 from ..io.files import file_sha256
-from .architectures import ARCHITECTURES, model_type_of
+from .architectures import ARCHITECTURES, model_type_of, read_config
 from .hub import installed
-from .reading import STATES, Checkpoint, read_config
+from .reading import STATES, Checkpoint
 
 INSTALL = "pip install --no-deps --group geolip (pip 25.1 or later) in a checkout of this suite"
 # Keys of a PatchSVAE's config that change its function and that no version of the original's loader passes

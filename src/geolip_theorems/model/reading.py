@@ -19,7 +19,7 @@ from torch import Tensor
 from ..io.errors import InputError, printable, reason, shown
 from ..io.files import open_regular, sha256_of
 from ..io.pickles import NotPlainError
-from .architectures import Config, PatchModel, architecture_named, model_type_of, whole
+from .architectures import PatchModel, architecture_named, read_config, whole
 from .pickled import MOST_DIMENSIONS, StoredTensor, read_pickled
 from .writing import CONFIG_KEY
 
@@ -84,11 +84,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
         read = reader(name, path, file)
     plain = {"config": _plain_config(name, read.config), "facts": _plain_config(name, read.facts)}
     return replace(read, sha256=sha256, **plain)
-
-
-def read_config(mapping: Mapping[str, Any]) -> Config:
-    """A checkpoint's ``config``. Raises InputError: its model is not built in, or a value is out of range."""
-    return architecture_named(model_type_of(mapping)).read_config(mapping)
 
 
 def build_model(checkpoint: Checkpoint, name: str) -> PatchModel:

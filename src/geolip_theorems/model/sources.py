@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from ..io.errors import InputError, nearest, printable, reason, unknown
 from ..io.places import part
 from . import codecs, hub
-from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of
+from .architectures import ARCHITECTURES, Config, PatchModel, architecture_named, model_type_of, read_config
 from .foreign import load_with_geolip
 from .known import ADDRESS, CODECS, EMBEDDED, PREFIX, RANDOM, is_function, local_file
 from .published import PUBLISHED, place, trained_normalization
-from .reading import build_model, read_checkpoint, read_config
+from .reading import build_model, read_checkpoint
 from .threads import one_thread
 
 AUTO_FIRST = "v40_freckles_noise"

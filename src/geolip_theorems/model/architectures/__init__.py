@@ -22,7 +22,7 @@ from .spectra import gram_svd
 __all__ = [
     "ARCHITECTURES", "AlephConfig", "AlephModel", "Architecture", "Config", "FastForward", "PatchModel",
     "PatchSVAE", "SVAEConfig", "architecture_named", "architecture_of", "extract_patches", "fast_forward",
-    "gram_svd", "grid_shape", "kernels", "model_type_of", "stitch_patches", "whole",
+    "gram_svd", "grid_shape", "kernels", "model_type_of", "read_config", "stitch_patches", "whole",
 ]  # fmt: skip
 
 LARGEST_MODEL = 1 << 28  # weights, 1 GiB; the largest published checkpoint has 0.3 GB
@@ -36,10 +36,6 @@ class Architecture:
     about: str
     config: type[Config]
     model: type[PatchModel]
-
-    def read_config(self, config: Mapping[str, Any]) -> Config:
-        """A checkpoint's config, see :meth:`.configs.Config.from_mapping`."""
-        return self.config.from_mapping(config)
 
     def build(self, config: Config) -> PatchModel:
         """A module with fresh weights, drawn as the public code draws them, from torch's global generator.
@@ -80,6 +76,11 @@ def architecture_named(model_type: Any) -> Architecture:
         f"{known} only; install a version of geolip-svae that has it (see the README) and use "
         "--implementation geolip"
     )
+
+
+def read_config(config: Mapping[str, Any]) -> Config:
+    """A checkpoint's ``config``. Raises InputError: its model is not built in, or a value is out of range."""
+    return architecture_named(model_type_of(config)).config.from_mapping(config)
 
 
 def architecture_of(module: nn.Module) -> Architecture | None:
