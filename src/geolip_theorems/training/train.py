@@ -131,7 +131,6 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model = architecture_named(config.model.model_type).build(config.model).to(self.device)
         self.optimizers = _optimizers(self.model, config)
-        self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         self.generator = torch.Generator().manual_seed(config.seed + 1)
         self.step, self.elapsed, self.loss = 0, 0.0, math.nan
         if self.resume_path.exists():
@@ -169,9 +168,8 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / config.warmup)
         cosine = 0.5 * (1 + math.cos(math.pi * fraction))
         scale = warm * (FINAL_LR_SHARE + (1 - FINAL_LR_SHARE) * cosine)
-        for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * scale
+        for optimizer, rate in zip(self.optimizers, (config.learning_rate, config.adam_rate), strict=True):
+            optimizer.param_groups[0]["lr"] = rate * scale
             optimizer.zero_grad(set_to_none=True)
         images = mixed_batch(config.families, config.batch_size, config.image_size, self.generator)
         images = images.to(self.device)
