@@ -34,7 +34,7 @@ class Linear(PatchModel):
         super().__init__(config)
         pixels, values = config.channels * config.patch_size**2, config.V * config.D
         self.there, self.back = nn.Linear(pixels, values), nn.Linear(values, pixels)
-        self.cross_attn, self.boundary_smooth = nn.ModuleList(), nn.Identity()
+        self.cross_attn, self.boundary_smooth = nn.Identity(), nn.Identity()
 
     def stages(self):
         return Stages(self.there, None, self.back)

@@ -55,7 +55,6 @@ def addressed_file(address: str, *, offline: bool) -> Path:
 
 def _file(repository: str, file: str, revision: str | None, *, offline: bool, name: str) -> Path:
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     cached = try_to_load_from_cache(repository, file, revision=revision)
     if isinstance(cached, str):
@@ -70,10 +69,9 @@ def _file(repository: str, file: str, revision: str | None, *, offline: bool, na
         raise InputError(f"model {name!r} is not in the hub's cache, and the hub does not answer; {hint}")
     try:
         return Path(hf_hub_download(repository, file, revision=revision, etag_timeout=CONNECT_S))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise InputError(
-            f"model {name!r} could not be fetched from the hub: {reason(error)}; {hint}"
-        ) from None
+    except (OSError, ValueError) as error:  # the hub's own errors are among them
+        what = f"could not be fetched from the hub: {reason(error)}"
+        raise InputError(f"model {name!r} {what}; {hint}") from None
 
 
 def _reachable(endpoint: str) -> bool:

@@ -157,32 +157,25 @@ def own_model(source: str) -> nn.Module:
 
     This runs the user's code, so it is done only for what a person named, never for a name out of a file.
     """
+    module_name, function_name = source.split(":")
+    doing, function, model = f"module {module_name!r} cannot be imported:", None, None
     folder = str(Path.cwd())  # ``python -m pytest`` puts it on the path, ``pytest`` does not
     sys.path.insert(0, folder)
     try:
-        return _made(source, *source.split(":"))
+        module = importlib.import_module(module_name)
+        doing, function = "the function raised", getattr(module, function_name, None)
+        model = function() if callable(function) else None
+    except Exception as error:  # code of the user's may raise anything
+        near = [] if function else get_close_matches(module_name, ("codec", "random"), 1)
+        hint = f"did you mean '{near[0]}:{function_name}'?" if near else EXPECTED
+        said = f"{doing} {type(error).__name__}: {reason(error)}"
+        raise InputError(f"model {source!r}: {said}; {hint}") from error
     finally:
         sys.path.remove(folder)
-
-
-def _made(source: str, module_name: str, function_name: str) -> nn.Module:
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # a module of the user's may raise anything
-        near = get_close_matches(module_name, ("codec", "random"), 1)
-        hint = f"did you mean '{near[0]}:{function_name}'?" if near else EXPECTED
-        what = f"module {module_name!r} cannot be imported: {type(error).__name__}: {reason(error)}"
-        raise InputError(f"model {source!r}: {what}; {hint}") from error
-    function = getattr(module, function_name, None)
     if not callable(function):
         known = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
-        what = f"module {module_name!r} has no function {function_name!r}"
-        raise InputError(f"model {source!r}: {what}; {nearest(function_name, known)}")
-    try:
-        model = function()
-    except Exception as error:
-        said = f"{type(error).__name__}: {reason(error)}"
-        raise InputError(f"model {source!r}: the function raised {said}; {EXPECTED}") from error
+        said = f"module {module_name!r} has no function {function_name!r}"
+        raise InputError(f"model {source!r}: {said}; {nearest(function_name, known)}")
     if not isinstance(model, nn.Module):
         found = printable(type(model).__name__, 80)
         raise InputError(f"model {source!r}: the function returned a {found}; {EXPECTED}")

@@ -69,7 +69,7 @@ def round_trip(model: PatchSVAE, images: Tensor, bfloat16: bool) -> Tensor:
     M = M.float()
     with torch.no_grad():
         _, S, Vt = gram_svd(M)
-    gain = model.coordinate(S) / S
+    gain = model.cross_attn(S) / S
     M = M @ ((Vt.mT * gain.unsqueeze(-2)) @ Vt)
     with cast:
         return model.image_of(M, grid_shape(*images.shape[-2:], model.patch_size)).float()

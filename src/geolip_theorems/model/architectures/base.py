@@ -68,7 +68,7 @@ class PatchModel(nn.Module, ABC):
 
     config: Config
     spectrum: str
-    cross_attn: nn.ModuleList
+    cross_attn: nn.Module  # of spectra (B, N, D)
     boundary_smooth: nn.Module
 
     def __init__(self, config: Config) -> None:
@@ -89,12 +89,6 @@ class PatchModel(nn.Module, ABC):
     def put_together(self, svd: Svd, modes: Tensor | None) -> Tensor:
         """The matrices (B, N, V, D) that the decoder gets; ``modes`` as in :meth:`decode`."""
 
-    def coordinate(self, S: Tensor) -> Tensor:
-        """The spectrum after the spectral cross-attention, (B, N, D) -> (B, N, D)."""
-        for layer in self.cross_attn:
-            S = layer(S)
-        return S
-
     def matrices(self, patches: Tensor, stages: Stages | None = None) -> Tensor:
         """Patches (B, N, C*ps*ps) -> M (B, N, V, D), rows normed as the config says."""
         values = (stages or self.stages()).encoder(patches.flatten(0, 1))
@@ -108,7 +102,7 @@ class PatchModel(nn.Module, ABC):
         stages = stages or self.stages()
         M = self.matrices(extract_patches(images, self.patch_size), stages)
         svd = self.decompose(M, stages, vectors)
-        return {**svd, "S": self.coordinate(svd["S_orig"])}
+        return {**svd, "S": self.cross_attn(svd["S_orig"])}
 
     def decode(self, svd: Svd, modes: Tensor | None, grid: Grid, stages: Stages | None = None) -> Tensor:
         """The image (B, C, gh*ps, gw*ps) of an ``svd``, modes times ``modes``: (D,), (B, 1, D) or None."""

@@ -73,10 +73,8 @@ class FastForward:
         for part in images.split(at_once):
             svds.append(self.encode(part))
             recon.append(self.decode(svds[-1], None, grid))
-        return {
-            "recon": torch.cat(recon),
-            "svd": {key: torch.cat([svd[key] for svd in svds]) for key in svds[0]},
-        }
+        svd = {key: torch.cat([svd[key] for svd in svds]) for key in svds[0]}
+        return {"recon": torch.cat(recon), "svd": svd}
 
     def encode(self, images: Tensor) -> dict[str, Tensor]:
         """Images (B, C, H, W) -> the ``svd`` of :meth:`__call__`, all at once."""

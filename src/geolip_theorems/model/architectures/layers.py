@@ -92,9 +92,9 @@ class SpectralCrossAttention(nn.Module):
         return S * (1.0 + alpha * torch.tanh(self.out_proj(mixed)))
 
 
-def cross_attention(D: int, n_heads: int, layers: int) -> nn.ModuleList:
+def cross_attention(D: int, n_heads: int, layers: int) -> nn.Sequential:
     """Layers of attention, one after the other."""
-    return nn.ModuleList(SpectralCrossAttention(D, n_heads) for _ in range(layers))
+    return nn.Sequential(*(SpectralCrossAttention(D, n_heads) for _ in range(layers)))
 
 
 class BoundarySmooth(nn.Module):
