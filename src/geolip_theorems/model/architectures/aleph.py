@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import COLUMN_NORMS, Chain, Mlp, PatchModel, Stages, Svd, column_norms
-from .configs import MOST_LAYERS, AutoencoderConfig, Kind, among, choice, number, positive, whole_numbers
+from .configs import MOST_LAYERS, AutoencoderConfig, choice, number, positive
 from .layers import ACTIVATIONS, BoundarySmooth, cross_attention, residual_blocks
 
 ADDRESS_VALUES = 1 << 18  # of a softmax at once: 1 MB in float32
@@ -39,9 +39,9 @@ class AlephConfig(AutoencoderConfig):
     """
 
     model_type: ClassVar[str] = "aleph"
-    inert: ClassVar[Mapping[str, Kind]] = {
-        "readout": among(["linear"]),
-        "address_chunk": whole_numbers(1, 1 << 62),
+    inert: ClassVar[Mapping[str, Any]] = {
+        "readout": choice(None, ["linear"]),
+        "address_chunk": number(None, most=1 << 62),
     }
 
     V: int = number(32)

@@ -43,26 +43,18 @@ class Kind(NamedTuple):
     expected: str
 
 
-def whole_numbers(least: int, most: int) -> Kind:
-    """Numbers of type int, see :func:`whole`."""
-    return Kind(lambda v: type(v) is int and least <= v <= most, f"{least} to {most}")
-
-
-def among(values: Iterable[Any]) -> Kind:
-    """A few values; 1 is not True here, and 1.0 is 1."""
-    known = tuple(values)
-    words = ("one of " if len(known) > 1 else "") + ", ".join(map(repr, known))
-    return Kind(lambda v: any(isinstance(v, bool) == isinstance(k, bool) and v == k for k in known), words)
-
-
 def number(default: Any = MISSING, least: int = 1, most: int = LARGEST, otherwise: Any = None) -> Any:
-    """A field of whole numbers; ``otherwise`` gives the one that None stands for, from the config."""
-    return field(default=default, metadata={"kind": whole_numbers(least, most), "otherwise": otherwise})
+    """A field of numbers of type int; ``otherwise`` gives the one that None stands for, from the config."""
+    kind = Kind(lambda v: type(v) is int and least <= v <= most, f"{least} to {most}")
+    return field(default=default, metadata={"kind": kind, "otherwise": otherwise})
 
 
 def choice(default: Any, values: Iterable[Any]) -> Any:
-    """A field of a few values."""
-    return field(default=default, metadata={"kind": among(values)})
+    """A field of a few values; 1 is not True here, and 1.0 is 1."""
+    known = tuple(values)
+    words = ("one of " if len(known) > 1 else "") + ", ".join(map(repr, known))
+    kind = Kind(lambda v: any(isinstance(v, bool) == isinstance(k, bool) and v == k for k in known), words)
+    return field(default=default, metadata={"kind": kind})
 
 
 def positive(default: float) -> Any:
@@ -76,20 +68,20 @@ class Config:
     """A dataclass whose fields are the keys that change a model's function, each with its :class:`Kind`.
 
     ``model_type`` is that of files, ``required`` are keys without which a file is not of this architecture,
-    ``inert`` keys that do not change the function but for rounding, with the kinds of their known values.
+    ``inert`` the fields of keys that do not change the function but for rounding.
     """
 
     model_type: ClassVar[str]
     required: ClassVar[tuple[str, ...]] = ()
-    inert: ClassVar[Mapping[str, Kind]] = {}
+    inert: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
             if value is None and (otherwise := f.metadata.get("otherwise")):
                 object.__setattr__(self, f.name, otherwise(self))
-            elif (kind := f.metadata.get("kind")) and not kind.accepts(value):
-                raise refused(f.name, value, kind)
+            else:
+                _check(f.name, value, f)
 
     def demand(self, holds: bool, expected: str, *keys: str) -> None:
         """Raise ``InputError`` where the values of some keys do not go together."""
@@ -107,8 +99,8 @@ class Config:
         given = _one_name_each(config)
         known = [f.name for f in fields(cls)]
         for key, value in given.items():
-            if key in cls.inert and value is not None and not cls.inert[key].accepts(value):
-                raise refused(key, value, cls.inert[key])
+            if key in cls.inert and value is not None:
+                _check(key, value, cls.inert[key])
             if key not in (*known, *cls.inert, "model_type") and not describes(key):
                 raise InputError(
                     f"model config has {printable(key, 60)}={printable(repr(value), 60)}, and what it does "
@@ -159,10 +151,16 @@ def describes(key: Any) -> bool:
     return key in DESCRIPTIONS or str(key).startswith(DESCRIBING_PREFIXES)
 
 
-def refused(key: str, value: Any, kind: Kind) -> InputError:
+def refused(key: str, value: Any, expected: str) -> InputError:
     """The error for a value of a key that is not one of the known."""
     shown = printable(repr(value), 60)
-    return InputError(f"model config has {printable(key, 80)}={shown}; expected {kind.expected}")
+    return InputError(f"model config has {printable(key, 80)}={shown}; expected {expected}")
+
+
+def _check(key: str, value: Any, f: Any) -> None:
+    kind = f.metadata.get("kind")
+    if kind and not kind.accepts(value):
+        raise refused(key, value, kind.expected)
 
 
 def _one_name_each(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,7 +172,7 @@ def _one_name_each(config: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if given.get(key, value) not in (None, value):
             same = f"{key}={printable(repr(given[key]), 60)}"
-            raise refused(other, value, Kind(bool, f"that of {same}, which is another name of it"))
+            raise refused(other, value, f"that of {same}, which is another name of it")
         given[key] = value
     return given
 

@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from .base import COLUMN_NORMS, SINGULAR_VALUES, Mlp, PatchModel, Stages, Svd, column_norms
-from .configs import AutoencoderConfig, Kind, among, choice
+from .configs import AutoencoderConfig, Kind, choice
 from .layers import ACTIVATIONS, INIT_SCHEMES, BoundarySmooth, cross_attention, residual_blocks
 from .spectra import SINGULAR_VALUE_FLOOR, SOLVERS, left_vectors
 
 SITES = ("enc_in", "enc_block_inner", "dec_in", "dec_block_inner", "boundary_smooth")
 BY_SITE = Kind(
     lambda v: isinstance(v, Mapping) and {*v} <= {*SITES} and all(n in [*ACTIVATIONS] for n in v.values()),
-    f"names by site ({', '.join(SITES)}), each {among(ACTIVATIONS).expected}",
+    f"names by site ({', '.join(SITES)}), each one of {', '.join(map(repr, ACTIVATIONS))}",
 )
 
 
@@ -38,11 +38,11 @@ class SVAEConfig(AutoencoderConfig):
 
     model_type: ClassVar[str] = "v1"
     required: ClassVar[tuple[str, ...]] = ("V", "D", "patch_size", "hidden", "depth", "n_cross_layers")
-    inert: ClassVar[Mapping[str, Kind]] = {
-        "solver": among(["default", "conduit"]),
-        "svd_method": among(["auto", "fl", "gram_eigh", "triton", "torch"]),
-        "svd_compute_dtype": among(["fp64", "fp32"]),
-        "linear_readout_power": among([1]),  # what other powers do is documented nowhere
+    inert: ClassVar[Mapping[str, Any]] = {
+        "solver": choice(None, ["default", "conduit"]),
+        "svd_method": choice(None, ["auto", "fl", "gram_eigh", "triton", "torch"]),
+        "svd_compute_dtype": choice(None, ["fp64", "fp32"]),
+        "linear_readout_power": choice(None, [1]),  # what other powers do is documented nowhere
     }
 
     activations: Mapping[str, str] = field(default_factory=dict, hash=False, metadata={"kind": BY_SITE})
