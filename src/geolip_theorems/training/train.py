@@ -20,14 +20,8 @@ from torch import Tensor
 
 from ..data.noise import ALL_FAMILIES, FAMILIES, mixed_batch, sample
 from ..io.errors import InputError
-from ..model.architectures import (
-    PatchSVAE,
-    SVAEConfig,
-    architecture_named,
-    extract_patches,
-    gram_svd,
-    grid_shape,
-)
+from ..model.architectures import PatchSVAE, SVAEConfig, architecture_named, gram_svd
+from ..model.architectures.layers import extract_patches, grid_shape
 from ..model.writing import save_checkpoint, save_safetensors
 
 SAVE_EVERY_S = 60.0
