@@ -51,7 +51,7 @@ def steps(model: PatchSVAE, images: torch.Tensor) -> dict[str, Callable[[], obje
         "encoder": lambda: forward.stages.encoder(flat),
         "unit rows": lambda: [model.matrices(p, forward.stages) for p in patches.split(one)],
         "Gram, eigh": lambda: [gram_eigh(m) for m in svd["M"].split(one)],
-        "attention": lambda: [model.coordinate(s) for s in svd["S_orig"].split(one)],
+        "attention": lambda: [model.cross_attn(s) for s in svd["S_orig"].split(one)],
         "decoder": lambda: forward.stages.decoder(hidden),
         "smoothing": lambda: [model.boundary_smooth(r) for r in recon.split(one)],
         "forward": lambda: forward(images),

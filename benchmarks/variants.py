@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from geolip_theorems.model.architectures import ARCHITECTURES, fast_forward
+from geolip_theorems.model.architectures import fast_forward, read_config
 from geolip_theorems.model.architectures.layers import ACTIVATIONS
 from geolip_theorems.model.architectures.patch_svae import SITES
 from geolip_theorems.model.sources import random_twin
@@ -48,7 +48,7 @@ def main() -> None:
     runs = {}
     for name, changes in kinds().items():
         config = {**SIZE, **changes}
-        model = random_twin(ARCHITECTURES[config.get("model_type", "v1")].read_config(config), 1)
+        model = random_twin(read_config(config), 1)
         images = torch.rand(options.images, model.channels, 64, 64)
         runs[name] = (fast_forward(model), model, images)
     best = {name: [float("inf"), float("inf")] for name in runs}

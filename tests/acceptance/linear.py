@@ -16,7 +16,6 @@ class LinearConfig(Config):
 
     model_type: ClassVar = "linear"
     required: ClassVar = ("V", "D", "patch_size")
-    inert: ClassVar = {}
 
     V: int = number(8)
     D: int = number(3)
@@ -24,10 +23,6 @@ class LinearConfig(Config):
     channels: int = number(3)
     hidden: int = number(64)
     row_norm: str = choice("none", ["none"])
-
-    @property
-    def parameters(self):
-        return 2 * self.V * self.D * self.channels * self.patch_size**2
 
 
 class Linear(PatchModel):
@@ -39,10 +34,10 @@ class Linear(PatchModel):
         super().__init__(config)
         pixels, values = config.channels * config.patch_size**2, config.V * config.D
         self.there, self.back = nn.Linear(pixels, values), nn.Linear(values, pixels)
-        self.cross_attn, self.boundary_smooth = nn.ModuleList(), nn.Identity()
+        self.cross_attn, self.boundary_smooth = nn.Identity(), nn.Identity()
 
-    def stages(self, kit):
-        return Stages(kit.linear(self.there), None, kit.linear(self.back))
+    def stages(self):
+        return Stages(self.there, None, self.back)
 
     def decompose(self, M, stages, vectors):
         S, Vt = column_norms(M)

@@ -22,6 +22,7 @@ from geolip_theorems.model.architectures import (
     architecture_of,
     fast,
     fast_forward,
+    read_config,
 )
 from geolip_theorems.model.architectures.configs import SYNONYMS, describes
 from geolip_theorems.model.architectures.layers import ACTIVATIONS, INIT_SCHEMES
@@ -55,34 +56,30 @@ ALEPH = {
 TRAINERS = {"first": FIRST, "later": LATER, "sphere": SPHERE, "aleph": ALEPH}
 
 
-def read(config):
-    return architecture_named(config.get("model_type", "v1")).read_config(config)
-
-
 @pytest.mark.parametrize("name", TRAINERS)
 def test_a_config_with_every_key_of_the_public_trainer_is_read(name):
     config = TRAINERS[name]
-    found = read(config)
-    assert read(found.as_dict()) == found  # and what it writes is read to the same
-    assert hash(read(found.as_dict())) == hash(found)
+    found = read_config(config)
+    assert read_config(found.as_dict()) == found  # and what it writes is read to the same
+    assert hash(read_config(found.as_dict())) == hash(found)
     for key, value in config.items():
         if describes(key) or (key == "linear_readout_power" and not config["linear_readout"]):
-            assert read({**config, key: "anything"}) == found, key
+            assert read_config({**config, key: "anything"}) == found, key
         elif key not in ("model_type", "freeze_codebook"):
             kept = getattr(found, SYNONYMS.get(key, key), value)
             assert kept == value or value is None or key == "activations", key
             with pytest.raises(InputError) as error:
-                read({**config, key: "anything"})
+                read_config({**config, key: "anything"})
             assert key in str(error.value) or SYNONYMS.get(key, key) in str(error.value)
             assert "anything" in str(error.value)
             assert "\n" not in str(error.value)
 
 
 def test_a_power_needs_a_readout_to_do_anything():
-    assert read({**LATER, "linear_readout_power": 2.0}) == read(LATER)
-    assert read({**SPHERE, "linear_readout_power": 1.0}) == read(SPHERE)
+    assert read_config({**LATER, "linear_readout_power": 2.0}) == read_config(LATER)
+    assert read_config({**SPHERE, "linear_readout_power": 1.0}) == read_config(SPHERE)
     with pytest.raises(InputError, match=r"linear_readout_power=2\.0; expected 1"):
-        read({**SPHERE, "linear_readout_power": 2.0})
+        read_config({**SPHERE, "linear_readout_power": 2.0})
 
 
 @pytest.mark.parametrize(
@@ -107,17 +104,19 @@ def test_a_power_needs_a_readout_to_do_anything():
 )
 def test_what_is_not_known_is_refused_by_name(key, value, known):
     with pytest.raises(InputError) as error:
-        read({**LATER, key: value})
+        read_config({**LATER, key: value})
     for part in (key.split("[")[0], known):
         assert part in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_the_sites_activations_beat_the_older_key():
-    found = read({**FIRST, "activation": "relu", "activations": {"dec_in": "silu"}})
+    found = read_config({**FIRST, "activation": "relu", "activations": {"dec_in": "silu"}})
     sites = {"enc_in": "relu", "enc_block_inner": "gelu", "dec_in": "silu", "dec_block_inner": "gelu"}
     assert found.activations == {**sites, "boundary_smooth": "gelu"}
-    assert read({**FIRST, "activation": "relu", "activations": {"enc_in": "silu"}}).activation == "silu"
+    assert (
+        read_config({**FIRST, "activation": "relu", "activations": {"enc_in": "silu"}}).activation == "silu"
+    )
 
 
 def test_published_sizes():
@@ -216,9 +215,9 @@ def test_an_activation_fused_or_not_is_torchs(name, monkeypatch):
     nn.init.eye_(layer.weight)
     nn.init.zeros_(layer.bias)
     with torch.inference_mode():
-        fused = fast._Packed(layer, 16, activation)(x)
-        monkeypatch.setattr(fast, "_fused", lambda activation: None)
-        apart = fast._Packed(layer, 16, activation)(x)
+        fused = fast.Packed(layer, 16, activation)(x)
+        monkeypatch.setattr(fast, "fused", lambda activation: None)
+        apart = fast.Packed(layer, 16, activation)(x)
     torch.testing.assert_close(fused, activation(x), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(apart, activation(x), rtol=1e-6, atol=1e-6)
 

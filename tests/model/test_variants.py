@@ -12,7 +12,7 @@ from geolip_theorems import load_model
 from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.extraction.extract import extract
 from geolip_theorems.io.errors import InputError
-from geolip_theorems.model.architectures import architecture_named, fast_forward
+from geolip_theorems.model.architectures import architecture_named, fast_forward, read_config
 from geolip_theorems.model.reading import Checkpoint, build_model
 from geolip_theorems.model.sources import open_model
 
@@ -151,8 +151,8 @@ def aleph_configs(draw):
 
 def random_weights(config, seed):
     """A model of the config with every parameter drawn, the ones that start as constants too."""
-    architecture = architecture_named(config.get("model_type", "v1"))
-    model = architecture.build(architecture.read_config(config)).eval().requires_grad_(False)
+    known = read_config(config)
+    model = architecture_named(known.model_type).build(known).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     for value in model.state_dict().values():
         value.copy_(torch.randn(value.shape, generator=generator) / max(1, value[:1].numel()) ** 0.5)

@@ -11,7 +11,7 @@ import torch
 from geolip_theorems import measure
 from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.data.sources import load_images
-from geolip_theorems.model.architectures import ARCHITECTURES, extract_patches
+from geolip_theorems.model.architectures import extract_patches, read_config
 from geolip_theorems.model.references import with_fitted_last_layer
 from geolip_theorems.model.sources import load_model, random_twin
 from geolip_theorems.run.options import RunOptions
@@ -56,8 +56,7 @@ def test_the_last_layer_is_numpys_least_squares(model, images):
 
 
 def test_a_decoder_that_ends_otherwise_has_no_such_fit(images):
-    entry = ARCHITECTURES["aleph"]
-    config = entry.read_config(
+    config = read_config(
         {"model_type": "aleph", "V": 8, "D": 4, "patch_size": 4, "hidden": 16, "decode_mode": "dict"}
     )
     assert with_fitted_last_layer(random_twin(config, 1), images.tensor(0, 8)) is None

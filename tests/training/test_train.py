@@ -11,8 +11,7 @@ from geolip_theorems.cli import main
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig
 from geolip_theorems.training import train as train_module
-from geolip_theorems.training.evaluate import effective_rank, evaluate
-from geolip_theorems.training.train import TrainConfig, Trainer, round_trip
+from geolip_theorems.training.train import TrainConfig, Trainer, effective_rank, evaluate, round_trip
 
 SMALL = SVAEConfig(V=8, hidden=16, depth=1)
 
@@ -128,7 +127,7 @@ def test_the_command_writes_a_checkpoint_that_loads(tmp_path, capsys, short_eval
     [
         (["--families", "gausian"], "unknown noise family 'gausian'; did you mean 'gaussian'"),
         (["--device", "cuda:7"], "device 'cuda:7' is not there"),
-        (["--image-size", "30"], "not a multiple of the patch size"),
+        (["--image-size", "30"], "not a multiple of the model's patch size"),
         (["--rows", "2"], "expected V >= D"),
     ],
 )

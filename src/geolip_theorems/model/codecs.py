@@ -1,11 +1,8 @@
 """Simple lossy codecs as models: what any reconstructor does, beside what a trained one does.
 
-``codec:NAME``, ``codec:NAME:OPTION=VALUE`` with more options after commas: ``codec:jpeg:q=50``,
-``codec:blur:sigma=1.5``, ``codec:pca:d=4,patch_size=8``, and for each of them ``mse=0.002`` in place of its
-own option, which then is the one whose mean squared error on the reference images is nearest to that.
-
-The reference images are generated and from a seed that no run can have, so nothing is ever fitted on the
-images measured. A codec is deterministic, has no trained weights and takes images of 1 or 3 channels.
+``codec:NAME``, ``codec:NAME:OPTION=VALUE``, more options after commas: ``codec:pca:d=4,patch_size=8``. Or
+``mse=0.002`` in place of its own option: the one whose mean squared error on the reference images is nearest.
+These are generated, from a seed that no run can have. A codec takes 1 or 3 channels.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +23,7 @@ from torch import Tensor, nn
 from ..data.sources import load_images
 from ..io.errors import InputError, printable, unknown
 from .architectures import extract_patches, grid_shape, stitch_patches
-from .known import CODECS, PREFIX, CodecEntry, check_codec
+from .known import CODECS, PREFIX, check_codec
 from .threads import one_thread
 
 PATCH_SIZE, LARGEST_PATCH = 4, 16
@@ -36,20 +33,12 @@ REFERENCE_IMAGES, REFERENCE_SIZE = 200, 64
 BISECTIONS = 20
 NUMBER = r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 ROUNDING = 1e-12  # a mean error below is no loss at all
+Principal = Callable[[], tuple[Tensor, Tensor]]  # gives the principal components of the images to fit on
 
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """What a codec is.
-
-    Attributes:
-        codec: its name in ``CODECS``.
-        option, value: its own option, and what that was set to or found to be.
-        patch_size: side of a patch in pixels: the grid its errors are measured on.
-        channels: of the images, 1 or 3.
-        mse: the mean squared error that was asked for, or None.
-        mse_reached: what ``value`` gives on the reference images, or None.
-    """
+    """What a codec is; ``value`` is its own option's, set, or found for the ``mse`` that was asked for."""
 
     codec: str
     option: str
@@ -74,83 +63,49 @@ class CodecConfig:
         return f"{PREFIX}{self.codec}:{how}"
 
 
-class Reference:
-    """The images that a codec is fitted and matched on: every second one for either.
-
-    Args:
-        images: (N, C, H, W) float32, N at least 2.
-        patch_size: side of a patch in pixels.
-    """
-
-    def __init__(self, images: Tensor, patch_size: int) -> None:
-        self.fitting, self.matching = images[::2], images[1::2]
-        self.patch_size = patch_size
-
-    @cached_property
-    def principal(self) -> tuple[Tensor, Tensor]:
-        """:func:`principal_components` of the images to fit on."""
-        return principal_components(extract_patches(self.fitting, self.patch_size))
-
-
 class Codec(nn.Module):
     """A model from images (B, C, H, W) float32 to ``{"recon": (B, C, H, W)}``; ``svd`` where it has one."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: CodecConfig, principal: Principal) -> None:
         super().__init__()
         self.config = config
         self.patch_size = config.patch_size
         self.channels = config.channels
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) after the codec."""
-        raise NotImplementedError
-
-    def forward(self, images: Tensor) -> dict[str, Any]:
-        """See the class."""
-        return {"recon": self.reconstruct(images)}
-
 
 class Jpeg(Codec):
-    """Pillow's JPEG at quality q with whole chroma (4:4:4), in memory, 8 bits.
+    """Pillow's JPEG at quality q, 4:4:4, 8 bits of [0, 1] or of an image's own range where that is wider.
 
-    An image within [0, 1] is scaled as usual; the range of one that goes further is widened to its extremes.
     There is no ``svd``: the code is of blocks of 8 pixels in luma and chroma, and knows no patches.
     """
 
-    def __init__(self, config: CodecConfig, reference: Reference) -> None:
-        super().__init__(config)
-        self.quality = int(config.value)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """See :class:`Codec`."""
+    def forward(self, images: Tensor) -> dict[str, Any]:
         low = images.amin((1, 2, 3), keepdim=True).clamp(max=0)
         range_ = images.amax((1, 2, 3), keepdim=True).clamp(min=1) - low
         pixels = ((images - low) / range_ * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         coded = torch.from_numpy(np.stack([self._coded(image) for image in pixels]))
-        return coded.permute(0, 3, 1, 2).to(images.device) / 255 * range_ + low
+        return {"recon": coded.permute(0, 3, 1, 2).to(images.device) / 255 * range_ + low}
 
     def _coded(self, pixels: np.ndarray) -> np.ndarray:
         """(H, W, C) uint8 there and back."""
         file = io.BytesIO()
-        Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(
-            file, "JPEG", quality=self.quality, subsampling=0
-        )
+        image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+        image.save(file, "JPEG", quality=int(self.config.value), subsampling=0)
         return np.asarray(Image.open(file)).reshape(pixels.shape)
 
 
 class Blur(Codec):
     """A Gaussian blur of sigma pixels, cut at 4 sigma, the border repeated. There is no ``svd``: no code."""
 
-    def __init__(self, config: CodecConfig, reference: Reference) -> None:
-        super().__init__(config)
+    def __init__(self, config: CodecConfig, principal: Principal) -> None:
+        super().__init__(config, principal)
         radius = int(4 * config.value + 0.5)
         weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / config.value) ** 2)
         self.register_buffer("kernel", torch.from_numpy(weights / weights.sum()))
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """See :class:`Codec`."""
+    def forward(self, images: Tensor) -> dict[str, Any]:
         rows, columns = (self._matrix(side).to(images.dtype) for side in images.shape[-2:])
-        return rows @ images @ columns.mT
+        return {"recon": rows @ images @ columns.mT}
 
     def _matrix(self, side: int) -> Tensor:
         """(side, side) float64, the blur of a column of pixels."""
@@ -164,48 +119,38 @@ class Blur(Codec):
 class Pca(Codec):
     """The projection of each patch on the first d principal components of the reference images' patches.
 
-    A patch's code are its d coefficients c, so its matrix (V, D) has a column a component: c_k times the
-    component, V = C*ps*ps values long and D = d. Hence ``svd``: U (B, N, V, D) the components, S (B, N, D)
-    the columns' norms |c_k| in the components' order, unsorted, and Vt (B, N, D, D) diagonal with the signs.
-    A mode is a component, and what is left of a patch without it is the other components' sum.
+    A patch's matrix (V, D) has a column a component, its coefficient c_k times the component: V = C*ps*ps, D
+    = d. Hence ``svd``: U (B, N, V, D) the components, S (B, N, D) the columns' norms |c_k| in the components'
+    order, unsorted, and Vt (B, N, D, D) diagonal with the signs.
     """
 
     spectrum = "column norms"
 
-    def __init__(self, config: CodecConfig, reference: Reference) -> None:
-        super().__init__(config)
-        mean, components = reference.principal
+    def __init__(self, config: CodecConfig, principal: Principal) -> None:
+        super().__init__(config, principal)
+        mean, components = principal()
         self.register_buffer("mean", mean.float())
         self.register_buffer("components", components[: int(config.value)].float().contiguous())
 
-    def coefficients(self, images: Tensor) -> Tensor:
-        """The coefficients (B, N, D) of images' patches."""
-        return (extract_patches(images, self.patch_size) - self.mean) @ self.components.mT
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """See :class:`Codec`."""
-        grid = grid_shape(*images.shape[-2:], self.patch_size)
-        return stitch_patches(self.mean + self.coefficients(images) @ self.components, grid, self.patch_size)
-
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """See :class:`Codec`."""
-        code = self.coefficients(images)
+        code = (extract_patches(images, self.patch_size) - self.mean) @ self.components.mT
+        grid = grid_shape(*images.shape[-2:], self.patch_size)
+        recon = stitch_patches(self.mean + code @ self.components, grid, self.patch_size)
         signs = torch.where(code < 0, -1.0, 1.0).to(code.dtype)
         U = self.components.mT.expand(*code.shape[:2], -1, -1)
-        svd = {"U": U, "S": code.abs(), "Vt": torch.diag_embed(signs)}
-        return {"recon": self.reconstruct(images), "svd": svd}
+        return {"recon": recon, "svd": {"U": U, "S": code.abs(), "Vt": torch.diag_embed(signs)}}
 
     def decode_patches(self, U: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
         """Patches (B, N, C*ps*ps) of U, S, Vt: the mean and the sum of the columns."""
         return self.mean + (U @ (S * Vt.sum(-1)).unsqueeze(-1)).squeeze(-1)
 
 
-def principal_components(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (V,) and all V principal components (V, V), the largest first, of patches (..., V); float64.
+CLASSES: dict[str, Callable[[CodecConfig, Principal], Codec]] = {"pca": Pca, "jpeg": Jpeg, "blur": Blur}
 
-    The eigenvectors of the patches' covariance, each with its largest entry positive.
-    """
-    values = patches.flatten(0, -2).double()
+
+def principal_components(images: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
+    """Mean (V,) and principal components (V, V), largest first, of images' patches, in float64."""
+    values = extract_patches(images, patch_size).flatten(0, -2).double()
     mean = values.mean(0)
     centred = values - mean
     components = torch.linalg.eigh(centred.mT @ centred).eigenvectors.flip(-1).mT
@@ -214,11 +159,7 @@ def principal_components(patches: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def open_codec(text: str) -> Codec:
-    """The codec that a text after ``--model`` names, see the module.
-
-    Raises:
-        InputError: an unknown codec or option, a value out of range, an error that it cannot have.
-    """
+    """The codec that a text after ``--model`` names. Raises InputError, see :func:`make_codec`."""
     name, colon, rest = text.removeprefix(PREFIX).partition(":")
     check_codec(name)
     shown, own = printable(text, 100), CODECS[name].option
@@ -252,11 +193,8 @@ def make_codec(
     """A codec in evaluation mode.
 
     Args:
-        name: in ``CODECS``.
         value: of its own option; None for the default, or for what ``mse`` asks.
         mse: the mean squared error to come near, per value, on every second of ``images``.
-        patch_size: side of a patch in pixels.
-        channels: 1 or 3.
         images: (N, C, H, W) float32, at least 2, for a reference of one's own; None for the module's.
 
     Raises:
@@ -267,20 +205,35 @@ def make_codec(
     patch_size = int(_checked(about, "patch_size", patch_size, (1, LARGEST_PATCH), True))
     if channels not in CHANNELS:
         raise InputError(f"{about}: channels={channels:g}; expected 1 or 3")
-    least, most = entry.range[0], entry.range[1] or channels * patch_size**2
-    reference = Reference(reference_images(int(channels)) if images is None else images, patch_size)
+    channels = int(channels)
+    ends = entry.range[0], entry.range[1] or channels * patch_size**2
+    images = reference_images(channels) if images is None else images
+    principal = lru_cache(lambda: principal_components(images[::2], patch_size))
 
     def build(value: float, *errors: float) -> Codec:
         number = int(value) if entry.whole else float(value)
-        config = CodecConfig(name, entry.option, number, patch_size, int(channels), *errors)
+        config = CodecConfig(name, entry.option, number, patch_size, channels, *errors)
         with one_thread():
-            return entry.make(config, reference).eval()
+            return CLASSES[name](config, principal).eval()
 
     if mse is None:
-        value = min(entry.default, most) if value is None else value
-        return build(_checked(about, entry.option, value, (least, most), entry.whole))
-    value, reached = _matched(about, entry, build, reference.matching, mse, (least, most))
-    return build(value, mse, reached)
+        value = min(entry.default, ends[1]) if value is None else value
+        return build(_checked(about, entry.option, value, ends, entry.whole))
+    # Bisection to the value whose error is nearest, as a ratio.
+    error = lru_cache(lambda value: max(mean_error(build(value), images[1::2]), ROUNDING))
+    fine, coarse = sorted(ends, key=error)
+    if not error(fine) <= mse <= error(coarse):
+        raise InputError(
+            f"{about}: mse={mse:g}; on its reference images it can have {error(fine):.2g} "
+            f"({entry.option}={fine:g}) to {error(coarse):.2g} ({entry.option}={coarse:g})"
+        )
+    for _ in range(BISECTIONS):
+        middle = (fine + coarse) // 2 if entry.whole else math.sqrt(fine * coarse)
+        if middle in (fine, coarse):
+            break  # neighbours, among whole numbers
+        fine, coarse = (middle, coarse) if error(middle) <= mse else (fine, middle)
+    value = min((fine, coarse), key=lambda value: abs(math.log(error(value) / mse)))
+    return build(value, mse, error(value))
 
 
 @lru_cache
@@ -294,34 +247,8 @@ def reference_images(channels: int) -> Tensor:
 def mean_error(codec: Codec, images: Tensor) -> float:
     """The mean squared error per value of what a codec makes of images (N, C, H, W)."""
     with one_thread():
-        parts = [(codec.reconstruct(part) - part).double().square().sum() for part in images.split(8)]
+        parts = [(codec(part)["recon"] - part).double().square().sum() for part in images.split(8)]
     return float(sum(parts) / images.numel())
-
-
-def _matched(
-    about: str,
-    entry: CodecEntry,
-    build: Callable[[float], Codec],
-    images: Tensor,
-    mse: float,
-    ends: tuple[float, float],
-) -> tuple[float, float]:
-    """The value whose error is nearest to ``mse``, as a ratio, by bisection; and that error."""
-    found = {value: max(mean_error(build(value), images), ROUNDING) for value in ends}
-    fine, coarse = sorted(ends, key=found.__getitem__)
-    if not found[fine] <= mse <= found[coarse]:
-        raise InputError(
-            f"{about}: mse={mse:g}; on its reference images it can have {found[fine]:.2g} "
-            f"({entry.option}={fine:g}) to {found[coarse]:.2g} ({entry.option}={coarse:g})"
-        )
-    for _ in range(BISECTIONS):
-        middle = (fine + coarse) // 2 if entry.whole else math.sqrt(fine * coarse)
-        if middle in found:
-            break  # neighbours, among whole numbers
-        found[middle] = max(mean_error(build(middle), images), ROUNDING)
-        fine, coarse = (middle, coarse) if found[middle] <= mse else (fine, middle)
-    value = min((fine, coarse), key=lambda value: abs(math.log(found[value] / mse)))
-    return value, found[value]
 
 
 def _checked(about: str, option: str, value: float, ends: tuple[float, float], whole: bool) -> float:

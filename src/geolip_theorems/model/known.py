@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from ..io.errors import InputError, printable, unknown
 from .published import PUBLISHED
-
-if TYPE_CHECKING:
-    from .codecs import Codec, CodecConfig, Reference
 
 EMBEDDED = {"freckles_embedded": "freckles_embedded.safetensors"}
 PREFIX = "codec:"
@@ -24,40 +18,20 @@ SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
-@dataclass(frozen=True)
-class CodecEntry:
-    """A codec in the registry.
-
-    Attributes:
-        about: one line for people.
-        option: the name of its own option; default: its value; range: the least and largest (None: the
-            values of a patch). whole: whether it is a whole number.
-        make: from a config and the reference to the model.
-    """
+class CodecEntry(NamedTuple):
+    """A line about a codec, its own option with default and range (None: the values of a patch)."""
 
     about: str
     option: str
     default: float
     range: tuple[float, float | None]
     whole: bool
-    make: Callable[[CodecConfig, Reference], Codec]
 
 
-def _lazily(name: str) -> Callable[[CodecConfig, Reference], Codec]:
-    """A class of the module of codecs, which is imported when one is made."""
-
-    def make(config: CodecConfig, reference: Reference) -> Codec:
-        return getattr(import_module(".codecs", __package__), name)(config, reference)
-
-    return make
-
-
-CODECS: dict[str, CodecEntry] = {
-    "pca": CodecEntry(
-        "each patch projected on d principal components", "d", 4, (1, None), True, _lazily("Pca")
-    ),
-    "jpeg": CodecEntry("JPEG at quality q", "q", 50, (1, 100), True, _lazily("Jpeg")),
-    "blur": CodecEntry("a Gaussian blur of sigma pixels", "sigma", 1.5, (0.2, 32.0), False, _lazily("Blur")),
+CODECS = {
+    "pca": CodecEntry("each patch projected on d principal components", "d", 4, (1, None), whole=True),
+    "jpeg": CodecEntry("JPEG at quality q", "q", 50, (1, 100), whole=True),
+    "blur": CodecEntry("a Gaussian blur of sigma pixels", "sigma", 1.5, (0.2, 32.0), whole=False),
 }
 
 
@@ -83,11 +57,7 @@ def check_codec(name: str) -> None:
 
 
 def local_file(source: str) -> Path:
-    """The file that a name is the path of.
-
-    Raises:
-        InputError: it is none that is there.
-    """
+    """The file that a name is the path of. Raises InputError: it is none that is there."""
     path = Path(source).expanduser()
     if os.path.exists(path):  # to Path.exists a name that is too long is an OSError
         return path
@@ -96,7 +66,7 @@ def local_file(source: str) -> Path:
             f"model file {printable(source, 200)!r} does not exist; give the path of a .pt or "
             ".safetensors file"
         )
-    raise unknown("model", source, names())
+    raise unknown("model", source, ["auto", *EMBEDDED, *PUBLISHED, *codec_names()])
 
 
 def codec_names() -> dict[str, str]:
@@ -106,8 +76,3 @@ def codec_names() -> dict[str, str]:
         f"{PREFIX}{name}:mse=0.002 for a mean error"
         for name, entry in CODECS.items()
     }
-
-
-def names() -> list[str]:
-    """Every name ``--model`` knows besides files and ``hf://`` addresses."""
-    return ["auto", *EMBEDDED, *PUBLISHED, *codec_names()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 REPOSITORY = "AbstractPhil/geolip-SVAE"
-FILE = "{folder}/checkpoints/best.pt"
 ELSEWHERE = {"aleph_void": ("AbstractPhil/geolip-aleph-void", "aleph_byte_trigram_tied_hard_K64")}
 
 PUBLISHED: dict[str, str] = {
@@ -26,34 +25,24 @@ PUBLISHED: dict[str, str] = {
     "aleph_void": "AlephModel with hard addresses, 64x64, text as bytes",
 }
 
-_SIGNED = "0.5/0.5"  # bytes, or bits, on [-1, 1]
-_TINY_IMAGENET = "0.4802,0.4481,0.3975/0.2770,0.2691,0.2821"
+# The versions trained on each input, and the data sets that local copies of them name in their configs.
 _NORMALIZE = {
-    "v12_imagenet128": "imagenet",
-    "v13_imagenet256": "imagenet",
-    "v19_fresnel_tiny": _TINY_IMAGENET,
-    "v22_alexandria_small": _SIGNED,
-    "bintree_proto_v1": _SIGNED,
-    "sentencepiece_proto_v1": _SIGNED,
-    "byte_trigram_proto_v1": _SIGNED,
-    "aleph_void": _SIGNED,
-    # the data set named in a checkpoint's own config, for local copies of the versions above
-    "imagenet_128": "imagenet",
-    "imagenet_256": "imagenet",
-    "tiny_imagenet": _TINY_IMAGENET,
-    "wikipedia": _SIGNED,
-    "binary_tree": _SIGNED,
-    "sentencepiece_bits": _SIGNED,
-    "byte_trigram": _SIGNED,
+    "imagenet": {"v12_imagenet128", "v13_imagenet256", "imagenet_128", "imagenet_256"},
+    "0.4802,0.4481,0.3975/0.2770,0.2691,0.2821": {"v19_fresnel_tiny", "tiny_imagenet"},
+    "0.5/0.5": {  # bytes, or bits, on [-1, 1]
+        *("v22_alexandria_small", "bintree_proto_v1", "sentencepiece_proto_v1", "byte_trigram_proto_v1"),
+        *("aleph_void", "wikipedia", "binary_tree", "sentencepiece_bits", "byte_trigram"),
+    },
 }
 
 
 def place(version: str) -> tuple[str, str]:
     """(repository, file in it) of a key of ``PUBLISHED``."""
     repository, folder = ELSEWHERE.get(version, (REPOSITORY, version))
-    return repository, FILE.format(folder=folder)
+    return repository, f"{folder}/checkpoints/best.pt"
 
 
 def trained_normalization(version: str | None, config: dict) -> str:
     """``none``, ``imagenet`` or ``MEAN/STD``: the input a version, or a config's data set, was trained on."""
-    return _NORMALIZE.get(version or "", _NORMALIZE.get(str(config.get("dataset")), "none"))
+    asked = {version, str(config.get("dataset"))}
+    return next((how for how, names in _NORMALIZE.items() if asked & names), "none")

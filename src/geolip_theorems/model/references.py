@@ -9,13 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from .architectures import PatchModel, extract_patches
-from .architectures.base import Kit, Rows
+from .architectures.base import Mlp
 from .threads import one_thread
 
 BATCH = 8  # images
-RIDGE = (
-    1e-6  # of the mean square of a feature: least squares of features that repeat each other has no solution
-)
+RIDGE = 1e-6  # of a feature's mean square: features that repeat each other have no least squares without
 
 
 class ZeroOutput(nn.Module):
@@ -26,67 +24,38 @@ class ZeroOutput(nn.Module):
         self.patch_size, self.channels = patch_size, channels
 
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """See the class."""
         return {"recon": torch.zeros_like(images)}
-
-
-class _Last(Kit):
-    """Remembers the last linear layer of the stage made last, which is the decoder."""
-
-    layer: nn.Linear | None = None
-
-    def linear(self, layer: nn.Linear) -> Rows:
-        self.layer = layer
-        return layer
-
-    def mlp(self, first: nn.Linear, activation: nn.Module, blocks: nn.ModuleList, last: nn.Linear) -> Rows:
-        self.layer = last
-        return super().mlp(first, activation, blocks, last)
 
 
 @torch.inference_mode()
 def with_fitted_last_layer(model: PatchModel, images: Tensor) -> PatchModel | None:
-    """A copy of a model whose decoder's last layer is fitted to images by least squares, and nothing else.
+    """A copy of a built-in model whose decoder's last layer is fitted to images by least squares.
 
-    Args:
-        model: a built-in model with fresh weights, on the CPU; its boundary smoothing is the identity then.
-        images: (N, C, H, W) float32 to fit on.
-
-    Returns:
-        None where the decoder does not end in a linear layer.
-
-    Cost: one pass over the images; one system of hidden + 1 unknowns.
+    The model is on the CPU and its weights fresh, so that its boundary smoothing is the identity; ``images``
+    are (N, C, H, W) float32. None where the decoder does not end in a linear layer.
     """
     fitted = copy.deepcopy(model)
-    kit = _Last()
-    fitted.stages(kit)
-    if kit.layer is None:
+    decoder = fitted.stages().decoder
+    layer = decoder.last if isinstance(decoder, Mlp) else decoder
+    if not isinstance(layer, nn.Linear):
         return None
-    seen: list[tuple[Tensor, Tensor]] = []
-    hook = kit.layer.register_forward_hook(lambda layer, x, y: seen.append((x[0], y)))
-    width = kit.layer.in_features + 1
+    seen: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+    width = layer.in_features + 1
     gram = torch.zeros(width, width, dtype=torch.float64)
-    moment = torch.zeros(width, kit.layer.out_features, dtype=torch.float64)
-    try:
-        with one_thread():
-            for part in images.split(BATCH):
-                seen.clear()
-                recon = fitted(part)["recon"]
-                patches = extract_patches(part, model.patch_size).flatten(0, 1)
-                out = extract_patches(recon, model.patch_size).flatten(0, 1)
-                if [y.numel() for _, y in seen] != [out.numel()] or not torch.equal(
-                    seen[0][1].reshape(out.shape), out
-                ):
-                    return None  # what the stage ends in is not what the image is made of
-                features = seen[0][0].reshape(len(patches), -1)
-                features = torch.cat([features, torch.ones(len(features), 1)], 1)
-                gram += (features.T @ features).double()
-                moment += (features.T @ patches).double()
-    finally:
-        hook.remove()
+    moment = torch.zeros(width, layer.out_features, dtype=torch.float64)
+    with one_thread():
+        for part in images.split(BATCH):
+            fitted(part)
+            patches = extract_patches(part, model.patch_size).flatten(0, 1)
+            features = seen.pop().reshape(len(patches), -1)
+            features = torch.cat([features, torch.ones(len(features), 1)], 1)
+            gram += (features.T @ features).double()
+            moment += (features.T @ patches).double()
+    hook.remove()
     gram.diagonal()[:-1].add_(RIDGE * gram.diagonal()[:-1].mean())
     solution = torch.linalg.solve(gram, moment).float()
-    kit.layer.weight.copy_(solution[:-1].T)
-    if kit.layer.bias is not None:
-        kit.layer.bias.copy_(solution[-1])
+    layer.weight.copy_(solution[:-1].T)
+    if layer.bias is not None:
+        layer.bias.copy_(solution[-1])
     return fitted

@@ -78,10 +78,7 @@ def meanwhile() -> Iterator[ThreadPoolExecutor]:
 
 @contextmanager
 def thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool; its threads' operations of torch and BLAS, and this one's, run on their thread alone.
-
-    Given up at once on an exception.
-    """
+    """A pool whose threads, like this one, each run torch and BLAS alone; given up on an exception."""
     pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
     with one_thread(), one_blas_thread():
         try:

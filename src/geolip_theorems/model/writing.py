@@ -17,22 +17,11 @@ CONFIG_KEY = "geolip_config"  # the safetensors metadata key that holds the conf
 
 
 def save_checkpoint(
-    path: Path,
-    model: PatchModel,
-    *,
-    epoch: int,
-    test_mse: float,
-    config: Mapping[str, Any],
-    **extra: Any,
+    path: Path, model: PatchModel, *, epoch: int, test_mse: float, config: Mapping[str, Any], **extra: Any
 ) -> None:
     """Write the public checkpoint format: epoch, test_mse, model_state_dict, config and ``extra``."""
-    state = {
-        "epoch": epoch,
-        "test_mse": test_mse,
-        "model_state_dict": model.state_dict(),
-        "config": {**model.config.as_dict(), **config},
-        **extra,
-    }
+    state = {"epoch": epoch, "test_mse": test_mse, "model_state_dict": model.state_dict()}
+    state |= {"config": {**model.config.as_dict(), **config}, **extra}
     write_atomically(path, lambda name: torch.save(state, name))
 
 

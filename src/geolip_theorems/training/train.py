@@ -1,10 +1,8 @@
 """Training a PatchSVAE on the noise families, generated on the fly.
 
-The loss is the mean squared error of the reconstruction. Hidden weight matrices are stepped by Muon,
-the rest by Adam, both under one cosine schedule. In the backward pass the singular vectors and values
-of M count as constants: the exact derivative has terms in 1 / (difference of two squared singular
-values), and the cross-attention moves a singular value by a few percent only, so leaving them out
-costs little and removes the explosions.
+Hidden weight matrices are stepped by Muon, the rest by Adam, both under one cosine schedule. In the backward
+pass the singular vectors and values of M count as constants: the exact derivative has terms in 1 /
+(difference of two squared singular values), and leaving them out costs little and removes the explosions.
 """
 
 from __future__ import annotations
@@ -20,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..data.noise import ALL_FAMILIES, mixed_batch
+from ..data.noise import ALL_FAMILIES, FAMILIES, mixed_batch, sample
 from ..io.errors import InputError
-from ..model.architectures import PatchSVAE, SVAEConfig, extract_patches, gram_svd, grid_shape
+from ..model.architectures import PatchSVAE, SVAEConfig, architecture_named, gram_svd
+from ..model.architectures.layers import extract_patches, grid_shape
 from ..model.writing import save_checkpoint, save_safetensors
-from .evaluate import evaluate
 
 SAVE_EVERY_S = 60.0
 FLOAT32_FROM = 0.8  # the last fifth runs in float32 whatever came before
@@ -36,15 +34,11 @@ class TrainConfig:
     """What a training run depends on.
 
     Attributes:
-        model: sizes of the model.
         steps: optimiser steps, the length of the schedule.
-        minutes: an upper bound on training time; the schedule then follows the clock where that is
-            ahead of the steps, so the run still ends with a small learning rate. 0 for no bound.
-        batch_size, image_size: images per step and their side in pixels.
-        learning_rate: peak rate of Muon; Adam's is ``adam_rate``.
-        warmup: steps of linear warm-up.
-        families: the noise families, drawn evenly.
-        seed: seeds the weights and the noise.
+        minutes: an upper bound on training time, 0 for none; where the clock is ahead of the steps the
+            schedule follows it, so the run still ends with a small learning rate.
+        image_size: pixels a side.
+        learning_rate, adam_rate: peak rates of Muon and of Adam, after ``warmup`` steps.
         bfloat16: autocast the matrix products before the last fifth.
     """
 
@@ -61,71 +55,80 @@ class TrainConfig:
     bfloat16: bool = True
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One line of news from a running training: the loss is a moving average."""
-
-    step: int
-    loss: float
-    fraction: float
-    elapsed_s: float
-
-    @property
-    def left_s(self) -> float:
-        """Seconds left at the average pace so far."""
-        return self.elapsed_s * (1 - self.fraction) / max(self.fraction, 1e-9)
-
-
 def round_trip(model: PatchSVAE, images: Tensor, bfloat16: bool) -> Tensor:
     """The reconstruction (B, 3, H, W), the same function as ``model(images)["recon"]`` up to rounding."""
     cast = torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16)
     with cast:
-        M = model.encode_matrix(extract_patches(images, model.patch_size))
+        M = model.matrices(extract_patches(images, model.patch_size))
     M = M.float()
     with torch.no_grad():
         _, S, Vt = gram_svd(M)
-    gain = model.coordinate(S) / S
+    gain = model.cross_attn(S) / S
     M = M @ ((Vt.mT * gain.unsqueeze(-2)) @ Vt)
     with cast:
-        return model.decode_matrix(M, grid_shape(*images.shape[-2:], model.patch_size)).float()
+        return model.image_of(M, grid_shape(*images.shape[-2:], model.patch_size)).float()
+
+
+def effective_rank(S: Tensor) -> Tensor:
+    """exp of the entropy of the singular values taken as shares of their sum: (..., D) -> (...)."""
+    share = (S / S.sum(-1, keepdim=True)).clamp(min=1e-12)
+    return torch.exp(-(share * share.log()).sum(-1))
+
+
+@torch.inference_mode()
+def evaluate(model: PatchSVAE, *, seed: int, images_per_family: int = 64, image_size: int = 64) -> dict:
+    """The mean squared error a noise family, on fresh noise of this seed, of a model in evaluation mode.
+
+    Also ``mean_mse`` over the 16 original families, and over these ``effective_rank`` and ``s0_over_last``,
+    mean first over mean last singular value after the cross-attention.
+    """
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(seed)
+    mse, spectra = {}, []
+    for family in ALL_FAMILIES:
+        errors = []
+        for batch in sample(family, images_per_family, image_size, generator).split(16):
+            out = model(batch.to(device))
+            errors.append(F.mse_loss(out["recon"].cpu(), batch, reduction="none").flatten(1).mean(1))
+            if family in FAMILIES:
+                spectra.append(out["svd"]["S"].cpu().flatten(0, 1))
+        mse[family] = torch.cat(errors).mean().item()
+    S = torch.cat(spectra)
+    mean = S.mean(0)
+    return {
+        "mse_per_family": mse,
+        "mean_mse": sum(mse[family] for family in FAMILIES) / len(FAMILIES),
+        "effective_rank": effective_rank(S).mean().item(),
+        "s0_over_last": (mean[0] / mean[-1]).item(),
+        "images_per_family": images_per_family,
+        "image_size": image_size,
+        "seed": seed,
+    }
 
 
 class Trainer:
-    """A resumable training run.
+    """A resumable training run; ``loss`` is a moving average, ``elapsed`` in seconds.
 
     Raises:
-        InputError: torch is too old for Muon, or the folder holds a run with other settings.
+        InputError: a setting is out of range, or the folder holds a run with other settings or a damaged one.
     """
 
     def __init__(self, config: TrainConfig, folder: Path, device: str = "cpu") -> None:
-        if not hasattr(torch.optim, "Muon"):
-            raise InputError(
-                f"training needs torch 2.9 or later for the Muon optimiser; found {torch.__version__}"
-            )
         if min(config.steps, config.batch_size, config.warmup) < 1 or config.minutes < 0:
             raise InputError(
                 f"steps {config.steps}, batch size {config.batch_size}, warm-up {config.warmup}, minutes "
                 f"{config.minutes:g}; expected 1 or more of the first three and minutes from 0"
             )
-        if config.image_size < 2 or config.image_size % config.model.patch_size:
-            raise InputError(
-                f"image size {config.image_size} is not a multiple of the patch size "
-                f"{config.model.patch_size}"
-            )
+        grid_shape(config.image_size, config.image_size, config.model.patch_size)
         self.config, self.folder, self.device = config, Path(folder), torch.device(device)
+        self.resume_path = self.folder / "unfinished.pt"
         torch.manual_seed(config.seed)
-        self.model = PatchSVAE(config.model).to(self.device)
+        self.model = architecture_named(config.model.model_type).build(config.model).to(self.device)
         self.optimizers = _optimizers(self.model, config)
-        self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         self.generator = torch.Generator().manual_seed(config.seed + 1)
         self.step, self.elapsed, self.loss = 0, 0.0, math.nan
         if self.resume_path.exists():
             self._resume()
-
-    @property
-    def resume_path(self) -> Path:
-        """Where an interrupted run is kept."""
-        return self.folder / "unfinished.pt"
 
     @property
     def fraction(self) -> float:
@@ -133,12 +136,13 @@ class Trainer:
         by_clock = self.elapsed / (60 * self.config.minutes) if self.config.minutes else 0.0
         return min(1.0, max(self.step / self.config.steps, by_clock))
 
-    def run(self, report: Callable[[Progress], None], report_every_s: float = 5.0) -> dict:
-        """Train to the end of the schedule, then evaluate and write the results into the folder.
+    @property
+    def left_s(self) -> float:
+        """Seconds left at the average pace so far."""
+        return self.elapsed * (1 - self.fraction) / max(self.fraction, 1e-9)
 
-        Returns:
-            The evaluation, see :func:`geolip_theorems.training.evaluate.evaluate`.
-        """
+    def run(self, report: Callable[[Trainer], None], report_every_s: float = 5.0) -> dict:
+        """Train to the end of the schedule, write the results into the folder, give what `evaluate` gives."""
         begun, before = time.monotonic(), self.elapsed
         reported = saved = begun
         while self.fraction < 1.0:
@@ -146,7 +150,7 @@ class Trainer:
             now = time.monotonic()
             self.elapsed = before + now - begun
             if now - reported > report_every_s:
-                report(Progress(self.step, self.loss, self.fraction, self.elapsed))
+                report(self)
                 reported = now
             if now - saved > SAVE_EVERY_S:
                 self._save_unfinished()
@@ -158,9 +162,8 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / config.warmup)
         cosine = 0.5 * (1 + math.cos(math.pi * fraction))
         scale = warm * (FINAL_LR_SHARE + (1 - FINAL_LR_SHARE) * cosine)
-        for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * scale
+        for optimizer, rate in zip(self.optimizers, (config.learning_rate, config.adam_rate), strict=True):
+            optimizer.param_groups[0]["lr"] = rate * scale
             optimizer.zero_grad(set_to_none=True)
         images = mixed_batch(config.families, config.batch_size, config.image_size, self.generator)
         images = images.to(self.device)
@@ -201,8 +204,8 @@ class Trainer:
             ) from None
         if state["settings"] != self._settings():
             raise InputError(
-                f"{self.folder.name} holds an unfinished run with other settings; "
-                "give the same settings to resume it, or another --out"
+                f"{self.folder.name} holds an unfinished run with other settings; give the same ones to "
+                "resume it, or another --out"
             )
         self.model.load_state_dict(state["model_state_dict"])
         for optimizer, saved in zip(self.optimizers, state["optimizer_state_dicts"], strict=True):
@@ -224,12 +227,9 @@ class Trainer:
 
 def _optimizers(model: PatchSVAE, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """Muon for the weight matrices of the two MLPs, Adam for everything else."""
-    matrices = [
-        p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith(("enc_", "dec_"))
-    ]
-    chosen = set(map(id, matrices))
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    muon = torch.optim.Muon(
-        matrices, lr=config.learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
-    )
+    matrices, rest = [], []
+    for name, weights in model.named_parameters():
+        (matrices if weights.ndim == 2 and name.startswith(("enc_", "dec_")) else rest).append(weights)
+    how = {"weight_decay": 0.0, "adjust_lr_fn": "match_rms_adamw"}
+    muon = torch.optim.Muon(matrices, lr=config.learning_rate, **how)
     return [muon, torch.optim.Adam(rest, lr=config.adam_rate)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,55 +21,35 @@ from .patch_svae import PatchSVAE, SVAEConfig
 from .spectra import gram_svd
 
 __all__ = [
-    "ARCHITECTURES",
-    "AlephConfig",
-    "AlephModel",
-    "Architecture",
-    "Config",
-    "FastForward",
-    "PatchModel",
-    "PatchSVAE",
-    "SVAEConfig",
-    "architecture_named",
-    "architecture_of",
-    "extract_patches",
-    "fast_forward",
-    "gram_svd",
-    "grid_shape",
-    "kernels",
-    "model_type_of",
-    "stitch_patches",
-    "whole",
-]
+    "ARCHITECTURES", "AlephConfig", "AlephModel", "Architecture", "Config", "FastForward", "PatchModel",
+    "PatchSVAE", "SVAEConfig", "architecture_named", "architecture_of", "extract_patches", "fast_forward",
+    "gram_svd", "grid_shape", "kernels", "model_type_of", "read_config", "stitch_patches", "whole",
+]  # fmt: skip
+
+LARGEST_MODEL = 1 << 28  # weights, 1 GiB; the largest published checkpoint has 0.3 GB
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An entry of the registry.
-
-    Attributes:
-        model_type: its name in a checkpoint's config.
-        about: one line for lists.
-        config: the type of its configs.
-        model: the type of its modules.
-    """
+    """An entry of the registry: its name in a checkpoint's config, a line about it, and its two types."""
 
     model_type: str
     about: str
     config: type[Config]
     model: type[PatchModel]
 
-    def read_config(self, config: Mapping[str, Any]) -> Config:
-        """A checkpoint's config, see :meth:`.configs.Config.from_mapping`."""
-        return self.config.from_mapping(config)
-
     def build(self, config: Config) -> PatchModel:
-        """A module with fresh weights, drawn as the public code draws them, from torch's global generator."""
-        return self.model(config)
+        """A module with fresh weights, drawn as the public code draws them, from torch's global generator.
 
-    def runner(self, module: PatchModel) -> FastForward:
-        """The extraction's round trip of a module in float32, see :class:`.fast.FastForward`."""
-        return FastForward(module)
+        Raises:
+            InputError: it is too large.
+        """
+        weights, _ = _blueprint(self.model, config)
+        if weights > LARGEST_MODEL:
+            raise InputError(
+                f"model config describes {weights:,} weights; expected at most {LARGEST_MODEL:,}"
+            )
+        return self.model(config)
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -87,11 +68,7 @@ def model_type_of(config: Mapping[str, Any]) -> Any:
 
 
 def architecture_named(model_type: Any) -> Architecture:
-    """The entry of a ``model_type``.
-
-    Raises:
-        InputError: there is no such entry.
-    """
+    """The entry of a ``model_type``. Raises InputError: there is none."""
     if isinstance(model_type, str) and model_type in ARCHITECTURES:
         return ARCHITECTURES[model_type]
     known = " and ".join(map(repr, ARCHITECTURES))
@@ -102,36 +79,36 @@ def architecture_named(model_type: Any) -> Architecture:
     )
 
 
+def read_config(config: Mapping[str, Any]) -> Config:
+    """A checkpoint's ``config``. Raises InputError: its model is not built in, or a value is out of range."""
+    return architecture_named(model_type_of(config)).config.from_mapping(config)
+
+
 def architecture_of(module: nn.Module) -> Architecture | None:
     """The entry of a module that is exactly of its type, no part exchanged, replaced or hooked; else None."""
     entry = next((entry for entry in ARCHITECTURES.values() if type(module) is entry.model), None)
-    if entry is None or not all(map(_as_its_class, module.modules())):
+    if entry is None or repr(module) != _blueprint(entry.model, module.config)[1]:
         return None
-    return entry if repr(module) == _as_built(module.config) else None
+    for part in module.modules():
+        own_methods = any(callable(getattr(type(part), name, None)) for name in vars(part))
+        if own_methods or part._forward_hooks or part._forward_pre_hooks:
+            return None
+    return entry
 
 
-def _as_its_class(module: nn.Module) -> bool:
-    """Whether a module has neither methods of its own nor hooks."""
-    if module._forward_hooks or module._forward_pre_hooks:
-        return False
-    return not any(callable(getattr(type(module), name, None)) for name in vars(module))
-
-
-def _as_built(config: Config) -> str:
-    """The parts of a model of this config, as text; made once for each config."""
-    key = repr(config)
-    if key not in _BUILT:
+@cache
+def _blueprint(model: type[PatchModel], config: Config) -> tuple[float, str]:
+    """How many weights a model of this config has, and its parts as text."""
+    try:
         with seeded(0), torch.device("meta"):
-            _BUILT[key] = repr(architecture_named(config.model_type).build(config))
-    return _BUILT[key]
-
-
-_BUILT: dict[str, str] = {}
+            built = model(config)
+    except RuntimeError:  # more bytes than torch can count
+        return float("inf"), ""
+    return sum(weights.numel() for weights in built.parameters()), repr(built)
 
 
 def fast_forward(module: nn.Module) -> FastForward | None:
     """The fast round trip of a built-in module in float32; None for any other module."""
-    architecture = architecture_of(module)
-    if architecture is None or any(p.dtype != torch.float32 for p in module.state_dict().values()):
-        return None
-    return architecture.runner(module)
+    if architecture_of(module) and all(p.dtype == torch.float32 for p in module.state_dict().values()):
+        return FastForward(module)
+    return None

@@ -16,91 +16,49 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import COLUMN_NORMS, Kit, PatchModel, Stages, column_norms
-from .configs import MOST_LAYERS, Config, Kind, Whole, among, choice, number, positive
-from .layers import (
-    ACTIVATIONS,
-    INIT_SCHEMES,
-    ROW_NORMS,
-    BoundarySmooth,
-    SpectralCrossAttention,
-    residual_blocks,
-)
+from .base import COLUMN_NORMS, Chain, Mlp, PatchModel, Stages, Svd, column_norms
+from .configs import MOST_LAYERS, AutoencoderConfig, choice, number, positive
+from .layers import ACTIVATIONS, BoundarySmooth, cross_attention, residual_blocks
 
 ADDRESS_VALUES = 1 << 18  # of a softmax at once: 1 MB in float32
 FIBONACCI_PSI = 1.533751168755204288118041
 
 
 @dataclass(frozen=True)
-class AlephConfig(Config):
+class AlephConfig(AutoencoderConfig):
     """What an AlephModel's function depends on. The defaults are those of the public package.
 
     Attributes:
-        V, D, patch_size, hidden, depth, n_cross_layers, n_heads, smooth_mid, channels, row_norm: as of
-            :class:`~.patch_svae.SVAEConfig`; ``ps`` and ``n_cross`` in files.
         address: ``soft`` or ``hard`` assignment of rows to ``K`` axes and their negatives, or ``none``.
         address_tau: temperature of the soft assignment.
         decode_mode: ``tied`` (a linear map), ``dict`` (``n_atoms`` atoms mixed by a softmax of temperature
             ``code_tau``) or ``mlp`` (a PatchSVAE's decoder, ``dec_hidden`` wide with ``dec_depth`` blocks).
-        boundary_smooth: whether there is a boundary smoothing.
-        activation: everywhere.
-        codebook_init: what a fresh codebook is drawn from: ``random`` normal numbers, ``fibonacci`` points of
-            the sphere; ``custom`` axes are not in the config, and a fresh codebook is random for them.
+        codebook_init: what a fresh codebook is drawn from; ``custom`` axes are in no config, and are random.
         freeze_codebook: whether training left the codebook as it was drawn.
         init_scheme: kept in files; the public AlephModel draws its weights in one way whatever it says.
     """
 
     model_type: ClassVar[str] = "aleph"
-    required: ClassVar[tuple[str, ...]] = ()
-    inert: ClassVar[Mapping[str, Kind]] = {
-        "readout": among(["linear"]),
-        "address_chunk": Whole("1 or more rows", 1, 1 << 62),
+    inert: ClassVar[Mapping[str, Any]] = {
+        "readout": choice(None, ["linear"]),
+        "address_chunk": number(None, most=1 << 62),
     }
 
     V: int = number(32)
-    D: int = number(4)
-    patch_size: int = number(4)
     hidden: int = number(64)
     depth: int = number(1, 0, MOST_LAYERS)
-    channels: int = number(3)
+    n_cross_layers: int = number(0, 0, MOST_LAYERS)
     address: str = choice("soft", ["soft", "hard", "none"])
     K: int = number(64)
     address_tau: float = positive(0.1)
     decode_mode: str = choice("tied", ["tied", "dict", "mlp"])
     n_atoms: int = number(64)
     code_tau: float = positive(1.0)
-    dec_hidden: int | None = number(None)
-    dec_depth: int | None = number(None, 0, MOST_LAYERS)
-    row_norm: str = choice("sphere", ROW_NORMS)
-    n_cross_layers: int = number(0, 0, MOST_LAYERS)
-    n_heads: int | None = number(None)
-    smooth_mid: int | None = number(None)
+    dec_hidden: int | None = number(None, otherwise=lambda config: config.hidden)
+    dec_depth: int | None = number(None, 0, MOST_LAYERS, otherwise=lambda config: config.depth)
     boundary_smooth: bool = choice(True, [True, False])
-    activation: str = choice("gelu", ACTIVATIONS)
     codebook_init: str = choice("random", ["random", "fibonacci", "custom"])
     freeze_codebook: bool = choice(False, [True, False])
-    init_scheme: str = choice("orthogonal", INIT_SCHEMES)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.fill(n_heads=2 if self.D <= 8 else min(4, self.D), smooth_mid=16 if self.patch_size >= 16 else 8)
-        self.fill(dec_hidden=self.hidden, dec_depth=self.depth)
-        self.check_heads()
-        self.check_rows()
-
-    @property
-    def parameters(self) -> int:
-        """Weights of the linear layers and the dictionaries, biases and norms apart."""
-        patch, values = self.channels * self.patch_size**2, self.V * self.D
-        encoder = self.hidden * (patch + values) + 2 * self.depth * self.hidden**2
-        width, blocks = self.dec_hidden or self.hidden, self.dec_depth or self.depth
-        decoder = {
-            "tied": values * patch,
-            "dict": self.n_atoms * (values + patch),
-            "mlp": width * (patch + values) + 2 * blocks * width**2,
-        }
-        smoothing = 18 * self.channels * (self.smooth_mid or 0) + self.K * self.D
-        return encoder + decoder[self.decode_mode] + 4 * self.n_cross_layers * self.D**2 + smoothing
 
 
 class AlephModel(PatchModel):
@@ -109,8 +67,7 @@ class AlephModel(PatchModel):
     config: AlephConfig
     spectrum = COLUMN_NORMS
 
-    def __init__(self, config: AlephConfig | None = None, **overrides: Any) -> None:
-        config = AlephConfig(**overrides) if config is None else config
+    def __init__(self, config: AlephConfig) -> None:
         super().__init__(config)
         patch_values, values = config.channels * config.patch_size**2, config.V * config.D
         if config.address != "none":
@@ -123,19 +80,6 @@ class AlephModel(PatchModel):
         self.enc_blocks = residual_blocks(config.hidden, config.depth, config.activation)
         self.enc_out = nn.Linear(config.hidden, values)
         nn.init.orthogonal_(self.enc_out.weight)
-        self._add_decoder(values, patch_values)
-        self.cross_attn = nn.ModuleList(
-            SpectralCrossAttention(config.D, config.n_heads) for _ in range(config.n_cross_layers)
-        )
-        self.boundary_smooth = (
-            BoundarySmooth(config.smooth_mid, config.channels, config.activation)
-            if config.boundary_smooth
-            else nn.Identity()
-        )
-        self.act = ACTIVATIONS[config.activation]()
-
-    def _add_decoder(self, values: int, patch_values: int) -> None:
-        config = self.config
         if config.decode_mode == "tied":
             self.dec = nn.Linear(values, patch_values)
         elif config.decode_mode == "dict":
@@ -145,21 +89,25 @@ class AlephModel(PatchModel):
             self.dec_in = nn.Linear(values, config.dec_hidden)
             self.dec_blocks = residual_blocks(config.dec_hidden, config.dec_depth, config.activation)
             self.dec_out = nn.Linear(config.dec_hidden, patch_values)
+        self.cross_attn = cross_attention(config.D, config.n_heads, config.n_cross_layers)
+        self.boundary_smooth = nn.Identity()
+        if config.boundary_smooth:
+            self.boundary_smooth = BoundarySmooth(config.smooth_mid, config.channels, config.activation)
+        self.act = ACTIVATIONS[config.activation]()
 
-    def stages(self, kit: Kit) -> Stages:
-        """See :class:`~.base.PatchModel`."""
-        encoder = kit.mlp(self.enc_in, self.act, self.enc_blocks, self.enc_out)
+    def stages(self) -> Stages:
+        encoder = Mlp(self.enc_in, self.act, self.enc_blocks, self.enc_out)
         if self.config.decode_mode == "mlp":
-            return Stages(encoder, None, kit.mlp(self.dec_in, self.act, self.dec_blocks, self.dec_out))
+            return Stages(encoder, None, Mlp(self.dec_in, self.act, self.dec_blocks, self.dec_out))
         if self.config.decode_mode == "tied":
-            return Stages(encoder, None, kit.linear(self.dec))
-        code = kit.linear(self.code_proj)
-        return Stages(
-            encoder, None, lambda x: torch.softmax(code(x) / self.config.code_tau, dim=-1) @ self.atoms
-        )
+            return Stages(encoder, None, self.dec)
+        return Stages(encoder, None, Chain([self.code_proj, self._mixed]))
+
+    def _mixed(self, codes: Tensor) -> Tensor:
+        """Patches (R, C*ps*ps) of codes (R, n_atoms)."""
+        return torch.softmax(codes / self.config.code_tau, dim=-1) @ self.atoms
 
     def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
-        """See :class:`~.base.PatchModel`; U is what the decoder reads, so it is always there."""
         U = M if self.config.address == "none" else self._addressed(M)
         S, Vt = column_norms(U)
         return {"U": U, "S_orig": S, "Vt": Vt, "M": M}
@@ -178,7 +126,7 @@ class AlephModel(PatchModel):
             return oriented[alike.argmax(dim=-1)]
         return torch.softmax(alike / self.config.address_tau, dim=-1) @ oriented
 
-    def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
+    def put_together(self, svd: Svd, modes: Tensor | None) -> Tensor:
         """U diag(S) for the ``mlp`` decoder, U itself for the others; mode k is a column of either."""
         if self.config.decode_mode == "mlp":
             return svd["U"] * (svd["S"] if modes is None else svd["S"] * modes).unsqueeze(-2)

@@ -14,17 +14,42 @@ from .configs import Config
 from .layers import ROW_NORMS, extract_patches, grid_shape, stitch_patches
 
 Rows = Callable[[Tensor], Tensor]  # (R, in) -> (R, out), row by row
+Svd = Mapping[str, Tensor]  # what models give under this name
+Grid = tuple[int, int]  # patches down and across an image
 SINGULAR_VALUES = "singular values"
 COLUMN_NORMS = "column norms"
+
+
+class Mlp(NamedTuple):
+    """A linear layer, an activation, residual blocks, a linear layer."""
+
+    first: nn.Linear
+    activation: nn.Module
+    blocks: nn.ModuleList
+    last: nn.Linear
+
+    def __call__(self, x: Tensor) -> Tensor:
+        h = self.activation(self.first(x))
+        for block in self.blocks:
+            h = h + block(h)
+        return self.last(h)
+
+
+class Chain(tuple[Rows, ...]):
+    """Functions of rows, one after the other."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for step in self:
+            x = step(x)
+        return x
 
 
 class Stages(NamedTuple):
     """What works on one patch at a time: the bulk of the arithmetic, which :mod:`.fast` does in its own way.
 
-    Attributes:
-        encoder: patches (R, C*ps*ps) -> matrices' values (R, V*D) before the row norm.
-        readout: matrices' values (R, V*D) -> (R, V*D), or None.
-        decoder: matrices' values (R, V*D) -> patches (R, C*ps*ps).
+    ``encoder`` goes from patches (R, C*ps*ps) to matrices' values (R, V*D) before the row norm, ``readout``,
+    where there is one, from (R, V*D) to (R, V*D), ``decoder`` from (R, V*D) to patches. Each is a linear
+    layer, a :class:`Mlp`, another function, or a :class:`Chain` of these.
     """
 
     encoder: Rows
@@ -32,39 +57,18 @@ class Stages(NamedTuple):
     decoder: Rows
 
 
-class Kit:
-    """Makes stages of layers, by torch's own means."""
-
-    def linear(self, layer: nn.Linear) -> Rows:
-        """A linear layer."""
-        return layer
-
-    def mlp(self, first: nn.Linear, activation: nn.Module, blocks: nn.ModuleList, last: nn.Linear) -> Rows:
-        """A linear layer, an activation, residual blocks, a linear layer."""
-
-        def run(x: Tensor) -> Tensor:
-            h = activation(first(x))
-            for block in blocks:
-                h = h + block(h)
-            return last(h)
-
-        return run
-
-
 class PatchModel(nn.Module, ABC):
     """A built-in model: patches -> matrix per patch -> spectrum -> matrix -> patches.
 
     ``model(images)`` gives ``{"recon": (B, C, H, W), "svd": {"U": (B, N, V, D), "S_orig": (B, N, D),
-    "S": (B, N, D), "Vt": (B, N, D, D), "M": (B, N, V, D)}}`` where S is S_orig after cross-attention.
-
-    Attributes:
-        config: of the architecture's type.
-        patch_size, channels: side of a patch in pixels, channels of the images.
-        spectrum: what S is, ``singular values`` or ``column norms``; column norms are in no order.
+    "S": (B, N, D), "Vt": (B, N, D, D), "M": (B, N, V, D)}}`` where S is S_orig after cross-attention and
+    ``spectrum`` says what it is: ``singular values``, or ``column norms``, which are in no order. Where
+    ``stages`` are None they are the model's own.
     """
 
     config: Config
-    cross_attn: nn.ModuleList
+    spectrum: str
+    cross_attn: nn.Module  # of spectra (B, N, D)
     boundary_smooth: nn.Module
 
     def __init__(self, config: Config) -> None:
@@ -73,81 +77,47 @@ class PatchModel(nn.Module, ABC):
         self.patch_size = config.patch_size
         self.channels = config.channels
 
-    @property
     @abstractmethod
-    def spectrum(self) -> str:
-        """See the class."""
-
-    @abstractmethod
-    def stages(self, kit: Kit) -> Stages:
-        """The model's layers, run by the kit."""
+    def stages(self) -> Stages:
+        """The model's layers."""
 
     @abstractmethod
     def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
         """S_orig, Vt and M, and U where ``vectors`` asks for it or the decoder cannot do without."""
 
     @abstractmethod
-    def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
+    def put_together(self, svd: Svd, modes: Tensor | None) -> Tensor:
         """The matrices (B, N, V, D) that the decoder gets; ``modes`` as in :meth:`decode`."""
 
-    def coordinate(self, S: Tensor) -> Tensor:
-        """The spectrum after the spectral cross-attention, (B, N, D) -> (B, N, D)."""
-        for layer in self.cross_attn:
-            S = layer(S)
-        return S
-
-    def matrices(self, patches: Tensor, stages: Stages) -> Tensor:
+    def matrices(self, patches: Tensor, stages: Stages | None = None) -> Tensor:
         """Patches (B, N, C*ps*ps) -> M (B, N, V, D), rows normed as the config says."""
-        values = stages.encoder(patches.flatten(0, 1))
+        values = (stages or self.stages()).encoder(patches.flatten(0, 1))
         rows = values.reshape(*patches.shape[:2], self.config.V, self.config.D)
         return ROW_NORMS[self.config.row_norm](rows)
 
-    def encode_by(self, stages: Stages, images: Tensor, vectors: bool) -> dict[str, Tensor]:
-        """Images (B, C, H, W) -> ``svd``, by the given stages. Raises InputError: C is not the model's."""
+    def encode(self, images: Tensor, stages: Stages | None = None, vectors: bool = True) -> dict[str, Tensor]:
+        """Images (B, C, H, W) -> ``svd``. Raises InputError: C is not the model's."""
         if images.shape[1] != self.channels:
             raise InputError(f"the images have {images.shape[1]} channels; the model expects {self.channels}")
+        stages = stages or self.stages()
         M = self.matrices(extract_patches(images, self.patch_size), stages)
         svd = self.decompose(M, stages, vectors)
-        return {**svd, "S": self.coordinate(svd["S_orig"])}
+        return {**svd, "S": self.cross_attn(svd["S_orig"])}
 
-    def decode_by(
-        self, stages: Stages, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]
-    ) -> Tensor:
-        """See :meth:`decode`; by the given stages."""
-        return self.image_of(stages, self.put_together(svd, modes), grid)
+    def decode(self, svd: Svd, modes: Tensor | None, grid: Grid, stages: Stages | None = None) -> Tensor:
+        """The image (B, C, gh*ps, gw*ps) of an ``svd``, modes times ``modes``: (D,), (B, 1, D) or None."""
+        return self.image_of(self.put_together(svd, modes), grid, stages)
 
-    def image_of(self, stages: Stages, M: Tensor, grid: tuple[int, int]) -> Tensor:
+    def image_of(self, M: Tensor, grid: Grid, stages: Stages | None = None) -> Tensor:
         """The image (B, C, gh*ps, gw*ps) of matrices (B, N, V, D) that are already put together."""
-        patches = stages.decoder(M.flatten(-2).flatten(0, 1)).unflatten(0, M.shape[:2])
+        rows = (stages or self.stages()).decoder(M.flatten(-2).flatten(0, 1))
+        patches = rows.unflatten(0, M.shape[:2])
         return self.boundary_smooth(stitch_patches(patches, grid, self.patch_size))
 
-    def encode(self, images: Tensor) -> dict[str, Tensor]:
-        """Images (B, C, H, W) -> the ``svd`` part of :meth:`forward`."""
-        return self.encode_by(self.stages(PLAIN), images, vectors=True)
-
-    def decode(self, svd: Mapping[str, Tensor], modes: Tensor | None, grid: tuple[int, int]) -> Tensor:
-        """The image (B, C, gh*ps, gw*ps) of an ``svd``, its modes times ``modes``.
-
-        ``modes``: (D,), or (B, 1, D) for images of their own; None is ones.
-        """
-        return self.decode_by(self.stages(PLAIN), svd, modes, grid)
-
-    def encode_matrix(self, patches: Tensor) -> Tensor:
-        """Patches (B, N, C*ps*ps) -> M (B, N, V, D)."""
-        return self.matrices(patches, self.stages(PLAIN))
-
-    def decode_matrix(self, M: Tensor, grid: tuple[int, int]) -> Tensor:
-        """See :meth:`image_of`."""
-        return self.image_of(self.stages(PLAIN), M, grid)
-
     def forward(self, images: Tensor) -> dict[str, Any]:
-        """The full round trip, see the class."""
         grid = grid_shape(*images.shape[-2:], self.patch_size)
         svd = self.encode(images)
         return {"recon": self.decode(svd, None, grid), "svd": svd}
-
-
-PLAIN = Kit()
 
 
 def column_norms(M: Tensor) -> tuple[Tensor, Tensor]:

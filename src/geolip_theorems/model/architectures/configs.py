@@ -1,22 +1,20 @@
 """Reading a checkpoint's ``config``: a key is part of the function, a description, or a reason to refuse.
 
-A config is a dataclass whose fields are the keys that change the function, each with its check. The keys and
-their meaning are those that the public trainers write.
+Keys and their meaning are those that the public trainers write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ...io.errors import InputError, nearest, printable
-from .layers import ACTIVATIONS
+from .layers import ACTIVATIONS, INIT_SCHEMES, ROW_NORMS
 
 LARGEST = 1 << 16  # no layer of a published model comes near; a larger number is a damaged file
 MOST_LAYERS = 256
-LARGEST_MODEL = 1 << 28  # weights, 1 GiB; the largest published checkpoint has 0.3 GB
 
 # Other names of the same keys, in files of either architecture.
 SYNONYMS = {"ps": "patch_size", "n_cross": "n_cross_layers", "matrix_v": "V", "n_axes": "K"}
@@ -25,126 +23,84 @@ SYNONYMS = {"ps": "patch_size", "n_cross": "n_cross_layers", "matrix_v": "V", "n
 # begins with one of the prefixes is about how a data set of tokens or of bytes was made.
 DESCRIPTIONS = frozenset(
     key
-    for group in (
+    for line in (
         "dataset img_size image_size batch_size lr epochs epoch step steps max_steps seed num_workers",
-        "target_cv cv_weight boost sigma cv_band_lo cv_band_hi loss_mode div_weight grad_clip",
+        "target_cv cv_weight boost sigma cv_band_lo cv_band_hi loss_mode div_weight grad_clip tree_depth",
         "pretrained curriculum tier_schedule allowed_types ds_size val_size noise_types noise_names",
-        "tree_depth",
         "subgroup variant battery_id name description source normalize test_mse val_mse test_cos",
         "hf_version hf_repo save_dir save_every tb_dir report_every val_every upload",
         "build_codebook build_topology _epoch _test_mse _path _model_type",
     )
-    for key in group.split()
+    for key in line.split()
 )
 DESCRIBING_PREFIXES = ("sp_", "bt_")
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What the values of a key may be."""
+class Kind(NamedTuple):
+    """What the values of a key may be, and the same in words."""
 
+    accepts: Callable[[Any], bool]
     expected: str
 
-    def accepts(self, value: Any) -> bool:
-        """Whether the value is one of them."""
-        raise NotImplementedError
 
-
-@dataclass(frozen=True)
-class Whole(Kind):
-    """Whole numbers from ``least`` to ``most``."""
-
-    least: int
-    most: int
-
-    def accepts(self, value: Any) -> bool:
-        """Numbers of type int only, see :func:`whole`."""
-        return type(value) is int and self.least <= value <= self.most
-
-
-@dataclass(frozen=True)
-class Among(Kind):
-    """A few values; 1 is not True here, and 1.0 is 1."""
-
-    values: tuple[Any, ...]
-
-    def accepts(self, value: Any) -> bool:
-        """Whether it is one of them, of the same type but for numbers."""
-        return any(isinstance(value, bool) == isinstance(v, bool) and value == v for v in self.values)
-
-
-@dataclass(frozen=True)
-class Positive(Kind):
-    """Finite numbers above 0."""
-
-    def accepts(self, value: Any) -> bool:
-        """Numbers, not truth values."""
-        return type(value) in (int, float) and isfinite(value) and value > 0
-
-
-def number(default: int | None = MISSING, least: int = 1, most: int = LARGEST) -> Any:
-    """A field of whole numbers; without a default the key must be there."""
-    return field(default=default, metadata={"kind": Whole(f"{least} to {most}", least, most)})
+def number(default: Any = MISSING, least: int = 1, most: int = LARGEST, otherwise: Any = None) -> Any:
+    """A field of numbers of type int; ``otherwise`` gives the one that None stands for, from the config."""
+    kind = Kind(lambda v: type(v) is int and least <= v <= most, f"{least} to {most}")
+    return field(default=default, metadata={"kind": kind, "otherwise": otherwise})
 
 
 def choice(default: Any, values: Iterable[Any]) -> Any:
-    """A field of a few values."""
-    return field(default=default, metadata={"kind": among(values)})
-
-
-def among(values: Iterable[Any]) -> Among:
-    """The kind of a few values."""
-    values = tuple(values)
-    return Among("one of " + ", ".join(map(repr, values)) if len(values) > 1 else repr(values[0]), values)
+    """A field of a few values; 1 is not True here, and 1.0 is 1."""
+    known = tuple(values)
+    words = ("one of " if len(known) > 1 else "") + ", ".join(map(repr, known))
+    kind = Kind(lambda v: any(isinstance(v, bool) == isinstance(k, bool) and v == k for k in known), words)
+    return field(default=default, metadata={"kind": kind})
 
 
 def positive(default: float) -> Any:
     """A field of positive numbers."""
-    return field(default=default, metadata={"kind": Positive("a number above 0")})
+    kind = Kind(lambda v: type(v) in (int, float) and isfinite(v) and v > 0, "a number above 0")
+    return field(default=default, metadata={"kind": kind})
 
 
 @dataclass(frozen=True)
 class Config:
-    """What both architectures' configs do; see :class:`~.patch_svae.SVAEConfig`.
+    """A dataclass whose fields are the keys that change a model's function, each with its :class:`Kind`.
 
-    Class attributes:
-        model_type: as in files.
-        required: keys without which a file is not of this architecture.
-        inert: keys that do not change the function but for rounding, and the kinds of their known values.
+    ``model_type`` is that of files, ``required`` are keys without which a file is not of this architecture,
+    ``inert`` the fields of keys that do not change the function but for rounding.
     """
 
     model_type: ClassVar[str]
-    required: ClassVar[tuple[str, ...]]
-    inert: ClassVar[Mapping[str, Kind]]
+    required: ClassVar[tuple[str, ...]] = ()
+    inert: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            value, kind = getattr(self, f.name), f.metadata.get("kind")
-            if kind and value is not None and not kind.accepts(value):
-                raise refused(f.name, value, kind)
-        if self.parameters > LARGEST_MODEL:
-            raise InputError(
-                f"model config describes {self.parameters:,} weights; expected at most {LARGEST_MODEL:,}"
-            )
+            value = getattr(self, f.name)
+            if value is None and (otherwise := f.metadata.get("otherwise")):
+                object.__setattr__(self, f.name, otherwise(self))
+            else:
+                _check(f.name, value, f)
 
-    @property
-    def parameters(self) -> int:
-        """Weights of the linear layers, roughly: what decides a model's size."""
-        raise NotImplementedError
+    def demand(self, holds: bool, expected: str, *keys: str) -> None:
+        """Raise ``InputError`` where the values of some keys do not go together."""
+        if not holds:
+            given = " and ".join(f"{key}={getattr(self, key)!r}" for key in keys)
+            raise InputError(f"model config has {given}; {expected}")
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> Any:
-        """Read a checkpoint's ``config``. An absent or null key has its default.
+        """Read a checkpoint's ``config``; an absent or null key has its default.
 
         Raises:
-            InputError: a key is missing, its effect on the function or that of its value is not known, or a
-                value is out of range. One line that names key, value and what is known.
+            InputError: a key is missing, or its effect on the function or that of its value is not known.
         """
         given = _one_name_each(config)
-        known = {f.name: f for f in fields(cls)}
+        known = [f.name for f in fields(cls)]
         for key, value in given.items():
-            if key in cls.inert and value is not None and not cls.inert[key].accepts(value):
-                raise refused(key, value, cls.inert[key])
+            if key in cls.inert and value is not None:
+                _check(key, value, cls.inert[key])
             if key not in (*known, *cls.inert, "model_type") and not describes(key):
                 raise InputError(
                     f"model config has {printable(key, 60)}={printable(repr(value), 60)}, and what it does "
@@ -152,32 +108,42 @@ class Config:
                 )
         for key in cls.required:
             if given.get(key) is None:
-                kind = cls.__name__.removesuffix("Config")
-                raise InputError(f"the checkpoint's config has no {key!r}; it is not a {kind} checkpoint")
-        kept = {key: whole(value) for key, value in given.items() if key in known and value is not None}
-        return cls(**kept)
+                raise InputError(
+                    f"the checkpoint's config has no {key!r}; expected {', '.join(cls.required)}"
+                )
+        return cls(**{key: whole(v) for key, v in given.items() if key in known and v is not None})
 
     def as_dict(self) -> dict[str, Any]:
         """The keys as a plain dictionary that JSON can hold and :meth:`from_mapping` reads."""
         return {**asdict(self), "model_type": self.model_type}
 
-    def fill(self, **values: Any) -> None:
-        """Give fields that are None their values; for defaults that depend on other fields."""
-        for name, value in values.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
 
-    def check_heads(self) -> None:
-        """Raises InputError: the attention's heads do not share the modes evenly."""
-        if self.n_cross_layers and self.D % self.n_heads:
-            raise InputError(
-                f"model config has D={self.D} and n_heads={self.n_heads}; D must be a multiple of n_heads"
-            )
+@dataclass(frozen=True)
+class AutoencoderConfig(Config):
+    """The keys of both published architectures; a default of None depends on other keys.
 
-    def check_rows(self) -> None:
-        """Raises InputError: one value per row has no standard deviation."""
-        if self.row_norm == "layernorm" and self.D == 1:
-            raise InputError("model config has row_norm='layernorm' and D=1; expected D of 2 or more")
+    A patch, ``patch_size`` pixels a side, has a matrix of V rows and D columns. ``hidden`` and ``depth`` are
+    the residual blocks' width and number, ``smooth_mid`` the channels inside the boundary smoothing.
+    """
+
+    V: int = number(48)
+    D: int = number(4)
+    patch_size: int = number(4)
+    hidden: int = number(384)
+    depth: int = number(4, 0, MOST_LAYERS)
+    n_cross_layers: int = number(2, 0, MOST_LAYERS)
+    n_heads: int | None = number(None, otherwise=lambda c: 2 if c.D <= 8 else min(4, c.D))
+    smooth_mid: int | None = number(None, otherwise=lambda c: 16 if c.patch_size >= 16 else 8)
+    channels: int = number(3)
+    activation: str = choice("gelu", ACTIVATIONS)
+    row_norm: str = choice("sphere", ROW_NORMS)
+    init_scheme: str = choice("orthogonal", INIT_SCHEMES)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shared = not self.n_cross_layers or self.D % self.n_heads == 0
+        self.demand(shared, "D must be a multiple of n_heads", "D", "n_heads")
+        self.demand(self.row_norm != "layernorm" or self.D > 1, "expected D of 2 or more", "row_norm", "D")
 
 
 def describes(key: Any) -> bool:
@@ -185,29 +151,16 @@ def describes(key: Any) -> bool:
     return key in DESCRIPTIONS or str(key).startswith(DESCRIBING_PREFIXES)
 
 
-def check_activations(named: Any, sites: Iterable[str]) -> dict[str, str]:
-    """Activations by site, as a config gives them.
-
-    Raises:
-        InputError: it is no dictionary, or a site or a name is not known.
-    """
-    if not isinstance(named, Mapping):
-        raise InputError(
-            f"model config has activations={printable(repr(named), 60)}; expected names by site "
-            f"({', '.join(sites)})"
-        )
-    for site, name in named.items():
-        if site not in sites:
-            raise refused("activations", {site: name}, Kind("the sites " + ", ".join(sites)))
-        if name not in list(ACTIVATIONS):
-            raise refused(f"activations[{site!r}]", name, among(ACTIVATIONS))
-    return dict(named)
-
-
-def refused(key: str, value: Any, kind: Kind) -> InputError:
+def refused(key: str, value: Any, expected: str) -> InputError:
     """The error for a value of a key that is not one of the known."""
     shown = printable(repr(value), 60)
-    return InputError(f"model config has {printable(key, 80)}={shown}; expected {kind.expected}")
+    return InputError(f"model config has {printable(key, 80)}={shown}; expected {expected}")
+
+
+def _check(key: str, value: Any, f: Any) -> None:
+    kind = f.metadata.get("kind")
+    if kind and not kind.accepts(value):
+        raise refused(key, value, kind.expected)
 
 
 def _one_name_each(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,10 +171,8 @@ def _one_name_each(config: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         if given.get(key, value) not in (None, value):
-            raise InputError(
-                f"model config has {key}={printable(repr(given[key]), 60)} and "
-                f"{other}={printable(repr(value), 60)}, two names of one thing; expected one value"
-            )
+            same = f"{key}={printable(repr(given[key]), 60)}"
+            raise refused(other, value, f"that of {same}, which is another name of it")
         given[key] = value
     return given
 

@@ -20,43 +20,33 @@ LEAST_SPREAD = 1e-8  # of a row, before it is divided by
 
 # torch's functions with their default arguments; none of them has parameters, so weights fit any of them.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "gelu": nn.GELU,
-    "gelu_tanh": partial(nn.GELU, approximate="tanh"),
-    "silu": nn.SiLU,
-    "swish": nn.SiLU,
-    "mish": nn.Mish,
-    "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "celu": nn.CELU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "hardtanh": nn.Hardtanh,
-    "hardsigmoid": nn.Hardsigmoid,
-    "hardswish": nn.Hardswish,
-    "softplus": nn.Softplus,
-    "softsign": nn.Softsign,
-    "logsigmoid": nn.LogSigmoid,
-    "tanhshrink": nn.Tanhshrink,
+    "gelu": nn.GELU, "gelu_tanh": partial(nn.GELU, approximate="tanh"), "silu": nn.SiLU, "swish": nn.SiLU,
+    "mish": nn.Mish, "relu": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU,
+    "selu": nn.SELU, "celu": nn.CELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "hardtanh": nn.Hardtanh,
+    "hardsigmoid": nn.Hardsigmoid, "hardswish": nn.Hardswish, "softplus": nn.Softplus,
+    "softsign": nn.Softsign, "logsigmoid": nn.LogSigmoid, "tanhshrink": nn.Tanhshrink,
     "identity": nn.Identity,
+}  # fmt: skip
+
+# (..., V, D) -> (..., V, D), row by row; the standard deviation is the unbiased one.
+ROW_NORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sphere": lambda M: F.normalize(M, dim=-1),
+    "layernorm": lambda M: (M - M.mean(-1, keepdim=True)) / M.std(-1, keepdim=True).clamp(min=LEAST_SPREAD),
+    "scale": lambda M: M / M.abs().amax(-1, keepdim=True).clamp(min=LEAST_SPREAD),
+    "none": lambda M: M,
+}
+
+# What fresh weights of linear layers are drawn from; None leaves torch's own.
+INIT_SCHEMES: dict[str, Callable[[Tensor], object] | None] = {
+    "orthogonal": None,
+    "kaiming_normal": nn.init.kaiming_normal_,
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "normal_0_02": partial(nn.init.normal_, std=0.02),
 }
 
 
 def extract_patches(images: Tensor, patch_size: int) -> Tensor:
-    """Cut images into non-overlapping patches.
-
-    Args:
-        images: (B, C, H, W), H and W multiples of ``patch_size``.
-        patch_size: side of a square patch in pixels.
-
-    Returns:
-        (B, N, C*ps*ps) with N = gh*gw patches in row-major order, each flattened channel, row, column.
-
-    Raises:
-        InputError: a side is not a multiple of the patch size.
-    """
+    """Images (B, C, H, W) -> their gh*gw patches in row-major order, (B, gh*gw, C*ps*ps)."""
     b, c, h, w = images.shape
     gh, gw = grid_shape(h, w, patch_size)
     x = images.reshape(b, c, gh, patch_size, gw, patch_size).permute(0, 2, 4, 1, 3, 5)
@@ -73,11 +63,7 @@ def stitch_patches(patches: Tensor, grid: tuple[int, int], patch_size: int) -> T
 
 
 def grid_shape(height: int, width: int, patch_size: int) -> tuple[int, int]:
-    """Patches down and across an image of the given size in pixels.
-
-    Raises:
-        InputError: a side is not a positive multiple of the patch size.
-    """
+    """Patches down and across an image. Raises InputError: a side is no positive multiple of the patch's."""
     if height % patch_size or width % patch_size or not height or not width:
         raise InputError(
             f"image size {height}x{width} is not a multiple of the model's patch size {patch_size}; "
@@ -86,56 +72,8 @@ def grid_shape(height: int, width: int, patch_size: int) -> tuple[int, int]:
     return height // patch_size, width // patch_size
 
 
-def _sphere(M: Tensor) -> Tensor:
-    return F.normalize(M, dim=-1)
-
-
-def _layernorm(M: Tensor) -> Tensor:
-    return (M - M.mean(-1, keepdim=True)) / M.std(-1, keepdim=True).clamp(min=LEAST_SPREAD)
-
-
-def _scale(M: Tensor) -> Tensor:
-    return M / M.abs().amax(-1, keepdim=True).clamp(min=LEAST_SPREAD)
-
-
-def _unchanged(M: Tensor) -> Tensor:
-    return M
-
-
-# (..., V, D) -> (..., V, D), row by row; the standard deviation is the unbiased one.
-ROW_NORMS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sphere": _sphere,
-    "layernorm": _layernorm,
-    "scale": _scale,
-    "none": _unchanged,
-}
-
-# What fresh weights of linear layers are drawn from; None leaves torch's own.
-INIT_SCHEMES: dict[str, Callable[[Tensor], object] | None] = {
-    "orthogonal": None,
-    "kaiming_normal": nn.init.kaiming_normal_,
-    "xavier_uniform": nn.init.xavier_uniform_,
-    "normal_0_02": partial(nn.init.normal_, std=0.02),
-}
-
-
-def initialise(model: nn.Module, scheme: str) -> None:
-    """Draw the linear layers of a model with an ``enc_out`` anew, in place.
-
-    Biases become zero and ``enc_out`` orthogonal whatever the scheme; ``orthogonal`` leaves all as it is.
-    """
-    draw = INIT_SCHEMES[scheme]
-    if draw is None:
-        return
-    for layer in model.modules():
-        if isinstance(layer, nn.Linear):
-            draw(layer.weight)
-            nn.init.zeros_(layer.bias)
-    nn.init.orthogonal_(model.enc_out.weight)
-
-
 class SpectralCrossAttention(nn.Module):
-    """Attention over the patches' singular values: S <- S * (1 + alpha * tanh(attention(S)))."""
+    """Attention over the patches' spectra, (B, N, D): S <- S * (1 + alpha * tanh(attention(S)))."""
 
     def __init__(self, D: int, n_heads: int) -> None:
         super().__init__()
@@ -146,20 +84,23 @@ class SpectralCrossAttention(nn.Module):
         self.alpha_logits = nn.Parameter(torch.full((D,), ALPHA_LOGIT_INIT))
 
     def forward(self, S: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D)."""
         b, n, d = S.shape
-        q, k, v = (
-            self.qkv(self.norm(S)).reshape(b, n, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
-        )
+        heads = self.qkv(self.norm(S)).reshape(b, n, 3, self.n_heads, d // self.n_heads)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d)
         alpha = MAX_ALPHA * torch.sigmoid(self.alpha_logits)
         return S * (1.0 + alpha * torch.tanh(self.out_proj(mixed)))
 
 
-class BoundarySmooth(nn.Module):
-    """A small residual convolution over the stitched image, the identity before training."""
+def cross_attention(D: int, n_heads: int, layers: int) -> nn.Sequential:
+    """Layers of attention, one after the other."""
+    return nn.Sequential(*(SpectralCrossAttention(D, n_heads) for _ in range(layers)))
 
-    def __init__(self, mid: int, channels: int = 3, activation: str = "gelu") -> None:
+
+class BoundarySmooth(nn.Module):
+    """A small residual convolution over the stitched image (B, C, H, W), the identity before training."""
+
+    def __init__(self, mid: int, channels: int, activation: str) -> None:
         super().__init__()
         self.net = nn.Sequential(
             nn.Conv2d(channels, mid, 3, padding=1),
@@ -170,7 +111,6 @@ class BoundarySmooth(nn.Module):
         nn.init.zeros_(self.net[-1].bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
         return x + self.net(x)
 
 

@@ -1,9 +1,8 @@
 """PatchSVAE: patches -> residual MLP -> matrix of normed rows -> SVD or readout -> residual MLP -> patches.
 
-The architecture and the names of its parameters are those of the public checkpoints, so that a state
-dict of either side loads in the other. Matrices: ``M`` (V, D) a patch's encoding, ``U`` (V, D), ``S`` (D,),
-``Vt`` (D, D). With ``linear_readout``, the sphere-solver, ``U`` is the readout of M, ``S`` the lengths of its
-columns and ``Vt`` the identity; else they are singular values, descending, and vectors.
+The architecture and the names of its parameters are those of the public checkpoints. ``M`` (V, D) is a
+patch's encoding. With ``linear_readout``, the sphere-solver, ``U`` (V, D) is the readout of M, ``S`` (D,) the
+lengths of its columns and ``Vt`` (D, D) the identity; else they are singular values, descending, and vectors.
 """
 
 from __future__ import annotations
@@ -14,98 +13,57 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from ...io.errors import InputError
-from .base import COLUMN_NORMS, SINGULAR_VALUES, Kit, PatchModel, Stages, column_norms
-from .configs import MOST_LAYERS, Among, Config, Kind, among, check_activations, choice, number
-from .layers import (
-    ACTIVATIONS,
-    INIT_SCHEMES,
-    ROW_NORMS,
-    BoundarySmooth,
-    SpectralCrossAttention,
-    initialise,
-    residual_blocks,
-)
+from .base import COLUMN_NORMS, SINGULAR_VALUES, Mlp, PatchModel, Stages, Svd, column_norms
+from .configs import AutoencoderConfig, Kind, choice
+from .layers import ACTIVATIONS, INIT_SCHEMES, BoundarySmooth, cross_attention, residual_blocks
 from .spectra import SINGULAR_VALUE_FLOOR, SOLVERS, left_vectors
 
 SITES = ("enc_in", "enc_block_inner", "dec_in", "dec_block_inner", "boundary_smooth")
+BY_SITE = Kind(
+    lambda v: isinstance(v, Mapping) and {*v} <= {*SITES} and all(n in [*ACTIVATIONS] for n in v.values()),
+    f"names by site ({', '.join(SITES)}), each one of {', '.join(map(repr, ACTIVATIONS))}",
+)
 
 
 @dataclass(frozen=True)
-class SVAEConfig(Config):
+class SVAEConfig(AutoencoderConfig):
     """What a PatchSVAE's function depends on. The defaults are Freckles'.
 
     Attributes:
-        V, D: rows and columns of a patch's matrix; D singular values per patch.
-        patch_size: side of a patch in pixels.
-        hidden, depth: width and number of the residual blocks, encoder and decoder alike.
-        n_cross_layers, n_heads: layers and heads of the spectral cross-attention.
-        smooth_mid: channels inside the boundary smoothing.
-        channels: of the images.
         activation: after ``enc_in``, where ``activations`` has no name for it.
         activations: names by site; afterwards all of :data:`SITES`.
-        row_norm: of M's rows, see :data:`.layers.ROW_NORMS`.
         svd_mode: see :data:`.spectra.SOLVERS`; ``none`` is for ``linear_readout``, which beats all others.
         linear_readout: a linear map of M in place of the SVD; the identity where ``match_params`` is False.
-        init_scheme: of fresh weights, see :data:`.layers.INIT_SCHEMES`.
     """
 
     model_type: ClassVar[str] = "v1"
     required: ClassVar[tuple[str, ...]] = ("V", "D", "patch_size", "hidden", "depth", "n_cross_layers")
-    inert: ClassVar[Mapping[str, Kind]] = {
-        "solver": among(["default", "conduit"]),
-        "svd_method": among(["auto", "fl", "gram_eigh", "triton", "torch"]),
-        "svd_compute_dtype": among(["fp64", "fp32"]),
-        "linear_readout_power": Among("1; what other powers do is documented nowhere", (1,)),
+    inert: ClassVar[Mapping[str, Any]] = {
+        "solver": choice(None, ["default", "conduit"]),
+        "svd_method": choice(None, ["auto", "fl", "gram_eigh", "triton", "torch"]),
+        "svd_compute_dtype": choice(None, ["fp64", "fp32"]),
+        "linear_readout_power": choice(None, [1]),  # what other powers do is documented nowhere
     }
 
-    V: int = number(48)
-    D: int = number(4)
-    patch_size: int = number(4)
-    hidden: int = number(384)
-    depth: int = number(4, 0, MOST_LAYERS)
-    n_cross_layers: int = number(2, 0, MOST_LAYERS)
-    n_heads: int | None = number(None)
-    smooth_mid: int | None = number(None)
-    channels: int = number(3)
-    activation: str = choice("gelu", ACTIVATIONS)
-    activations: Mapping[str, str] = field(default_factory=dict, hash=False)
-    row_norm: str = choice("sphere", ROW_NORMS)
+    activations: Mapping[str, str] = field(default_factory=dict, hash=False, metadata={"kind": BY_SITE})
     svd_mode: str = choice("default", [*SOLVERS, "none"])
     linear_readout: bool = choice(False, [True, False])
     match_params: bool = choice(True, [True, False])
-    init_scheme: str = choice("orthogonal", INIT_SCHEMES)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.fill(n_heads=2 if self.D <= 8 else min(4, self.D), smooth_mid=16 if self.patch_size >= 16 else 8)
-        self.check_heads()
-        self.check_rows()
-        sites = {**dict.fromkeys(SITES, "gelu"), "enc_in": self.activation}
-        object.__setattr__(self, "activations", {**sites, **check_activations(self.activations, SITES)})
-        object.__setattr__(self, "activation", self.activations["enc_in"])
-        if self.svd_mode == "none" and not self.linear_readout:
-            raise InputError(
-                "model config has svd_mode='none' and linear_readout=False; 'none' is known with "
-                "linear_readout=True only"
-            )
-        if self.V < self.D and not self.linear_readout:
-            raise InputError(f"model config has V={self.V} rows for D={self.D} modes; expected V >= D")
+        sites = {**dict.fromkeys(SITES, "gelu"), "enc_in": self.activation, **self.activations}
+        object.__setattr__(self, "activations", sites)
+        object.__setattr__(self, "activation", sites["enc_in"])
+        known = "'none' is known with linear_readout=True only"
+        self.demand(self.svd_mode != "none" or self.linear_readout, known, "svd_mode", "linear_readout")
+        self.demand(self.V >= self.D or self.linear_readout, "expected V >= D", "V", "D")
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> SVAEConfig:
         """See :meth:`.configs.Config.from_mapping`; without a readout its power describes nothing."""
         unread = set() if config.get("linear_readout") else {"linear_readout_power"}
         return super().from_mapping({key: value for key, value in config.items() if key not in unread})
-
-    @property
-    def parameters(self) -> int:
-        """Weights of the linear layers, biases and norms apart."""
-        ends = self.hidden * (self.channels * self.patch_size**2 + self.V * self.D)
-        attention = 4 * self.n_cross_layers * self.D**2
-        readout = (self.V * self.D) ** 2 if self.linear_readout and self.match_params else 0
-        smoothing = 18 * self.channels * self.smooth_mid if self.smooth_mid else 0
-        return 2 * (ends + 2 * self.depth * self.hidden**2) + attention + readout + smoothing
 
 
 class PatchSVAE(PatchModel):
@@ -116,6 +74,7 @@ class PatchSVAE(PatchModel):
     def __init__(self, config: SVAEConfig | None = None, **overrides: Any) -> None:
         config = SVAEConfig(**overrides) if config is None else config
         super().__init__(config)
+        self.spectrum = COLUMN_NORMS if config.linear_readout else SINGULAR_VALUES
         names = config.activations
         patch_values, values = config.channels * config.patch_size**2, config.V * config.D
         self.enc_in = nn.Linear(patch_values, config.hidden)
@@ -127,29 +86,25 @@ class PatchSVAE(PatchModel):
         self.dec_in = nn.Linear(values, config.hidden)
         self.dec_blocks = residual_blocks(config.hidden, config.depth, names["dec_block_inner"])
         self.dec_out = nn.Linear(config.hidden, patch_values)
-        self.cross_attn = nn.ModuleList(
-            SpectralCrossAttention(config.D, config.n_heads) for _ in range(config.n_cross_layers)
-        )
+        self.cross_attn = cross_attention(config.D, config.n_heads, config.n_cross_layers)
         self.boundary_smooth = BoundarySmooth(config.smooth_mid, config.channels, names["boundary_smooth"])
         self.enc_act, self.dec_act = (ACTIVATIONS[names[site]]() for site in ("enc_in", "dec_in"))
-        initialise(self, config.init_scheme)
+        if draw := INIT_SCHEMES[config.init_scheme]:
+            for layer in self.modules():
+                if isinstance(layer, nn.Linear):
+                    draw(layer.weight)
+                    nn.init.zeros_(layer.bias)
+            nn.init.orthogonal_(self.enc_out.weight)
 
-    @property
-    def spectrum(self) -> str:
-        """See :class:`~.base.PatchModel`."""
-        return COLUMN_NORMS if self.config.linear_readout else SINGULAR_VALUES
-
-    def stages(self, kit: Kit) -> Stages:
-        """See :class:`~.base.PatchModel`."""
+    def stages(self) -> Stages:
         matched = self.config.linear_readout and self.config.match_params
         return Stages(
-            kit.mlp(self.enc_in, self.enc_act, self.enc_blocks, self.enc_out),
-            kit.linear(self.readout) if matched else None,
-            kit.mlp(self.dec_in, self.dec_act, self.dec_blocks, self.dec_out),
+            Mlp(self.enc_in, self.enc_act, self.enc_blocks, self.enc_out),
+            self.readout if matched else None,
+            Mlp(self.dec_in, self.dec_act, self.dec_blocks, self.dec_out),
         )
 
     def decompose(self, M: Tensor, stages: Stages, vectors: bool) -> dict[str, Tensor]:
-        """See :class:`~.base.PatchModel`; U of singular vectors only where asked for."""
         if self.config.linear_readout:
             values = M.flatten(0, 1).flatten(1)
             U = M if stages.readout is None else stages.readout(values).reshape(M.shape)
@@ -161,7 +116,7 @@ class PatchSVAE(PatchModel):
         per_patch = M.shape[:2]
         return {**found, "S_orig": S.expand(*per_patch, -1), "Vt": Vt.expand(*per_patch, -1, -1), "M": M}
 
-    def put_together(self, svd: Mapping[str, Tensor], modes: Tensor | None) -> Tensor:
+    def put_together(self, svd: Svd, modes: Tensor | None) -> Tensor:
         """U diag(S) Vt. Where U is not kept it is M V / S_orig, so this is M V diag(S / S_orig) Vt."""
         S = svd["S"] if modes is None else svd["S"] * modes
         if self.config.linear_readout:

@@ -1,7 +1,4 @@
-"""Singular values and right singular vectors of tall matrices, through the eigenpairs of M^T M.
-
-U is not made here: it is M V / max(S, floor).
-"""
+"""Singular values and right singular vectors of tall matrices, through the eigenpairs of M^T M."""
 
 from __future__ import annotations
 
@@ -21,16 +18,7 @@ FLOAT32_EIGENVALUE_FLOOR = 1e-12  # S is at least 1e-6, so the floor of 1e-8 und
 
 
 def gram_svd(M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Thin SVD of tall matrices through the eigenpairs of M^T M, formed in float64.
-
-    On a GPU with D up to 12 the eigenpairs are the conduit's, as in the public original; elsewhere LAPACK's.
-
-    Args:
-        M: (..., V, D).
-
-    Returns:
-        U (..., V, D), S (..., D) descending, Vt (..., D, D), in M's dtype. Signs are the eigensolver's.
-    """
+    """Thin SVD of tall M (..., V, D): U (..., V, D), S (..., D) descending, Vt (..., D, D), in its dtype."""
     s, vt = gram_eigh(M)
     return left_vectors(M, s, vt), s.to(M.dtype), vt.contiguous().to(M.dtype)
 
@@ -41,27 +29,24 @@ def left_vectors(M: Tensor, S: Tensor, Vt: Tensor) -> Tensor:
 
 
 def gram_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
-    """The S (..., D) descending and Vt (..., D, D) of :func:`gram_svd`, in float64."""
+    """S (..., D) descending and Vt (..., D, D) in float64.
+
+    On a GPU with D up to 12 the eigenpairs are the conduit's, as in the public original; elsewhere LAPACK's.
+    """
     if not _wants_conduit(M):
-        return float64_eigh(M)
+        return _float64_eigh(M)
     m = M.double()
     eigenvalues, v = (pair.double() for pair in conduit((m.mT @ m).float()).eigenpairs())
     return _descending(eigenvalues, v, EIGENVALUE_FLOOR)
 
 
-def float64_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
-    """As :func:`gram_eigh`, by LAPACK's kind of solver on every device."""
+def _float64_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
     m = M.double()
     return _solved(m.mT @ m, GRAM_JITTER, EIGENVALUE_FLOOR)
 
 
-def float32_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
-    """S and Vt by way of a Gram matrix in M's own dtype, with 1e-6 on its diagonal."""
-    return _solved(M.mT @ M, FLOAT32_JITTER, FLOAT32_EIGENVALUE_FLOOR)
-
-
-def shared_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
-    """One S (B, 1, D) and Vt (B, 1, D, D) per image, of its patches' matrices (B, N, V, D) stacked."""
+def _shared_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each image's matrices (B, N, V, D), stacked."""
     s, vt = gram_eigh(M.flatten(1, 2))
     return s.unsqueeze(1), vt.unsqueeze(1)
 
@@ -69,9 +54,9 @@ def shared_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
 # svd_mode -> (B, N, V, D) matrices to S (B, N or 1, D) and Vt (B, N or 1, D, D).
 SOLVERS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
     "default": gram_eigh,
-    "fp32": float32_eigh,
-    "fp64": float64_eigh,
-    "batch_shared": shared_eigh,
+    "fp32": lambda M: _solved(M.mT @ M, FLOAT32_JITTER, FLOAT32_EIGENVALUE_FLOOR),
+    "fp64": _float64_eigh,
+    "batch_shared": _shared_eigh,
 }
 
 
