@@ -3,7 +3,7 @@
 Each check runs in a process of its own with a time limit and writes each row as it is found, so that a crash
 or a cut loses nothing. ``reports/gpu/README.md`` is made again after every check and can be read alone;
 ``--page`` makes docs/gpu.md of it. ``--dry`` executes each check once where there is no card: small, the
-kernels by Triton's interpreter, the rest on the CPU, where parity is trivial and no time means anything. Exit
+kernels by a C++ compiler, the rest on the CPU, where parity is trivial and no time means anything. Exit
 code 1 if a check fails, is cut off or dies.
 """
 
@@ -45,7 +45,7 @@ def run_check(name: str, folder: Path, dry: bool) -> dict[str, object]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
     if dry:
         command.append("--dry")
-        environment |= {"TRITON_INTERPRET": "0" if name == "compile" else "1", "OMP_NUM_THREADS": "1"}
+        environment |= {"OMP_NUM_THREADS": "1"}
     begun, limit = time.monotonic(), DRY_LIMIT_S if dry else LIMITS[name]
     with open(folder / f"{name}.log", "w") as log:
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from geolip_theorems.conduit import triton_backend
+from geolip_theorems.conduit import cuda_backend
 from geolip_theorems.extraction.patch_maps import make_decoder, tile_maps
 from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig, fast_forward
 
@@ -20,11 +23,10 @@ def tile(monkeypatch):
     # The host waits for two answers: whether a matrix failed in the kernel, and whether all is finite.
     answers, launches = [False, True], []
     # Only the kernel cannot run on fake tensors; it is given tensors of one device.
-    monkeypatch.setattr(
-        triton_backend, "launch", lambda A, S, *_, **__: launches.append((A.device, S.device))
-    )
+    devices = lambda kernel, *arrays: launches.append((kernel, {x.device.type for x in arrays}))  # noqa: E731
+    monkeypatch.setattr(cuda_backend, "run", devices)
     monkeypatch.setattr(torch.Tensor, "__bool__", lambda self: answers.pop(0))
-    monkeypatch.setenv("CC", "cc")
+    monkeypatch.setitem(sys.modules, "cuda.core", SimpleNamespace())
 
     def run(device="cuda"):
         with FakeTensorMode(), torch.inference_mode():
@@ -44,7 +46,7 @@ def test_a_tile_runs_on_cuda_and_comes_back(tile):
     assert maps["friction"].shape == (IMAGES, *GRID, 4)
     assert maps["error_only"].shape == maps["error_without"].shape == (2, *GRID, 4)
     assert not answers  # a third question would have found none
-    assert [(A.type, S.type) for A, S in launches] == [("cuda", "cuda")] * 2  # eigenpairs, then friction
+    assert launches == [("solve", {"cuda"}), ("telemetry", {"cuda"})]
 
 
 def test_a_tensor_on_the_wrong_device_is_found(tile):
