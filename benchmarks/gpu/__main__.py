@@ -42,7 +42,8 @@ def run_check(name: str, folder: Path, dry: bool) -> dict[str, object]:
     path = folder / f"{name}.jsonl"
     path.unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.gpu", "--check", name, "--out", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    paths = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     if dry:
         command.append("--dry")
         environment |= {"OMP_NUM_THREADS": "1"}

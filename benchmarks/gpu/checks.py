@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,9 @@ def environment(place: Place) -> Iterator[Row]:
     yield row(
         "torch, CUDA, cuDNN", f"{torch.__version__}, {torch.version.cuda}, {torch.backends.cudnn.version()}"
     )
-    yield row("cuda-core, cuda-bindings", ", ".join(map(version, ("cuda-core", "cuda-bindings"))))
+    for package in ("cuda-core", "cuda-bindings"):
+        there = any(found.name == package for found in distributions())
+        yield row(package, version(package) if there else "not installed: pip install -e '.[cuda]'")
     if not place.dry:
         p = torch.cuda.get_device_properties(0)
         yield row("card", f"{p.name}, sm_{p.major}{p.minor}, {p.total_memory / 2**30:.0f} GiB")
@@ -94,8 +96,8 @@ def environment(place: Place) -> Iterator[Row]:
 
 def compile_kernels(place: Place) -> Iterator[Row]:
     """Each size's kernels for this card (dry: three): seconds; a thread's registers, stack, spills."""
-    cards = ("sm_80", "sm_90", "sm_100") if place.dry else (cuda_backend.architecture(torch.device("cuda")),)
-    for card in cards:
+    here = () if place.dry else ("sm_{}{}".format(*torch.cuda.get_device_capability()),)
+    for card in here or ("sm_80", "sm_90", "sm_100"):
         for n in range(2, 17):
             seconds, found = resources(n, card)
             spilled = sum(function[2] for function in found.values())

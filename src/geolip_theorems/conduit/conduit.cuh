@@ -2,7 +2,7 @@
 //
 // The order of operations is reference.py's, in the repair numba_jacobi.py's: where no a * b + c is contracted
 // and divisions and roots are rounded correctly, every bit is the CPU's. A plain C++ compiler takes it too.
-// N, OFFSETS, Search and the constants in capitals are defined before this text by cuda_kernels.source.
+// N, OFFSETS, Search and the constants in capitals are defined before this text by cuda_backend.source.
 
 #ifdef __CUDACC__
 #define DEVICE __device__
@@ -20,8 +20,8 @@ using std::fabs, std::sqrt;
 #define INFINITE HUGE_VALF
 #endif
 
-// Registers have no index: a matrix is in them where every loop over it is unrolled. In larger ones only the
-// innermost sums are, for several loads at once. (A factor far above the trips costs NVRTC minutes for sm_100.)
+// A matrix is in registers, which have no index, where every loop over it is unrolled; else the innermost sums
+// are, for several loads at once. A factor far above the number of turns costs NVRTC minutes for sm_100.
 constexpr int UNROLLED = N <= IN_REGISTERS ? N + 1 : 1;
 #define UNROLL _Pragma("unroll UNROLLED")
 #define EACH(i) UNROLL for (int i = 0; i < N; i++)
@@ -83,17 +83,14 @@ DEVICE void next_column(const Double &D, double c, int k, int j, const double (&
 
 DEVICE void coefficients_of(const Double &D, double (&c)[N + 1]) {
   Double M;  // by columns
-  double trace = 0;
-  EACH(i) trace += D[i][i];
   c[N] = 1;
-  c[N - 1] = -trace;
-  UNROLL for (int k = 2; k <= N; k++) {
+  UNROLL for (int k = 1; k <= N; k++) {
+    double trace = 0;
     EACH(j) {
       double column[N];
       next_column(D, c[N - k + 1], k, j, M[j], column);
-      EACH(i) M[j][i] = column[i];
+      EACH(i) M[j][i] = k > 1 ? column[i] : i == j;
     }
-    trace = 0;
     EACH_ENTRY(i, j) trace += D[i][j] * M[j][i];
     c[N - k] = -trace / k;
   }

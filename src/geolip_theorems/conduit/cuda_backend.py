@@ -74,10 +74,6 @@ def loaded(n: int, architecture: str) -> Any:
     return ObjectCode.from_cubin(kept(n, architecture))
 
 
-def architecture(device: torch.device) -> str:
-    return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
-
-
 def run(kernel: str, *arrays: Tensor) -> None:
     """Launch a kernel on contiguous arrays, the first (B, n, n), on torch's stream of their device."""
     from cuda.core import LaunchConfig, Stream, launch
@@ -87,7 +83,7 @@ def run(kernel: str, *arrays: Tensor) -> None:
         launch(
             Stream.from_handle(torch.cuda.current_stream(device).cuda_stream),
             LaunchConfig(grid=-(-batch // BLOCK), block=BLOCK),
-            loaded(n, architecture(device)).get_kernel(kernel),
+            loaded(n, "sm_{}{}".format(*torch.cuda.get_device_capability(device))).get_kernel(kernel),
             batch,
             *(array.data_ptr() for array in arrays),
         )
