@@ -25,6 +25,7 @@ from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.sources import open_model
 from geolip_theorems.model.threads import ieee_float32
 from tests.conduit import host
+from tests.conduit.golden import SIZES
 from tests.conduit.matrices import TOLERANCE, clustered, grams, residuals, rows_that_differ
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +129,7 @@ def resources(n: int, card: str) -> tuple[float, dict[str, tuple[int, int, int]]
 def kernels(place: Place) -> Iterator[Row]:
     """The conduit's packets bit for bit beside the CPU's (dry: of a C++ compiler's kernels)."""
     with np.load(GOLDEN) as golden, host.on_the_host() if place.dry else nullcontext():
-        for n in range(2, 17):
+        for n in SIZES:  # numba compiles each for the CPU's side
             keys = [key for key in golden.files if key.startswith(f"n{n}_") and key.endswith("_A")]
             rows = place.size(4096, 8)
             A = torch.cat([*(torch.from_numpy(golden[k]) for k in keys), grams(rows, n), clustered(rows, n)])

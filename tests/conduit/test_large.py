@@ -18,7 +18,7 @@ TEN_MILLION = 10_000_000
 COMPILE = """
 import sys, time, torch
 from geolip_theorems.conduit import conduit
-from tests.conduit.matrices import grams
+from tests.conduit.matrices import clustered, grams
 torch.set_num_threads(1)
 n = int(sys.argv[1])
 A = torch.cat([grams(300, n), clustered(40, n)])

@@ -15,7 +15,6 @@ OPTIONS = {"error_model": "numpy", "nogil": True, "boundscheck": False, "fastmat
 # Matrices in a tile of the repair, and of the pass for the larger sizes: two float64 vectors of 64 bytes, and
 # the Faddeev-LeVerrier matrices, which grow as n^3, stay in the second cache.
 LANES = 16
-STEPS = 5
 FAILED, SUSPECT = 1, 2
 
 D0, D1 = 0.0, 1.0

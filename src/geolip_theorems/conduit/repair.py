@@ -9,8 +9,8 @@ from .packet import canonical_signs
 from .reference import SMALLEST_SCALE, PathResult
 
 # Every packet promises 1e-5 of ||V^T V - I|| and of ||A - V L V^T|| / ||A||. The test asks a little more, for
-# the rounding of its own float32 arithmetic, and measures the second residual against ||A||_F / sqrt(n), which
-# no norm of A falls below: the promise then holds in the Frobenius and the spectral norm.
+# its own rounding in float32, and measures the second residual against ||A||_F / sqrt(n), which no norm of A
+# falls below: the promise then holds in the Frobenius and the spectral norm.
 TEST_LIMIT = 8e-6
 # Of ||A||_F / sqrt(n): what n (n - 1) such entries leave undone is lost in the residual test's own rounding.
 NEGLIGIBLE = 2e-8
