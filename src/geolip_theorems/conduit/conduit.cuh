@@ -49,11 +49,10 @@ template <Turned turned> DEVICE void product(const Single &X, const Single &Y, S
 // Whether excess = ||V^T V - I||_F and ||U - V L V^T||_F pass.
 DEVICE bool judge(const Single &U, const Single &V, const float (&L)[N], float &excess) {
   Single X, Y;
-  float misfit = 0;
-  excess = 0;
+  float misfit = 0, square = 0;
   product<FIRST>(V, V, Y);
-  EACH_ENTRY(i, j) excess += squared(Y[i][j] - float(i == j));
-  excess = sqrt(excess);
+  EACH_ENTRY(i, j) square += squared(Y[i][j] - float(i == j));
+  excess = sqrt(square);
   EACH_ENTRY(i, j) X[i][j] = V[i][j] * L[j];
   product<SECOND>(X, V, Y);
   EACH_ENTRY(i, j) misfit += squared(U[i][j] - Y[i][j]);
