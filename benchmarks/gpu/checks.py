@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from geolip_theorems.conduit import backends, conduit, conduit_from_svd
+from geolip_theorems.conduit import backends, conduit, conduit_from_svd, cuda_backend
 from geolip_theorems.data.sources import load_images
 from geolip_theorems.extraction.extract import Extraction, extract
 from geolip_theorems.model.architectures import extract_patches
 from geolip_theorems.model.sources import open_model
 from geolip_theorems.model.threads import ieee_float32
-from tests.conduit.matrices import TOLERANCE, clustered, grams, residuals
+from tests.conduit import host
+from tests.conduit.golden import SIZES
+from tests.conduit.matrices import TOLERANCE, clustered, grams, residuals, rows_that_differ
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "conduit.npz"
@@ -74,109 +78,73 @@ def row(what: str, found: Any, expected: Any = "", ok: bool | None = None) -> Ro
 
 
 def environment(place: Place) -> Iterator[Row]:
-    """What is there: card, driver, versions, compiler, and whether float32 is IEEE's in the extraction."""
-    import triton
-
+    """What is there: card, versions, backend, and whether float32 is IEEE's in the extraction."""
     yield row(
         "torch, CUDA, cuDNN", f"{torch.__version__}, {torch.version.cuda}, {torch.backends.cudnn.version()}"
     )
-    yield row("Triton", triton.__version__)
+    for package in ("cuda-core", "cuda-bindings"):
+        there = any(found.name == package for found in distributions())
+        yield row(package, version(package) if there else "not installed: pip install -e '.[cuda]'")
     if not place.dry:
         p = torch.cuda.get_device_properties(0)
         yield row("card", f"{p.name}, sm_{p.major}{p.minor}, {p.total_memory / 2**30:.0f} GiB")
     name = backends.choose("auto", torch.device("cuda")).name
-    yield row("conduit of CUDA tensors", name, "triton", name == "triton")
+    yield row("conduit of CUDA tensors", name, "cuda", name == "cuda")
     with ieee_float32():
         tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
     yield row("TF32 in the extraction", tf32, False, not tf32)
 
 
 def compile_kernels(place: Place) -> Iterator[Row]:
-    """Each kernel ahead of time for this card (dry: sm_90): seconds, registers, bytes spilled."""
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource, compile
-
-    from geolip_theorems.conduit.cache import cache_directory
-    from geolip_theorems.conduit.repair import TEST_LIMIT
-    from geolip_theorems.conduit.triton_backend import BLOCK, SUSPECT_ASYMMETRY, quick_compiler
-    from geolip_theorems.conduit.triton_kernels import LARGEST_TRITON, kernel_module
-
-    major, minor = (9, 0) if place.dry else torch.cuda.get_device_capability()
-    for n in range(2, LARGEST_TRITON + 1):
-        solve = kernel_module(n, cache_directory("triton_*.py"), False).solve
-        types = {name: "*fp32" for name in solve.arg_names[:8]} | {"status": "*u8", "batch": "i32"}
-        constants = {
-            "LIMIT": TEST_LIMIT,
-            "SKEW": SUSPECT_ASYMMETRY,
-            "FUSED": False,
-            "DEVICE": True,
-            "BLOCK": BLOCK,
-        }
-        source = ASTSource(solve, {**types, **dict.fromkeys(constants, "constexpr")}, constexprs=constants)
-        begun = time.perf_counter()
-        options = {"enable_fp_fusion": False, "num_warps": BLOCK // 32}
-        target = GPUTarget("cuda", 10 * major + minor, 32)
-        with quick_compiler():
-            binary = compile(source, target=target, options=options).asm["cubin"]
-        seconds = time.perf_counter() - begun
-        registers, spilled = resources(binary)
-        expected = "no spills" if n <= 4 else ""
-        yield row(f"n = {n}", f"{seconds:.1f} s, {registers} registers, {spilled} bytes spilled", expected,
-                  spilled == 0 if n <= 4 else None)  # fmt: skip
+    """Each size's kernels for this card (dry: three): seconds; a thread's registers, stack, spills."""
+    here = () if place.dry else ("sm_{}{}".format(*torch.cuda.get_device_capability()),)
+    for card in here or ("sm_80", "sm_90", "sm_100"):
+        for n in range(2, 17):
+            seconds, found = resources(n, card)
+            spilled = sum(function[2] for function in found.values())
+            text = "; ".join(
+                f"{name} {registers} registers, {stack} B stack, {spills} B spilled"
+                for name, (registers, stack, spills) in found.items()
+                if registers
+            )
+            fits = n <= cuda_backend.LARGEST_IN_REGISTERS
+            expected, ok = ("no spills", not spilled) if fits else ("", None)
+            yield row(f"{card}, n = {n}", f"{seconds:.1f} s; {text}", expected, ok)
 
 
-def resources(binary: bytes) -> tuple[int, int]:
-    """Registers of a thread of a compiled kernel, and the bytes that do not fit in them."""
-    from triton import knobs
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernel.cubin"
-        path.write_bytes(binary)
-        command = [knobs.nvidia.cuobjdump.path, "-res-usage", str(path)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    registers, stack, local = re.search(r"REG:(\d+) STACK:(\d+) .*LOCAL:(\d+)", said).groups()
-    return int(registers), int(stack) + int(local)
+def resources(n: int, card: str) -> tuple[float, dict[str, tuple[int, int, int]]]:
+    """Seconds of a compilation; (registers, bytes of stack, bytes spilled) of each function."""
+    log, begun = io.StringIO(), time.perf_counter()
+    cuda_backend.compiled(n, card, log)
+    seconds = time.perf_counter() - begun
+    found: dict[str, tuple[int, int, int]] = {}
+    for said in log.getvalue().split("Function properties for ")[1:]:
+        numbers = re.findall(r"(\d+) bytes|Used (\d+) registers", said)
+        stack, stores, _ = (int(number) for number, _ in numbers[:3])
+        registers = sum(int(number) for _, number in numbers if number)
+        found[said.split()[0]] = (registers, stack, stores)
+    return seconds, found
 
 
 def kernels(place: Place) -> Iterator[Row]:
-    """The conduit's packets bit for bit beside the reference on the CPU, for golden and hard matrices."""
-    with np.load(GOLDEN) as golden:
-        for n in range(2, place.size(8, 3) + 1):
+    """The conduit's packets bit for bit beside the CPU's (dry: of a C++ compiler's kernels)."""
+    with np.load(GOLDEN) as golden, host.on_the_host() if place.dry else nullcontext():
+        for n in SIZES:  # numba compiles each for the CPU's side
             keys = [key for key in golden.files if key.startswith(f"n{n}_") and key.endswith("_A")]
             rows = place.size(4096, 8)
             A = torch.cat([*(torch.from_numpy(golden[k]) for k in keys), grams(rows, n), clustered(rows, n)])
             A = A[:: place.size(1, 16)]
-            ours, reference = conduit(A.to(place.device), backend="triton"), conduit(A, backend="torch")
-            own = ~reference.rescued  # repaired rows come from another solver in float64
-            fields = [name for name in reference.tensors() if name not in ("eigenvalues", "eigenvectors")]
-            differ = {
-                name: int(
-                    (ours.tensors()[name].cpu()[own] != reference.tensors()[name][own])
-                    .flatten(1)
-                    .any(1)
-                    .sum()
-                )
-                if reference.tensors()[name].ndim > 1
-                else int((ours.tensors()[name].cpu()[own] != reference.tensors()[name][own]).sum())
-                for name in fields
-            }
+            ours = conduit(A.to(place.device), backend="cuda").tensors()
+            cpu = conduit(A, backend="numba").tensors()
+            differ = {name: rows_that_differ(ours[name].cpu(), value) for name, value in cpu.items()}
             differ = {name: count for name, count in differ.items() if count}
             yield row(f"n = {n}, {len(A)} matrices: rows that differ", differ or 0, 0, not differ)
-            worst = max(residuals(A, *(pair.cpu() for pair in ours.eigenpairs())))
+            worst = max(residuals(A, ours["eigenvalues"].cpu(), ours["eigenvectors"].cpu()))
             yield row(f"n = {n}: largest residual", f"{worst:.1e}", f"{TOLERANCE:.0e}", worst <= TOLERANCE)
-            again = conduit(A.to(place.device), backend="triton")
-            order = torch.randperm(len(A), generator=torch.Generator().manual_seed(0))
-            mixed = conduit(A[order].to(place.device), backend="triton")
-            same = all(torch.equal(x, again.tensors()[k]) for k, x in ours.tensors().items())
-            alone = all(
-                torch.equal(x[order.to(x.device)], mixed.tensors()[k]) for k, x in ours.tensors().items()
-            )
-            yield row(
-                f"n = {n}: twice the same; whatever the order",
-                f"{same}; {alone}",
-                "True; True",
-                same and alone,
-            )
+            order = torch.randperm(len(A), generator=torch.Generator().manual_seed(0)).to(place.device)
+            mixed = conduit(A.to(place.device)[order], backend="cuda").tensors()
+            alone = all(torch.equal(value[order], mixed[name]) for name, value in ours.items())
+            yield row(f"n = {n}: the same in another order", alone, True, alone)
 
 
 def _subject(place: Place, count: int) -> tuple[torch.nn.Module, Any]:

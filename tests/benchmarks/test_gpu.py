@@ -19,7 +19,8 @@ def test_every_check_has_a_limit_and_all_take_ten_minutes():
 
 @pytest.mark.parametrize("name", ["environment", "memory"])
 def test_a_dry_check_finds_what_it_expects(name, tmp_path):
-    pytest.importorskip("triton")
+    if name == "environment":
+        pytest.importorskip("cuda.core", reason="cuda-core is not installed: pip install -e '.[cuda]'")
     rows = list(CHECKS[name](Place(True, tmp_path)))
     assert {found["ok"] for found in rows} <= {True, None}
     assert any(found["ok"] for found in rows)

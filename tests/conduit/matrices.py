@@ -59,6 +59,12 @@ def residuals(A: torch.Tensor, eigenvalues: torch.Tensor, V: torch.Tensor) -> tu
     return worst, float(np.linalg.norm(excess, axis=(-2, -1)).max())
 
 
+def rows_that_differ(x: torch.Tensor, y: torch.Tensor) -> int:
+    """How many of (B, ...) are not equal, NaN being equal to NaN."""
+    different = (x != y) & ~(x.isnan() & y.isnan())
+    return different.nonzero()[:, 0].unique().numel()
+
+
 @st.composite
 def hard_matrix(draw, n: int) -> np.ndarray:
     """Repeated, clustered, deficient, diagonal, permutation and badly scaled symmetric matrices."""

@@ -13,9 +13,17 @@ import torch
 
 from geolip_theorems.conduit import backends, conduit, conduit_from_svd, torch_backend
 from geolip_theorems.io.errors import InputError
+from tests.conduit import host
 from tests.conduit.matrices import clustered, grams, residuals
 
-BACKENDS = ("numba", "torch")
+BACKENDS = ("numba", "torch", pytest.param("cuda", marks=host.MISSES))
+
+
+@pytest.fixture(autouse=True)
+def kernels():
+    """The CUDA kernels as the host's compiler makes them."""
+    with host.on_the_host():
+        yield
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -181,19 +189,19 @@ def test_missing_backend_falls_back_with_one_warning(monkeypatch):
 
 WITHOUT = """
 import sys, warnings, torch
-sys.modules["numba"] = sys.modules["triton"] = None
+sys.modules["numba"] = sys.modules["cuda.core"] = None
 from geolip_theorems.conduit import conduit
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     for _ in range(3):
         values = conduit(torch.diag(torch.tensor([3.0, 1.0]))).eigenvalues
-        conduit(torch.eye(2), backend="triton")
+        conduit(torch.eye(2), backend="cuda")
 print(values.tolist(), [str(w.message).split(";")[0] for w in caught])
 """
 
 
-def test_without_numba_and_triton():
+def test_without_numba_and_cuda_core():
     """Where neither can be imported everything works, with one warning for each."""
     run = subprocess.run([sys.executable, "-c", WITHOUT], stdout=subprocess.PIPE, text=True, check=True)
-    numba, triton = (f"conduit: {name} is not available for cpu tensors" for name in ("numba", "triton"))
-    assert run.stdout.strip() == f"[1.0, 3.0] {[numba, triton]}"
+    numba, cuda = (f"conduit: {name} is not available for cpu tensors" for name in ("numba", "cuda"))
+    assert run.stdout.strip() == f"[1.0, 3.0] {[numba, cuda]}"

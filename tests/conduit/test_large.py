@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from geolip_theorems.conduit import conduit
-from tests.conduit.matrices import clustered, grams
+from tests.conduit.matrices import grams
 
 ALL = pytest.mark.skipif(not os.environ.get("CONDUIT_ALL_SIZES"), reason="CONDUIT_ALL_SIZES=1 compiles them")
 TEN_MILLION = 10_000_000
@@ -33,18 +33,6 @@ def resident() -> int:
     resource = pytest.importorskip("resource")
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def test_launches_of_triton_are_chunked(monkeypatch):
-    pytest.importorskip("triton")
-    from geolip_theorems.conduit import triton_backend
-
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
-    monkeypatch.setattr(triton_backend, "CHUNK", 48)
-    A = torch.cat([grams(120, 2), clustered(10, 2)])
-    parts, whole = conduit(A, backend="triton"), conduit(A, backend="torch")
-    for name, value in whole.tensors().items():
-        assert torch.equal(value, getattr(parts, name)), name
 
 
 def test_indices_have_64_bits(tmp_path):

@@ -41,6 +41,7 @@ def test_the_wheel_holds_what_a_run_needs_and_no_more(wheel):
     fixtures = {name for name in inside if name.startswith("fixtures/")}
     assert {"fixtures/expectations.toml", "fixtures/assets/freckles_embedded.safetensors"} <= fixtures
     assert not any(name.endswith(".py") for name in fixtures)
+    assert "conduit/conduit.cuh" in inside
 
 
 def test_the_metadata_can_be_published(wheel):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,23 +41,21 @@ class Backend:
     needs: str = ""
 
 
-def _built_in(
-    name: str, devices: tuple[str, ...], serves: Callable[[torch.device], bool], needs=""
-) -> Backend:
+def _built_in(name: str, device: str, *requires: str, needs: str = "") -> Backend:
     """The backend in ``NAME_backend.py``, imported when it is asked for; unusable where it cannot be."""
 
     def module():
         return import_module(f".{name}_backend", __package__)
 
-    def usable(device: torch.device) -> bool:
+    def usable(there: torch.device) -> bool:
         try:
-            return serves(device) and module() is not None
+            return there.type == device and all(map(import_module, requires)) and module() is not None
         except ImportError:
             return False
 
     return Backend(
         name,
-        devices,
+        (device,),
         usable,
         solve=lambda A: module().solve(A),
         telemetry=lambda Vt, S: module().telemetry_from_svd(Vt, S),
@@ -67,17 +63,11 @@ def _built_in(
     )
 
 
-def _launches(device: torch.device) -> bool:
-    """Whether Triton's kernels can be: it builds its launcher with the C compiler of the machine."""
-    compiler = "CC" in os.environ or any(map(shutil.which, ("gcc", "clang")))
-    return os.environ.get("TRITON_INTERPRET") == "1" or (device.type == "cuda" and compiler)
-
-
 TORCH = Backend("torch", (), lambda device: True, torch_backend.solve, torch_backend.telemetry_from_svd)
 BACKENDS: Registry[Backend] = Registry(
     TORCH,
-    _built_in("numba", ("cpu",), lambda device: device.type == "cpu"),
-    _built_in("triton", ("cuda",), _launches, "Triton and a C compiler: gcc, clang or CC"),
+    _built_in("numba", "cpu"),
+    _built_in("cuda", "cuda", "cuda.core", needs="cuda-core: pip install 'geolip-theorems[cuda]'"),
 )
 
 

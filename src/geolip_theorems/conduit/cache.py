@@ -1,4 +1,4 @@
-"""Where compiled kernels and generated sources are kept."""
+"""Where compiled kernels are kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def cache_directory(pattern: str) -> Path:
     """
     here = Path(__file__).parent
     kernels = [path for path in here.glob(pattern) if not path.stem.endswith("_backend")]
-    sources = sorted([*kernels, here / "reference.py"])
+    sources = sorted([*kernels, *(here / f"{name}.py" for name in ("reference", "repair", "checks"))])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     base = os.environ.get("NUMBA_CACHE_DIR") or platformdirs.user_cache_dir("geolip-theorems")
     for parent in (Path(base), Path(tempfile.gettempdir()) / "geolip-theorems"):

@@ -9,6 +9,8 @@ from ..io.errors import InputError
 
 SMALLEST_N, LARGEST_N = 2, 16
 ASYMMETRY_TOLERANCE = 1e-5
+# Of ||A - A^T||_F^2 / ||A||_F^2 in float32: above it the compiled paths leave the question to invalid_rows.
+SUSPECT_ASYMMETRY = 0.9 * ASYMMETRY_TOLERANCE**2
 
 
 def check_batch(A: Tensor, what: str = "A") -> None:

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from .checks import invalid_rows
 from .numba_jacobi import jacobi_tiles
-from .numba_setup import CACHE_DIRECTORY, FAILED, LANES, SUSPECT, start_offsets
+from .numba_setup import CACHE_DIRECTORY, FAILED, LANES, SUSPECT
 from .numba_solver import lanes_of, solve_tiles
 from .packet import ConduitPacket
+from .reference import start_offsets
 from .repair import lapack
 
 # Fewer tiles than this are not worth handing to a second thread.

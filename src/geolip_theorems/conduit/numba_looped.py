@@ -15,9 +15,9 @@ from llvmlite import ir
 
 from .numba_blocks import Products
 from .numba_lanes import DOUBLE, FLOAT, INT, Array, Index, Tile, Vector, Whole
-from .numba_setup import LANES, OPTIONS, STEPS
+from .numba_setup import LANES, OPTIONS
 from .numba_straight import NARROW, WIDE, laguerre_move, scale_of, verdict
-from .reference import FRICTION_DELTA, POLISH_STEPS, SETTLE_THRESHOLD
+from .reference import FRICTION_DELTA, LAGUERRE_STEPS, POLISH_STEPS, SETTLE_THRESHOLD
 
 # Roots whose adjugates are computed side by side: each entry of M read serves as many.
 MOST_ROOTS = 8
@@ -158,7 +158,7 @@ class LoopedPath(Products):
             with tile.steps(0, n) as i:
                 diagonal[i] = self.As[i * (n + 1)]
                 self.friction[i] = tile.number(FLOAT, 0.0)
-                self.settle[i] = tile.number(FLOAT, float(STEPS))
+                self.settle[i] = tile.number(FLOAT, float(LAGUERRE_STEPS))
             with tile.steps(1, n) as passed:
                 high[0] = diagonal[0]
                 with tile.steps(0, n - passed) as i:
@@ -173,7 +173,7 @@ class LoopedPath(Products):
     def find_roots(self) -> None:
         n, tile = self.n, self.tile
         with tile.blocks(WIDE), tile.steps(0, n) as root:
-            with tile.steps(0, STEPS) as step:
+            with tile.steps(0, LAGUERRE_STEPS) as step:
                 self.laguerre_step(root, step)
             self.deflate(root)
 
@@ -189,7 +189,7 @@ class LoopedPath(Products):
         p, dp, half_d2 = (cells[t] for t in range(3))
         self.friction[root] = self.friction[root] + 1.0 / (abs(dp).float() + FRICTION_DELTA)
         settled = self.settle[root]
-        first = (abs(p).float() < SETTLE_THRESHOLD) & (settled >= float(STEPS))
+        first = (abs(p).float() < SETTLE_THRESHOLD) & (settled >= float(LAGUERRE_STEPS))
         now = tile.repeated(tile.builder.sitofp(step.value, FLOAT))
         self.settle[root] = first.choose(now, settled)
         self.z[root] = laguerre_move(x, p, dp, half_d2, self.number_of(self.n - root))

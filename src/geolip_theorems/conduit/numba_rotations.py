@@ -13,10 +13,7 @@ from numba.np.arrayobj import make_array
 
 from .numba_lanes import FLOAT, INT, ITEM_BYTES, Array, Tile, Vector, Whole
 from .numba_setup import LANES
-
-MOST_SWEEPS = 30
-# Of ||A||_F / sqrt(n): what n (n - 1) such entries leave undone is lost in the residual test's own rounding.
-NEGLIGIBLE = 2e-8
+from .repair import MOST_SWEEPS, NEGLIGIBLE
 
 
 class Given(Array):

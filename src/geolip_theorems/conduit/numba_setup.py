@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import numba
 import numpy as np
-import torch
 
+from . import checks, repair
 from .cache import cache_directory
-from .reference import LARGEST_FLOAT32_SEARCH, START_SPREAD
 
 # error_model: the default's check for division by zero is a branch, which stops vectorisation.
 # nogil: Python threads run ranges of tiles side by side, so no threading layer is needed.
@@ -18,22 +15,12 @@ OPTIONS = {"error_model": "numpy", "nogil": True, "boundscheck": False, "fastmat
 # Matrices in a tile of the repair, and of the pass for the larger sizes: two float64 vectors of 64 bytes, and
 # the Faddeev-LeVerrier matrices, which grow as n^3, stay in the second cache.
 LANES = 16
-STEPS = 5
 FAILED, SUSPECT = 1, 2
 
 D0, D1 = 0.0, 1.0
 F0, F1 = np.float32(0), np.float32(1)
 HALF = np.float32(0.5)
-TEST_LIMIT = np.float32(8e-6)
-# Asymmetry above 0.9 of what is accepted is judged by checks.py, in float64.
-SUSPECT_ASYMMETRY = np.float32(0.9e-10)
-
-
-@functools.cache
-def start_offsets(n: int) -> np.ndarray:
-    """What is added to the sorted diagonal where the root search starts, (n,), in the search's precision."""
-    dtype = torch.float32 if n <= LARGEST_FLOAT32_SEARCH else torch.float64
-    return torch.linspace(-START_SPREAD, START_SPREAD, n, dtype=dtype).numpy()
+TEST_LIMIT, SUSPECT_ASYMMETRY = np.float32(repair.TEST_LIMIT), np.float32(checks.SUSPECT_ASYMMETRY)
 
 
 CACHE_DIRECTORY = cache_directory("numba_*.py")

@@ -14,8 +14,8 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from .numba_lanes import BYTE, DOUBLE, FLOAT, INT, Tile, Vector, total
-from .numba_setup import FAILED, STEPS, SUSPECT, SUSPECT_ASYMMETRY, TEST_LIMIT
-from .reference import FRICTION_DELTA, POLISH_STEPS, SETTLE_THRESHOLD, SMALLEST_SCALE
+from .numba_setup import FAILED, SUSPECT, SUSPECT_ASYMMETRY, TEST_LIMIT
+from .reference import FRICTION_DELTA, LAGUERRE_STEPS, POLISH_STEPS, SETTLE_THRESHOLD, SMALLEST_SCALE
 
 # Lanes in a register of 64 bytes. Narrower registers take several for one such vector.
 NARROW, WIDE = 8, 16
@@ -116,11 +116,11 @@ class Path:
                 offset = self.tile.builder.load(self.tile.builder.gep(offsets, [INT(i)]))
                 self.z[i] = z[i] + self.tile.repeated(offset)
                 self.friction[i] = self.tile.number(FLOAT, 0.0)
-                self.settle[i] = self.tile.number(FLOAT, float(STEPS))
+                self.settle[i] = self.tile.number(FLOAT, float(LAGUERRE_STEPS))
 
     def find_roots(self) -> None:
         for root in range(self.n):
-            with cgutils.for_range(self.tile.builder, INT(STEPS)) as loop:
+            with cgutils.for_range(self.tile.builder, INT(LAGUERRE_STEPS)) as loop:
                 step = self.tile.builder.sitofp(loop.index, FLOAT)
                 self.tile.each_block(WIDE, lambda root=root, step=step: self.laguerre_step(root, step))
             self.tile.each_block(WIDE, lambda root=root: self.deflate(root))
@@ -133,7 +133,7 @@ class Path:
         else:  # dp is 1, to which 1e-8 adds nothing; where x is NaN so is the sum
             self.friction[root] += 1.0 + 0.0 * x
         settled = self.settle[root]
-        first = (abs(p) < SETTLE_THRESHOLD) & (settled >= float(STEPS))
+        first = (abs(p) < SETTLE_THRESHOLD) & (settled >= float(LAGUERRE_STEPS))
         self.settle[root] = first.choose(self.tile.repeated(step), settled)
         self.z[root] = laguerre_move(x, p, dp, half_d2, float(degree))
 

@@ -8,6 +8,7 @@ contract a*b + c into one rounding) reproduces it bit for bit.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -164,13 +165,19 @@ def deflate(c: list[Tensor], degree: int, z: Tensor) -> list[Tensor]:
     return quotient[::-1]
 
 
+@functools.cache
+def start_offsets(n: int) -> np.ndarray:
+    """What is added to the sorted diagonal where the root search starts, (n,), in the search's precision."""
+    dtype = torch.float32 if n <= LARGEST_FLOAT32_SEARCH else torch.float64
+    return torch.linspace(-START_SPREAD, START_SPREAD, n, dtype=dtype, device="cpu").numpy()
+
+
 def laguerre_roots(c: list[Tensor], diagonal: Tensor, observer: Observer | None) -> Tensor:
     """Approximate roots (n, B) in order of extraction, from the sorted diagonal (n, B) of A / s."""
     n = diagonal.shape[0]
-    dtype = torch.float32 if n <= LARGEST_FLOAT32_SEARCH else torch.float64
-    c = [coefficient.to(dtype) for coefficient in c]
-    spread = torch.linspace(-START_SPREAD, START_SPREAD, n, dtype=dtype).to(diagonal.device)
-    start = diagonal.to(dtype).sort(dim=0).values + spread[:, None]
+    offsets = torch.from_numpy(start_offsets(n)).to(diagonal.device)
+    c = [coefficient.to(offsets.dtype) for coefficient in c]
+    start = diagonal.to(offsets.dtype).sort(dim=0).values + offsets[:, None]
     roots = []
     for root in range(n):
         degree, z = n - root, start[root]

@@ -8,7 +8,7 @@ from torch import Tensor
 from .checks import invalid_rows
 from .packet import ConduitPacket, canonical_signs
 from .reference import PathResult, follow, gram_from_svd
-from .repair import passes, repair
+from .repair import lapack, passes
 
 CHUNK_BYTES = 64 * 2**20
 
@@ -60,9 +60,7 @@ def solve(A: Tensor, research: bool = False) -> tuple[ConduitPacket, Tensor]:
         rescued = ~passes(path)
         rescued &= ~invalid[rows]
         if rescued.any():
-            path.eigenvalues[:, rescued], path.eigenvectors[:, :, rescued] = repair(
-                At[:, :, rescued], path.eigenvalues[:, rescued], path.eigenvectors[:, :, rescued]
-            )
+            path.eigenvalues[:, rescued], path.eigenvectors[:, :, rescued] = lapack(At[:, :, rescued])
         for name in ("eigenvalues", "char_coeffs", "friction", "settle"):
             getattr(packet, name)[rows] = getattr(path, name).T
         packet.eigenvectors[rows] = canonical_signs(path.eigenvectors.permute(2, 0, 1))

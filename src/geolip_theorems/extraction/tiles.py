@@ -157,11 +157,11 @@ class ThreadRunners:
 
     def __call__(self, start: int, stop: int) -> Arrays:
         """See :class:`TileRunner`."""
-        if architecture_of(self.runner.model):
-            return self.runner(start, stop)
         if not hasattr(self._own, "runner"):
-            self._own.runner = self._replica()
-        return self._own.runner(start, stop)
+            self._own.runner = self.runner if architecture_of(self.runner.model) else self._replica()
+            self._own.stream = _new_stream(self.runner.device)
+        with torch.cuda.stream(self._own.stream):  # on one for all a thread's maps would wait for others'
+            return self._own.runner(start, stop)
 
     def _replica(self) -> TileRunner:
         r = self.runner
@@ -183,6 +183,15 @@ def replicable(model: nn.Module) -> bool:
     except Exception:  # whatever a foreign module's copying raises
         return False
     return True
+
+
+def _new_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """A stream of a CUDA device that begins after what is under way; None elsewhere."""
+    if device.type != "cuda":
+        return None
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return stream
 
 
 def _moved(batch: Tensor, device: torch.device) -> Tensor:

@@ -36,8 +36,11 @@ def gram_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
     if not _wants_conduit(M):
         return _float64_eigh(M)
     m = M.double()
-    eigenvalues, v = (pair.double() for pair in conduit((m.mT @ m).float()).eigenpairs())
-    return _descending(eigenvalues, v, EIGENVALUE_FLOOR)
+    gram = m.mT @ m
+    v = conduit(gram.float()).eigenvectors.double()
+    # Quotients with the float64 matrix: float32's rounding of it would take a small S's digits.
+    eigenvalues, order = (v * (gram @ v)).sum(-2).sort(-1)
+    return _descending(eigenvalues, v.gather(-1, order[..., None, :].expand_as(v)), EIGENVALUE_FLOOR)
 
 
 def _float64_eigh(M: Tensor) -> tuple[Tensor, Tensor]:
