@@ -14,8 +14,7 @@ from ...drawing.blocks import ABSENT, Cell, Note, Table, attempt, table
 from ...drawing.charts import INTERVAL, ROW, VALUE, fold, named_rows
 from ...drawing.figures import framed
 from ...drawing.style import ACCENT, GRID, MUTED, SMALL, SOFT, WARM, drawing
-from ..comparison import KINDS, p_value, span, value
-from ..ranking import EXPLAINED, tables
+from ..comparison import ABOUT_RANKS, KINDS, p_value, ranked, span, value
 from .shell import minus
 
 BAD = ("worse", "lost", "worse within chance", "slightly worse")
@@ -34,8 +33,8 @@ def comparison_blocks(number: int, comparison: Mapping[str, Any]) -> list[Any]:
 def ranking_blocks(found: Sequence[Ranking]) -> list[Any]:
     """The table of all models of a run, for each set of images; nothing for fewer than three."""
     return [
-        replace(table(title, columns[1:], [_ranked(row[1:]) for row in rows], EXPLAINED), opened=True)
-        for title, columns, rows in tables(found)
+        replace(table(title, columns[1:], [_ranked(row[1:]) for row in rows], ABOUT_RANKS), opened=True)
+        for title, columns, rows in ranked(found)
     ]
 
 
