@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from ..results.comparison import FAIL_ON
+from ..results.comparison import FAIL_ON, regressed
 from .output import print_json, print_rich, print_table, say, show
 from .parser import HTML, RESULTS, add_command
 
@@ -109,7 +109,7 @@ def compare(options: argparse.Namespace) -> int:
     ranked = rankings([side for path in options.results for side in open_run(path)])
     found = [line for comparison in comparisons for line in comparison.regressions(options.fail_on)]
     if options.html:
-        from ..report.html.compared import write_comparison
+        from ..report.html.comparing import write_comparison
 
         write_comparison(comparisons, options.html, ranked)
         say(f"comparison: {options.html}")
@@ -130,7 +130,7 @@ def compare(options: argparse.Namespace) -> int:
         if options.timings:
             print_rich(*(part for comparison in comparisons for part in timings(comparison)))
         if found:
-            say(f"{len(found)} got worse: exit code {REGRESSED}")
+            say(f"{regressed(comparisons, options.fail_on)}: exit code {REGRESSED}")
     return REGRESSED if found else 0
 
 

@@ -143,7 +143,7 @@ class VerdictRow:
         expected, reason = self.verdict.get("expected"), self.verdict.get("expected_reason") or ""
         if not expected:
             text = self.verdict.get("unchecked") or ""
-            return text[:1].upper() + text[1:] + "." if text else ""
+            return upper_first(text) + "." if text else ""
         return (
             f"Expected: {reason}" if self.mark else f"Not as expected: this should be “{expected}” ({reason})"
         )
@@ -191,8 +191,10 @@ class VerdictRow:
         found = self.twin_values
         if not found:
             return "not measured"
-        spread = interval([min(found), max(found)], self.percent, self._apart) if len(found) > 1 else ""
-        return self._number(self.twin_mean, self._apart) + (f" ({span(spread)})" if spread else "")
+        mean, low, high = (self._number(x, self._apart) for x in (self.twin_mean, min(found), max(found)))
+        if low == high:  # one twin, or all alike: no spread to show
+            return mean
+        return f"{mean} ({span(interval([min(found), max(found)], self.percent, self._apart))})"
 
     @property
     def twin_count(self) -> str:
@@ -292,6 +294,11 @@ def about_family(subjects: Iterable[Mapping[str, Any]]) -> str:
         f"{FALSE_HOLDS * len(judged):.1g} would be said to hold. Of {len(holding)} that hold, {sure} do so "
         f"with p below {FAMILY:g} after Holm's adjustment for all {len(judged)}."
     )
+
+
+def upper_first(text: str) -> str:
+    """A text that begins with a capital letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def span(text: str) -> str:

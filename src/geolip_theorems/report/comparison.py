@@ -13,7 +13,7 @@ from ..compare.judging import change, changes, said, size, toward
 from ..compare.ranking import Place, Ranking
 from ..drawing.text import number, places
 from ..io.console import table
-from ..results.comparison import Comparison, Difference, Flip
+from ..results.comparison import Comparison, Difference, Flip, regressed
 
 BAD, DOUBTFUL, GOOD = "bold red", "yellow", "green"
 STYLES = {"worse": BAD, "lost": BAD, "worse within chance": DOUBTFUL, "slightly worse": DOUBTFUL}
@@ -63,19 +63,14 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def heading(kind: str, candidate: str, reference: str) -> str:
-    """What is compared with what, by their labels."""
-    return f"{KINDS.get(kind, kind)}: {candidate} beside {reference}"
-
-
-def _heading(comparison: Comparison) -> Text:
-    sides = (comparison.candidate["label"], comparison.reference["label"])
-    return Text(heading(comparison.kind, *sides), "bold")
+def heading(found: Comparison) -> str:
+    """What is compared with what."""
+    return f"{KINDS[found.kind]}: {found.candidate['label']} beside {found.reference['label']}"
 
 
 def rendered(comparison: Comparison) -> Iterator[RenderableType]:
     """A comparison, to print with rich."""
-    yield _heading(comparison)
+    yield Text(heading(comparison), "bold")
     if comparison.refused:
         yield Text(f"not compared: {comparison.refused}", DOUBTFUL)
         return
@@ -96,8 +91,7 @@ def rendered(comparison: Comparison) -> Iterator[RenderableType]:
         "italic",
     )
     yield from (Text(f"note: {note}") for note in comparison.notes)
-    worse = comparison.regressions()
-    yield Text(f"{len(worse)} regressed" if worse else "nothing regressed", BAD if worse else GOOD)
+    yield Text(regressed([comparison]), BAD if comparison.regressions() else GOOD)
 
 
 def texts(found: Difference) -> list[str]:
@@ -125,7 +119,7 @@ def timings(comparison: Comparison) -> Iterator[RenderableType]:
         if before and now
     ]
     if rows:
-        yield _heading(comparison)
+        yield Text(heading(comparison), "bold")
         yield table(TIMINGS, rows, right=TIMINGS[1:])
 
 

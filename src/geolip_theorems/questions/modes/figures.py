@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...drawing.blocks import Key, Tile, Tiles
+from ...drawing.blocks import Tile, Tiles, ends
 from ...drawing.charts import INTERVAL, MOST_ROWS, ROW, legend, named_rows
 from ...drawing.figures import figure, map_tiles
 from ...drawing.shown import Shown
@@ -30,15 +30,9 @@ ABLATION = {"ablation": "calibrated.modes.ablation"}
 
 WITHOUT_MODEL = {"mean image": "mean_image", "no output": "no_output"}  # the names in the companion
 FAR = 30  # times the least of these errors: from there on they would lie on the axis of a linear scale
-ABOVE = {
-    "xytext": (0, 2),
-    "textcoords": "offset points",
-    "ha": "right",
-    "va": "bottom",
-    "color": MUTED,
-    "fontsize": SMALL,
-}
-UNSURE = 0.05  # of resamples, from which the overall mode is said to be uncertain
+ABOVE = {"xytext": (0, 2), "textcoords": "offset points", "ha": "right", "va": "bottom"}
+ABOVE |= {"color": MUTED, "fontsize": SMALL}
+UNSURE = 5  # per cent of resamples, from which the overall mode is said to be uncertain
 
 
 def _why(shown: Shown) -> str:
@@ -166,18 +160,17 @@ def dominant_map(shown: Shown, ablation: dict[str, Any]) -> Any:
         f"the mode whose loss most often adds most error; overall that is mode {overall}."
     )
     if share.get("value") is not None:
-        ci = share.get("ci95")
-        within = f" (95 % interval {100 * ci[0]:.1f} to {100 * ci[1]:.1f} %)" if ci else ""
-        part = f"{100 * share['value']:.1f} %{within}"
-        caption += f" In {part} of the patches of single images it is another."
-    unsure = 1 - (ablation.get("overall_shares") or {overall: 1})[overall]
-    if unsure > UNSURE:
+        within = ends(share.get("ci95"), "share").text
         caption += (
-            f" Which mode is the overall one is uncertain: another in {100 * unsure:.0f} % of resamples."
+            f" In {100 * share['value']:.1f} % (95 % interval {within}) of the patches of single images "
         )
+        caption += "it is another."
+    unsure = 100 * (1 - (ablation.get("overall_shares") or {overall: 1})[overall])
+    if unsure > UNSURE:
+        caption += f" Which mode is the overall one is uncertain: another in {unsure:.0f} % of resamples."
     alt = f"Dominant mode of each patch; overall mode {overall}; on the map: modes "
     tile = Tile(category_png(modes, colours), "", alt + ", ".join(map(str, present)))
-    keys = [Key(colours[k], f"mode {k}" + (" (overall)" if k == overall else "")) for k in present]
+    keys = [(colours[k], f"mode {k}" + (" (overall)" if k == overall else "")) for k in present]
     return Tiles("Dominant mode", [tile], caption, keys=keys, wide=False)
 
 
@@ -185,20 +178,14 @@ def dominant_map(shown: Shown, ablation: dict[str, Any]) -> Any:
 def cost_maps(shown: Shown, cost: np.ndarray, ablation: dict[str, Any]) -> Any:
     """What losing each mode adds to the error, patch by patch."""
     few = np.moveaxis(cost[..., :MOST_MODES], -1, 0)
-    limits = float(min(0.0, few.min())), float(few.max())
-    factor, _ = power(limits)
     rest = cost.shape[-1] - MOST_MODES
-    return Tiles(
+    return map_tiles(
         "Error added by losing a mode",
-        caption=f"{shown.n(ablation['cost'][0]['n'])}; one colour scale. Under each name the mean over "
-        "patches; its interval is in the table of modes.",
+        few,
+        [f"mode {k}" for k in range(len(few))],
+        f"{shown.n(ablation['cost'][0]['n'])}; one colour scale. Under each name the mean over patches; its "
+        "interval is in the table of modes.",
+        unit=MSE,
+        limits=(float(min(0.0, few.min())), float(few.max())),
         rest=f"and {rest} more modes" if rest > 0 else "",
-        **map_tiles(
-            few,
-            [f"mode {k}" for k in range(len(few))],
-            say=lambda m, name: f"Error added by losing {name}: mean {m.mean():.3g}",
-            note=lambda m: f"{factor * m.mean():.3g}",
-            unit=MSE,
-            limits=limits,
-        ),
     )

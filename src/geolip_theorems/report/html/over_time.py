@@ -13,7 +13,7 @@ from ...compare.history import History, Series, events
 from ...compare.judging import said
 from ...drawing.blocks import Figure, Note, attempt, table
 from ...drawing.charts import INTERVAL, VALUE
-from ...drawing.figures import framed
+from ...drawing.figures import panel
 from ...drawing.style import ACCENT, PAPER, WARM, drawing, short
 from ...results.record import now
 from ..comparison import value
@@ -39,7 +39,7 @@ def write_history(histories: Sequence[History], out: Path) -> Path:
     changes = sum(len(series.changes) for found in histories for series in found.series)
     flips = sum(len(f) for found in histories for series in found.series for f in series.flips.values())
     text = render_page(
-        "sections.html.j2",
+        "base.html.j2",
         created=now(),
         what="history of a model",
         headline=f"{counted(flips, 'flip')}, {counted(changes, 'change point')}",
@@ -87,7 +87,7 @@ def _figure(series: Series, found: History, key: str) -> Figure:
         axes.set_ylabel("percentage points" if series.unit == "pp" else "")
     caption = _caption(series, [name for name, _ in found.versions])
     alt = f"{series.title} over {len(names)} versions. {caption}"
-    return framed(series.title, key, figure, alt, caption)
+    return panel(series.title, key, figure, alt, caption)
 
 
 def _caption(series: Series, names: Sequence[str]) -> str:

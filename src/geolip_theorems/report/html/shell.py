@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ...drawing.text import span
+from ...drawing.text import span, upper_first
 from ...io.errors import InputError
 from ...io.writing import write_atomically
 
@@ -25,7 +25,7 @@ def render_page(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"minus": minus, "span": span, "slug": slug}
+    environment.filters |= {"minus": minus, "span": span, "slug": slug, "upper_first": upper_first}
     source = environment.loader.get_source
     style, script = (Markup(source(environment, name)[0]) for name in ("style.css", "script.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
