@@ -4,6 +4,7 @@ import copy
 import re
 from dataclasses import replace
 from html import unescape
+from urllib.parse import unquote
 
 import pytest
 
@@ -82,16 +83,17 @@ def test_without_comparisons_there_is_no_such_section(labelled):
     assert 'id="comparison"' not in labelled.html
 
 
-@pytest.mark.parametrize(("factor", "text"), [(5.8, "+480.00 %"), (0.1, "−90.00 %"), (1.02, None)])
-def test_a_change_beyond_the_axis_has_an_arrow_and_its_number(labelled, factor, text):
+@pytest.mark.parametrize(("factor", "far"), [(5.8, True), (0.1, True), (1.02, False)])
+def test_a_large_change_makes_the_scale_logarithmic_and_is_on_it(labelled, factor, far):
     subject = labelled.record["subjects"][0]
     arrays = companion.of_subject(subject, labelled.results.parent)
     moved = {**arrays, "per_image/error": factor * arrays["per_image/error"]}
     found = compare(Side(subject, arrays), Side(subject, moved))
     drawn = comparing.forest(found, 1)
-    assert ("beyond an arrow" in drawn.caption) == (text is not None)
-    numbers = re.findall(r">([^<>]* %)</text>", str(drawn.svg))
-    assert numbers == ([text] if text else [])
+    assert ("logarithmic" in drawn.caption) == far
+    points = re.findall(r"^value,([^,]*),release error$", unquote(drawn.data), re.M)
+    difference = next(d for d in found.metrics if d.metric == "error")
+    assert [float(x) for x in points] == pytest.approx([-difference.difference / difference.smallest], 1e-4)
 
 
 def test_a_claims_figure_moves_toward_the_claim_and_only_errors_get_better():

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from matplotlib.axes import Axes
+import numpy as np
 
 from ...compare.judging import change, toward
 from ...compare.ranking import Ranking
 from ...drawing.blocks import ABSENT, Cell, Figure, Note, Table, table
 from ...drawing.charts import INTERVAL, ROW, VALUE, fold, named_rows
 from ...drawing.figures import panel
-from ...drawing.style import ACCENT, GRID, MUTED, SMALL, SOFT, WARM, drawing
+from ...drawing.style import ACCENT, GRID, MUTED, SOFT, WARM, drawing
 from ...drawing.text import upper_first
 from ...io.text import clean
 from ...results.comparison import Comparison, Difference, regressed
@@ -30,7 +30,7 @@ LEAD = (
 )
 BAD = ("worse", "lost", "worse within chance", "slightly worse")
 FOREST = 4.2  # inches wide: on a phone its type is legible, on a desk it has a line of its own
-FARTHEST = 8.0  # smallest changes a bar may reach; longer ones are cut
+FAR = 8.0  # smallest changes; where one is larger the scale becomes logarithmic
 
 
 def write_comparison(comparisons: Sequence[Comparison], out: Path, ranked: Sequence[Ranking] = ()) -> Path:
@@ -105,14 +105,21 @@ def forest(comparison: Comparison, number: int) -> Figure | None:
     rows = [d for d in comparison.metrics if d.difference is not None and d.better and d.smallest]
     if not rows:
         return None
-    cut = False
     with drawing(1.1 + 1.7 * ROW * max(len(rows), 2), width=FOREST) as (figure, axes):
         axes.axvspan(-1, 1, color=SOFT, lw=0)
         axes.axvline(0, color=MUTED, lw=1)
-        for place, row in enumerate(rows):
-            cut = _bar(axes, place, row) or cut
-        named_rows(axes, [fold(row.title) for row in rows], 0.6)
-        reach = 1.04 * FARTHEST if cut else max(1.5, *map(abs, axes.get_xlim()))
+        for place, d in enumerate(rows):
+            scale, colour = d.better / d.smallest, WARM if d.outcome in BAD else ACCENT
+            ends = np.multiply(d.joint or (d.difference,) * 2, scale)
+            axes.plot(ends, [place] * 2, color=colour, lw=2.4, solid_capstyle="butt", gid=INTERVAL)
+            axes.plot(d.difference * scale, place, "o", ms=4.5, color=colour, gid=VALUE)
+        named_rows(axes, [fold(d.title) for d in rows], 0.6)
+        reach = max(1.5, *map(abs, axes.get_xlim()))
+        far = reach > FAR
+        if far:
+            axes.set_xscale("symlog", linthresh=2, linscale=1)
+            axes.xaxis.set_major_formatter("{x:g}")
+            reach *= 2  # a point at the end is whole
         axes.set_xlim(-reach, reach)
         axes.grid(axis="y", color=GRID)
         figure.supxlabel(
@@ -124,34 +131,8 @@ def forest(comparison: Comparison, number: int) -> Figure | None:
         "Bars: intervals that hold all at once with 95 %. Within the shaded band a change is too small to "
         "matter. A bar wholly left of the band is a regression."
     )
-    caption += " Where a bar goes on beyond an arrow, the number is the change." if cut else ""
-    made = panel("What changed", f"c{number}-forest", figure, alt, caption, wide=True)
-    return replace(made, data="")  # bars end at the axis; the table below has where they go
-
-
-def _bar(axes: Axes, place: int, row: Difference) -> bool:
-    """A metric's interval and difference; whether they go on beyond the axis, as arrow and number say."""
-    scale = row.better / row.smallest
-    colour = WARM if row.outcome in BAD else ACCENT
-    at = row.difference * scale
-    ends = sorted(end * scale for end in row.joint or (row.difference,) * 2)
-    low, high = (min(max(end, -FARTHEST), FARTHEST) for end in ends)
-    axes.plot([low, high], [place] * 2, color=colour, lw=2.4, solid_capstyle="butt", gid=INTERVAL)
-    if abs(at) <= FARTHEST:
-        axes.plot(at, place, "o", ms=4.5, color=colour, gid=VALUE)
-    beyond = [side for side, end in ((-1, ends[0]), (1, ends[1])) if side * end > FARTHEST]
-    for side in beyond:
-        axes.plot(side * FARTHEST, place, "<" if side < 0 else ">", ms=6.5, color=colour, clip_on=False)
-    if beyond:
-        side = 1 if at > 0 else -1
-        inside = {
-            "xytext": (-3 * side, 4),
-            "textcoords": "offset points",
-            "ha": "right" if at > 0 else "left",
-        }
-        text = minus(change(row.difference, row.unit))
-        axes.annotate(text, (side * FARTHEST, place), **inside, fontsize=SMALL, color=colour)
-    return bool(beyond)
+    caption += " Beyond two such changes the scale is logarithmic." if far else ""
+    return panel("What changed", f"c{number}-forest", figure, alt, caption, wide=True)
 
 
 def metric_table(comparison: Comparison) -> Table:
