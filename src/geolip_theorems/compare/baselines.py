@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..io.errors import InputError, unknown
-from ..io.writing import remove
+from ..io.writing import refused, remove
 from ..results.record import read_results
 
 FOLDER = Path("reports/baselines")
@@ -86,14 +86,13 @@ def save(name: str, results: Path, folder: Path = FOLDER) -> Path:
         InputError: the name cannot be used, the folder cannot be written, or another process keeps its lock.
     """
     place = folder / check_name(name)
-    try:
+    with refused(f"baseline folder {str(folder)!r}", "working folder"):
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(place):
-            _replace(place, results)
-    except Timeout:
-        raise InputError(f"baseline {name!r} has been locked by another process for a minute") from None
-    except OSError as error:
-        raise InputError(f"baseline folder {str(folder)!r} cannot be written ({error.strerror})") from None
+        try:
+            with _lock(place):
+                _replace(place, results)
+        except Timeout:
+            raise InputError(f"baseline {name!r} has been locked by another process for a minute") from None
     return place
 
 

@@ -6,9 +6,11 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .errors import InputError
 
 
 def write_atomically(path: Path, write: Callable[[str], None]) -> None:
@@ -29,6 +31,19 @@ def write_atomically(path: Path, write: Callable[[str], None]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def refused(what: str, other: str) -> Iterator[None]:
+    """Say in a line that ``what`` cannot be written, and what else to give, where that is so.
+
+    Raises:
+        InputError: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{what} cannot be written ({error.strerror}); give another {other}") from None
 
 
 def remove(path: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..drawing.text import VerdictRow, about_family, assumed, headings, under_headings
+from ..drawing.text import VerdictRow, about_family, assumed, described, headings, under_headings
 from ..io.text import LONGEST_NAME, markdown
-from ..results.notes import described
 
 MARKS = {
     "holds": "✅ holds",

@@ -11,10 +11,9 @@ from rich.text import Text
 from ..drawing.blocks import Table as Block
 from ..drawing.blocks import attempt
 from ..drawing.shown import Shown
-from ..drawing.text import VerdictRow, about_family, under_headings, verdict_rows
+from ..drawing.text import VerdictRow, about_family, described, under_headings, verdict_rows
 from ..io.console import table as rich_table
 from ..questions import questions
-from ..results.notes import described
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
 NUMBERS = ("value", "95 % interval", "claimed", "the\ntraining's\ndoing")

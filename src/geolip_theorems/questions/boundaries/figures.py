@@ -6,32 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from ...drawing import style
 from ...drawing.blocks import Gallery, Note, Row, Tile
 from ...drawing.charts import MOST_ROWS, ROW, dot_plot, dots, legend, named_rows
 from ...drawing.figures import figure, map_tiles
 from ...drawing.shown import Shown
-from ...drawing.style import (
-    ACCENT,
-    GOOD,
-    GRID,
-    MSE,
-    MUTED,
-    OTHER,
-    SEQUENTIAL,
-    WARM,
-    colour_bar,
-    drawing,
-    overlay_png,
-    png,
-    power,
-    short,
-)
 from ...stats.grids import region_masks
 from . import gradient_correlation
 from .naming import NAMES, contrasts
 
 KINDS = ("best", "median", "worst")
-REGIONS = {"center": ACCENT, "edge": WARM, "corner": GOOD}
+REGIONS = {"center": style.ACCENT, "edge": style.WARM, "corner": style.GOOD}
 MOST_MODES = 16
 FOUND = {"found": "calibrated.boundaries"}
 SHAPES = {"kind": 1, "index": 1, "label": 1, "mse": 1, "input": 4, "recon": 4, "error": 3}
@@ -49,15 +34,15 @@ def region_bars(shown: Shown, error: np.ndarray | None) -> Any:
     if not rows:
         return Note("Errors by region were not measured.") if not shown.classes else None
     height = 0.8 / len(REGIONS)
-    factor, text = power([r.get(region) or 0.0 for _, r in rows for region in REGIONS])
-    with drawing(0.8 + ROW * 1.25 * len(rows)) as (canvas, axes):
+    factor, text = style.power([r.get(region) or 0.0 for _, r in rows for region in REGIONS])
+    with style.drawing(0.8 + ROW * 1.25 * len(rows)) as (canvas, axes):
         for i, (region, colour) in enumerate(REGIONS.items()):
             values = [factor * (r.get(region) or np.nan) for _, r in rows]
             places = np.arange(len(rows)) + (i - 1) * height
             axes.barh(places, values, height=height * 0.9, color=colour, label=region)
-        named_rows(axes, [short(name) for name, _ in rows])
+        named_rows(axes, [style.short(name) for name, _ in rows])
         axes.grid(axis="x")
-        canvas.supxlabel(MSE.format(power=text))
+        canvas.supxlabel(style.MSE.format(power=text))
         legend(axes)
     name, first = rows[0]
     found = (f"{region} {first[region]:.3g}" for region in REGIONS if first.get(region) is not None)
@@ -109,15 +94,15 @@ def error_by_gradient(shown: Shown, quartiles: np.ndarray) -> Any:
     if quartiles.shape[1] != 3 or not np.isfinite(quartiles).all():
         return None
     deciles = np.arange(1, len(quartiles) + 1)
-    with drawing(2.5) as (canvas, axes):
-        axes.axhline(1.0, color=MUTED, lw=1, ls=":")
-        axes.fill_between(deciles, quartiles[:, 0], quartiles[:, 2], color=ACCENT, alpha=0.22, lw=0)
+    with style.drawing(2.5) as (canvas, axes):
+        axes.axhline(1.0, color=style.MUTED, lw=1, ls=":")
+        axes.fill_between(deciles, quartiles[:, 0], quartiles[:, 2], color=style.ACCENT, alpha=0.22, lw=0)
         for name, values in (("first quartile", quartiles[:, 0]), ("third quartile", quartiles[:, 2])):
-            axes.plot(deciles, values, color=ACCENT, lw=0.4, gid=name)
-        axes.plot(deciles, quartiles[:, 1], "o-", color=ACCENT, ms=4, gid="median")
+            axes.plot(deciles, values, color=style.ACCENT, lw=0.4, gid=name)
+        axes.plot(deciles, quartiles[:, 1], "o-", color=style.ACCENT, ms=4, gid="median")
         axes.set_xticks(deciles)
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y", color=GRID)
+        axes.grid(axis="y", color=style.GRID)
         canvas.supxlabel("decile of the input's gradient within an image")
         axes.set_ylabel("error / image's mean error")
     alt = (
@@ -136,9 +121,9 @@ def error_by_gradient(shown: Shown, quartiles: np.ndarray) -> Any:
 )
 def gallery(shown: Shown, friction: np.ndarray | None, **kept: np.ndarray) -> Any:
     """Best, median and worst images with reconstruction and overlays."""
-    overlays = {"error": (kept["error"], SEQUENTIAL, "error: " + MSE)}
+    overlays = {"error": (kept["error"], style.SEQUENTIAL, "error: " + style.MSE)}
     if friction is not None:
-        overlays["friction"] = (friction, OTHER, "friction, the largest over modes: log10")
+        overlays["friction"] = (friction, style.OTHER, "friction, the largest over modes: log10")
     scales = {name: (float(m.min()), float(m.max()), cmap) for name, (m, cmap, _) in overlays.items()}
     rows = []
     columns = (kept[name] for name in ("kind", "index", "label", "mse", "input", "recon"))
@@ -147,14 +132,14 @@ def gallery(shown: Shown, friction: np.ndarray | None, **kept: np.ndarray) -> An
         about = f"the {which} image, number {index}"
         named = f"class {shown.class_name(label)}" if label >= 0 else "no label"
         tiles = [
-            Tile(png(picture), "input", f"Input: {about}, {named}"),
-            Tile(png(recon), "reconstruction", f"Reconstruction of {about}"),
+            Tile(style.png(picture), "input", f"Input: {about}, {named}"),
+            Tile(style.png(recon), "reconstruction", f"Reconstruction of {about}"),
         ]
         for name, (maps, _, _) in overlays.items():
             says = f"{name} of {about}: mean {maps[i].mean():.3g}, largest {maps[i].max():.3g}"
-            tiles.append(Tile(overlay_png(picture, maps[i], *scales[name]), name, says.capitalize()))
+            tiles.append(Tile(style.overlay_png(picture, maps[i], *scales[name]), name, says.capitalize()))
         rows.append(Row(which, f"no. {index} · {named} · error {mse:.3g}", tiles))
-    bars = [colour_bar(low, high, overlays[name][2], cmap) for name, (low, high, cmap) in scales.items()]
+    bars = [style.colour_bar(*ends, overlays[name][2], cmap) for name, (*ends, cmap) in scales.items()]
     caption = (
         f"Chosen from n = {shown.images:,} images by mean error. {' and '.join(overlays).capitalize()} over "
         f"the grey input, on one scale for all rows.{_shown_how(shown)}"
@@ -181,7 +166,7 @@ def _solver(shown: Shown, maps: np.ndarray, title: str, unit: str, about: str) -
         f"n = {shown.images:,} images, no intervals. {about}, roots in ascending order of the eigenvalue; "
         "one colour scale, under each name the mean."
     )
-    return map_tiles(title, few, [f"root {k}" for k in range(len(few))], caption, unit=unit, cmap=OTHER)
+    return map_tiles(title, few, [f"root {k}" for k in range(len(few))], caption, unit=unit, cmap=style.OTHER)
 
 
 @figure(needs={"maps": ("picture/friction", 3)})

@@ -12,8 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from ...drawing.text import span, upper_first
-from ...io.errors import InputError
-from ...io.writing import write_atomically
+from ...io.writing import refused, write_atomically
 
 
 def render_page(template: str, **content: Any) -> str:
@@ -49,10 +48,6 @@ def write_page(text: str, out: Path, what: str) -> Path:
     Raises:
         InputError: ``out`` cannot be written; ``what`` says what it is.
     """
-    try:
+    with refused(f"{what} {str(out)!r}", "place for it"):
         write_atomically(out, lambda name: Path(name).write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"{what} {str(out)!r} cannot be written ({error.strerror}); give another place for it"
-        ) from None
     return out

@@ -11,11 +11,10 @@ from ...compare.pairing import Side
 from ...compare.ranking import rankings
 from ...drawing.blocks import Note, Table, attempt, table
 from ...drawing.shown import Shown
-from ...drawing.text import about_family, headings
+from ...drawing.text import about_family, headings, notes_on
 from ...io.errors import InputError
 from ...questions import Question, questions
 from ...results.companion import of_subject
-from ...results.notes import notes_on
 from ...results.record import read_results
 from . import cards, comparing
 from .shell import render_page, write_page
