@@ -144,7 +144,7 @@ def follow(options: argparse.Namespace) -> None:
 
     histories = [history(versions) for versions in read_versions(options.folder)]
     if options.html:
-        from ..report.html.over_time import write_history
+        from ..report.html.comparing import write_history
 
         write_history(histories, options.html)
         say(f"history: {options.html}")
@@ -191,13 +191,13 @@ def card(options: argparse.Namespace) -> None:
     """
     from ..io.files import read_small
     from ..report.card import subjects_of, updated_card
-    from ..report.html.shell import write_page
+    from ..report.html.shell import write_text
     from ..results.record import read_results
 
     subjects = subjects_of(read_results(options.results), options.model)
     there = read_small(options.out, "model card", LARGEST_CARD) if options.out.exists() else b""
     made = updated_card(there.decode("utf-8", "replace"), subjects)
-    write_page(str(made), options.out, "model card")
+    write_text(options.out, "model card", str(made))
     entries = len(made.data.eval_results or [])
     if options.json:
         print_json({"card": str(options.out), "evaluations": entries, "pushed": options.push})

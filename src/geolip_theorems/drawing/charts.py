@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,12 +147,6 @@ def named_rows(axes: Axes, names: Sequence[str], room: float = 0.5) -> None:
     axes.set_ylim(len(names) - 1 + room, -room)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-
-
-def dots(figures: Mapping[str, Mapping[str, Any] | None]) -> list[Dot]:
-    """A row for each figure that has a value, by its name."""
-    known = {name: found for name, found in figures.items() if found and found.get("value") is not None}
-    return [Dot(name, found["value"], found["ci95"]) for name, found in known.items()]
 
 
 def fold(name: str, length: int = 22) -> str:

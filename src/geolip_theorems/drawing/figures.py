@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from .blocks import Figure, Note, Tile, Tiles
+from .charts import Dot, dot_plot
 from .data import csv_address, drawn_rows, map_rows
 from .shown import Shown
 from .style import SEQUENTIAL, colour_bar, map_png, power, svg
@@ -58,6 +59,31 @@ def figure(
 def panel(title: str, name: str, canvas: Canvas, alt: str, caption: str, wide: bool = False) -> Figure:
     """A drawing with what it shows as CSV; ``name`` is unique in the page."""
     return Figure(title, svg(canvas, name, alt), caption, wide, csv_address(drawn_rows(canvas)))
+
+
+def interval_plot(
+    shown: Shown,
+    figures: Mapping[str, Any],
+    title: str,
+    more: str = "",
+    others: Mapping[str, float | None] | None = None,
+    **options: Any,
+) -> tuple[Canvas, str, str] | None:
+    """The figures that have a value, by name, as a drawing with its alternative text and caption, or None.
+
+    Args:
+        title: of the alternative text. more: sentences of the caption. others: another protocol's values.
+        options: of :func:`.charts.dot_plot`.
+    """
+    known = {name: found for name, found in figures.items() if found and found.get("value") is not None}
+    if not known:
+        return None
+    scale, first = options.get("scale", 1), next(iter(known.values()))
+    rows = [Dot(name, f["value"], f["ci95"], (others or {}).get(name)) for name, f in known.items()]
+    drawn = dot_plot(rows, **options)
+    alt = "; ".join(f"{name} {scale * found['value']:.3g}" for name, found in known.items())
+    caption = f"{shown.n(first['n'])}; 95 % intervals by {first['method']}.{more}"
+    return drawn, f"{title}: {alt}", caption
 
 
 def map_tiles(

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...drawing import style
 from ...drawing.blocks import Gallery, Note, Row, Tile
-from ...drawing.charts import MOST_ROWS, ROW, dot_plot, dots, legend, named_rows
-from ...drawing.figures import figure, map_tiles
+from ...drawing.charts import MOST_ROWS, ROW, legend, named_rows
+from ...drawing.figures import figure, interval_plot, map_tiles
 from ...drawing.shown import Shown
 from ...stats.grids import region_masks
 from . import gradient_correlation
@@ -59,33 +59,25 @@ def correlations(shown: Shown, found: dict[str, Any]) -> Any:
     """Rank correlations of the error with properties of the input."""
     known = {name: found.get(key) for key, name in NAMES.items()}
     known["share of the true boundary"] = (found.get("true_boundary") or {}).get("correlation")
-    rows = dots(known)
-    if not rows:
-        return None
     threshold = shown.threshold(gradient_correlation.name)
-    drawn = dot_plot(
-        rows,
+    return interval_plot(
+        shown,
+        known,
+        "Rank correlation of the error with",
+        " Means over images.",
         unit="Spearman correlation over an image's patches",
         line=threshold or 0.0,
         line_text="0" if threshold is None else "threshold",
     )
-    alt = "Rank correlation of the error with: " + "; ".join(f"{r.name} {r.value:.3g}" for r in rows)
-    first = known[rows[0].name]
-    return drawn, alt, f"{shown.n(first['n'])}; mean over images, 95 % intervals by {first['method']}."
 
 
 @figure("Regions compared", "q6-contrasts", needs=FOUND)
 def region_contrasts(shown: Shown, found: dict[str, Any]) -> Any:
     """How much more a region loses than another."""
     known = {name.replace("-", " − "): contrast for name, contrast in contrasts(found)[0].items()}
-    rows = dots(known)
-    if not rows:
-        return None
     unit = "difference, per cent of the image's mean error"
-    drawn = dot_plot(rows, unit=unit, line=0.0, line_text="no difference", scale=100)
-    alt = "Contrasts of regions: " + "; ".join(f"{r.name} {100 * r.value:+.0f} %" for r in rows)
-    first = known[rows[0].name]
-    return drawn, alt, f"{shown.n(first['n'])}, paired; 95 % intervals by {first['method']}."
+    look = {"unit": unit, "line": 0.0, "line_text": "no difference", "scale": 100}
+    return interval_plot(shown, known, "Contrasts of regions in per cent", " Paired by image.", **look)
 
 
 @figure("Error against gradient", "q6-gradient", needs={"quartiles": ("picture/error_by_gradient", 2)})

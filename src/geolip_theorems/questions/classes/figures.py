@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...drawing.charts import MOST_ROWS, Dot, dot_plot, dots, each, matrix
-from ...drawing.figures import figure, map_tiles
+from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
+from ...drawing.figures import figure, interval_plot, map_tiles
 from ...drawing.shown import Shown
 from ...drawing.style import DIVERGING, MSE, power
 from ...drawing.text import interval, number, span
@@ -123,16 +123,10 @@ def class_errors(shown: Shown, kept: ClassMaps, ends: np.ndarray) -> Any:
 @figure("Which classes stand apart", "q2-classes", needs={"per_class": "calibrated.class_cosine.per_class"})
 def class_cosines(shown: Shown, per_class: dict[str, Any]) -> Any:
     """How far each class's map is from the others'."""
-    rows = sorted(dots(per_class), key=lambda row: row.value)
-    if not rows:
-        return None
-    drawn = dot_plot(rows[:MOST_ROWS], unit="mean corrected cosine with the other classes")
-    alt = f"Mean cosine of each class with the others; least {rows[0].value:.4g} for {rows[0].name}"
-    more = f" The {MOST_ROWS} most distant of {len(rows)} classes." if len(rows) > MOST_ROWS else ""
-    method = per_class[rows[0].name]["method"]
-    tested = sum(1 for f in per_class.values() if f and (f.get("p_holm") or 1) < 0.01)
-    caption = (
-        f"n = {shown.images:,} images; 95 % intervals ({method}). {tested} of {len(rows)} classes "
-        f"differ from the others with Holm's p < 0.01.{more}"
-    )
-    return drawn, alt, caption
+    known = {name: f for name, f in per_class.items() if f and f["value"] is not None}
+    nearest = dict(sorted(known.items(), key=lambda item: item[1]["value"])[:MOST_ROWS])
+    tested = sum((f.get("p_holm") or 1) < 0.01 for f in known.values())
+    text = f" {tested} of {len(known)} classes differ from the others with Holm's p < 0.01."
+    text += f" The {MOST_ROWS} most distant of {len(known)} classes." if len(known) > MOST_ROWS else ""
+    unit = "mean corrected cosine with the other classes"
+    return interval_plot(shown, nearest, "Mean cosine of each class with the others", text, unit=unit)

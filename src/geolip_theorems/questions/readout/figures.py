@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ...drawing.charts import MOST_ROWS, Dot, dot_plot, dots, each, matrix
-from ...drawing.figures import figure, panel
+from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
+from ...drawing.figures import figure, interval_plot, panel
 from ...drawing.shown import Shown
 from ...probes.signals import LIFTS, legend, letters, trivial
 from .naming import accuracy_figures, not_measured
@@ -46,23 +45,27 @@ def accuracies(shown: Shown, figures: dict[str, Any]) -> Any:
 def lifts(shown: Shown, lifts: dict[str, Any]) -> Any:
     """What one set of features adds to another."""
     script = shown.get("script.probes") or {}
-    rows = []
-    for dot in dots(lifts):
-        ends = [script.get(side) for side in LIFTS.get(dot.name, ("", ""))]
-        other = ends[0]["test"] - ends[1]["test"] if all(ends) else None
-        rows.append(replace(dot, name=dot.name.replace("_", " ").replace("-", " − "), other=other))
-    if not rows:
-        return None
-    few = [row for row in rows if "chance" not in row.name] or rows
-    unit = "difference of accuracies, percentage points"
-    drawn = dot_plot(few, unit=unit, line=0.0, line_text="no lift", scale=100)
-    alt = "Lifts in percentage points: " + "; ".join(f"{r.name} {100 * r.value:+.1f}" for r in rows)
-    first = lifts[dots(lifts)[0].name]
-    caption = (
-        f"{shown.n(first['n'])}, paired. Bar: 95 % interval ({first['method']}). Diamond: the script's "
-        "difference on its single split, without an interval. The lift over chance is in the table."
+    known = {name: found for name, found in lifts.items() if "chance" not in name} or lifts
+    others = {}
+    for name in known:
+        ends = [script.get(side) for side in LIFTS.get(name, ("", ""))]
+        others[_spoken(name)] = ends[0]["test"] - ends[1]["test"] if all(ends) else None
+    return interval_plot(
+        shown,
+        {_spoken(name): found for name, found in known.items()},
+        "Lifts in percentage points",
+        " Paired by image. Diamond: the script's difference on its single split, without an interval. The "
+        "lift over chance is in the table.",
+        others=others,
+        unit="difference of accuracies, percentage points",
+        line=0.0,
+        line_text="no lift",
+        scale=100,
     )
-    return drawn, alt, caption
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ").replace("-", " − ")
 
 
 @figure(

@@ -1,4 +1,4 @@
-"""Comparisons with a baseline or between models: flipped verdicts first, then every metric."""
+"""Pages of comparisons, with flipped verdicts first, and of a model's history over its versions."""
 
 from __future__ import annotations
 
@@ -9,25 +9,36 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
-from ...compare.judging import change, toward
+from ...compare.history import History, Series, events
+from ...compare.judging import change, said, toward
 from ...compare.ranking import Ranking
-from ...drawing.blocks import ABSENT, Cell, Figure, Note, Table, table
+from ...drawing.blocks import ABSENT, Cell, Figure, Note, Table, attempt, table
 from ...drawing.charts import INTERVAL, ROW, VALUE, fold, named_rows
 from ...drawing.figures import panel
-from ...drawing.style import ACCENT, GRID, MUTED, SOFT, WARM, drawing
+from ...drawing.style import ACCENT, GRID, MUTED, PAPER, SOFT, WARM, drawing, short
 from ...drawing.text import upper_first
 from ...io.text import clean
 from ...results.comparison import Comparison, Difference, regressed
 from ...results.record import finite, now
-from ..comparison import ABOUT_RANKS, NUMBERS, heading, ranked, texts
-from .shell import minus, render_page, write_page
+from ..comparison import ABOUT_RANKS, NUMBERS, heading, ranked, texts, value
+from .shell import minus, write_page
 
-LEAD = (
+ABOUT_COMPARISON = (
     "Every figure of the later runs beside the first: paired by image where both saw the same images. A "
     "joint interval holds together with all the others; one that lies beyond the smallest change of interest "
     "in the bad direction is a regression."
 )
+ABOUT_HISTORY = (
+    "Every figure over the versions, oldest first, with its 95 % interval. A change point is a version that "
+    "differs beyond chance from the one at the change point before: the intervals of these differences hold "
+    "at once for all pairs of versions and all metrics of a kind."
+)
+HEIGHT = 2.0  # inches of a figure
+MOST_NAMES = 6  # versions named at an axis; of more some are left out
+PLAIN = {"marker": "o", "ms": 4.5}
+FLIPPED = {"marker": "D", "ms": 7, "mfc": PAPER, "mew": 1.6}
 BAD = ("worse", "lost", "worse within chance", "slightly worse")
 FOREST = 4.2  # inches wide: on a phone its type is legible, on a desk it has a line of its own
 FAR = 8.0  # smallest changes; where one is larger the scale becomes logarithmic
@@ -43,15 +54,16 @@ def write_comparison(comparisons: Sequence[Comparison], out: Path, ranked: Seque
     sections += [
         section(number, clean(finite(found.to_dict()))) for number, found in enumerate(comparisons, 1)
     ]
-    text = render_page(
+    return write_page(
+        out,
+        "comparison",
         "base.html.j2",
         created=now(),
         what="comparison of runs",
         headline=regressed(comparisons).capitalize(),
-        lead=LEAD,
+        lead=ABOUT_COMPARISON,
         sections=sections,
     )
-    return write_page(text, out, "comparison")
 
 
 def section(number: int, content: Mapping[str, Any]) -> tuple[str, list[Any]]:
@@ -160,3 +172,81 @@ def _why(found: Difference) -> str:
     if not colon and found.outcome != "same":
         words = "beyond chance"
     return f"{words}; {'paired' if found.paired else 'unpaired'} images"
+
+
+def write_history(histories: Sequence[History], out: Path) -> Path:
+    """Write the page, whole or not at all.
+
+    Raises:
+        InputError: ``out`` cannot be written.
+    """
+    changes = sum(len(series.changes) for found in histories for series in found.series)
+    flips = sum(len(f) for found in histories for series in found.series for f in series.flips.values())
+    return write_page(
+        out,
+        "history",
+        "base.html.j2",
+        created=now(),
+        what="history of a model",
+        headline=f"{flips} flip{'s' * (flips != 1)}, {changes} change point{'s' * (changes != 1)}",
+        lead=ABOUT_HISTORY,
+        sections=[
+            (found.subject, history_blocks(number, found)) for number, found in enumerate(histories, 1)
+        ],
+    )
+
+
+def history_blocks(number: int, found: History) -> list[Any]:
+    """What happened, a figure per metric, and all numbers."""
+    left_out = [Note(f"{name} is left out: {why}.") for name, why in found.left_out.items()]
+    happened = events(found)
+    told = replace(table("What happened", ("version", "question", "what", "how"), happened), opened=True)
+    drawn = [
+        block
+        for series in found.series
+        for block in attempt(_over_time, series, found, f"h{number}-{series.metric.replace('.', '-')}")
+    ]
+    return [*left_out, *([told] if happened else [Note("Nothing changed.")]), *drawn, _numbers(found)]
+
+
+def _over_time(series: Series, found: History, key: str) -> Figure:
+    names = [short(name) for name, _ in found.versions]
+    scale = 100 if series.unit == "pp" else 1
+    with drawing(HEIGHT) as (figure, axes):
+        for place, entry in enumerate(series.figures):
+            if entry is not None:
+                style = {"color": WARM if place in series.changes else ACCENT}
+                mark = FLIPPED if place in series.flips else PLAIN
+                ends = entry["ci95"] or [entry["value"]] * 2
+                axes.plot([place] * 2, [scale * end for end in ends], lw=2.4, gid=INTERVAL, **style)
+                axes.plot(place, scale * entry["value"], gid=VALUE, **style, **mark)
+        for place in series.changes:
+            axes.axvline(place - 0.5, color=WARM, lw=1.1, ls=(0, (4, 2)))
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        axes.xaxis.set_major_locator(MaxNLocator(MOST_NAMES, integer=True))
+        shown = [int(at) for at in axes.get_xticks() if 0 <= at < len(names) and at == int(at)]
+        axes.set_xticks(shown, [names[at] for at in shown])
+        axes.grid(axis="y")
+        axes.set_ylabel("percentage points" if series.unit == "pp" else "")
+    caption = _caption(series, [name for name, _ in found.versions])
+    alt = f"{series.title} over {len(names)} versions. {caption}"
+    return panel(series.title, key, figure, alt, caption)
+
+
+def _caption(series: Series, names: Sequence[str]) -> str:
+    changed = [f"{names[i]}, {said(change.outcome, change.metric)}" for i, change in series.changes.items()]
+    flipped = [
+        f"{names[i]}, {flip.title}: {flip.candidate} after {flip.reference}"
+        for i, flips in series.flips.items()
+        for flip in flips
+    ]
+    words = f"Change points: {'; '.join(changed)}." if changed else "No change beyond chance."
+    return words + (f" Diamonds, verdicts that flipped: {'; '.join(flipped)}." if flipped else "")
+
+
+def _numbers(found: History) -> Any:
+    rows = [
+        [series.title, *(value(entry, series.unit) if entry else None for entry in series.figures)]
+        for series in found.series
+    ]
+    return table("All figures", ("metric", *(name for name, _ in found.versions)), rows)

@@ -15,6 +15,15 @@ from ...drawing.text import span, upper_first
 from ...io.writing import refused, write_atomically
 
 
+def write_page(out: Path, kind: str, template: str, /, **content: Any) -> Path:
+    """Write a page whole or not at all; ``kind`` says what it is.
+
+    Raises:
+        InputError: ``out`` cannot be written.
+    """
+    return write_text(out, kind, render_page(template, **content))
+
+
 def render_page(template: str, **content: Any) -> str:
     """A page's text from one of the templates; everything in ``content`` is escaped unless it is Markup."""
     environment = Environment(
@@ -42,12 +51,8 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "data"
 
 
-def write_page(text: str, out: Path, what: str) -> Path:
-    """Write a page whole or not at all.
-
-    Raises:
-        InputError: ``out`` cannot be written; ``what`` says what it is.
-    """
+def write_text(out: Path, what: str, text: str) -> Path:
+    """The same with a text of one's own."""
     with refused(f"{what} {str(out)!r}", "place for it"):
         write_atomically(out, lambda name: Path(name).write_text(text, encoding="utf-8"))
     return out

@@ -17,7 +17,7 @@ from ...questions import Question, questions
 from ...results.companion import of_subject
 from ...results.record import read_results
 from . import cards, comparing
-from .shell import render_page, write_page
+from .shell import render_page, write_text
 
 LEAD = (
     "What does a patch-SVD autoencoder keep, and what does it lose? Each question is answered with an "
@@ -26,12 +26,7 @@ LEAD = (
 NO_MAPS = (
     "no companion file (.maps.npz) lies beside this results file, so figures that need maps are left out"
 )
-STAGES = {
-    "extraction_s": "extraction",
-    "measures_s": "measures",
-    "controls_s": "random-weight twins",
-    "companion_s": "companion file",
-}
+ELSEWHERE = ("id", "verdicts", "measurements", "error", "notes")  # on the page
 MOST_LISTED = 40  # entries of a list in a table's cell
 
 
@@ -52,7 +47,7 @@ def write_report(results_path: Path, out: Path) -> Path:
     Cost: 2 s of one core a subject, most of it drawing.
     """
     results = read_results(results_path)
-    return write_page(render(results, results_path.parent), out, "report")
+    return write_text(out, "report", render(results, results_path.parent))
 
 
 def render(results: dict[str, Any], folder: Path) -> str:
@@ -90,9 +85,16 @@ def render(results: dict[str, Any], folder: Path) -> str:
         rankings=comparing.ranking_blocks(rankings(measured)),
         layout=layout,
         command=shlex.join(map(str, results["command"])),
-        timings=timings(subjects),
-        environment=environment(results),
-        provenance=[provenance(shown) for shown in subjects],
+        run=[
+            listing("Environment", {**results["environment"], "record version": results["version"]}),
+            *(
+                listing(
+                    f"Provenance of {shown.record['id']}",
+                    {key: value for key, value in shown.record.items() if key not in ELSEWHERE},
+                )
+                for shown in subjects
+            ),
+        ],
     )
 
 
@@ -127,49 +129,25 @@ def layout(made: list[Any]) -> str:
     return "pairs" if len(narrow) % 3 == 1 and len(narrow) > 1 else "threes"
 
 
-def timings(subjects: list[Shown]) -> Table:
-    """What took how long."""
-    rows = []
-    for shown in subjects:
-        found = shown.record.get("timings") or {}
-        for key, value in found.items():
-            if key.endswith("_s"):
-                stage = STAGES.get(key, key[:-2].replace("_", " "))
-                cached = ", read from the cache" if key == "extraction_s" and found.get("from_cache") else ""
-                rows.append([shown.record["id"], stage + cached, float(value)])
-    return table("Timings", ("subject", "stage", "seconds"), rows)
-
-
-def environment(results: Mapping[str, Any]) -> Table:
-    """Versions and machine."""
-    found = results.get("environment") or {}
-    rows = [[key.replace("_", " "), _plain(value)] for key, value in found.items() if key != "packages"]
-    rows += [[name, str(version)] for name, version in (found.get("packages") or {}).items()]
-    rows.append(["record", f"{results.get('format')}, version {results.get('version')}"])
-    return table("Environment", ("what", "version or value"), rows)
-
-
-def provenance(shown: Shown) -> Table:
-    """Where model and images come from, with every hash and setting of the record."""
-    elsewhere = ("id", "verdicts", "measurements", "timings", "error", "notes")
-    rows: list[list[Any]] = [["subject", shown.record["id"]]]
-    for key, value in shown.record.items():
-        rows += [] if key in elsewhere else _flat(key.replace("_", " "), value)
-    return table(f"Provenance of {shown.record['id']}", ("what", "value"), rows)
+def listing(title: str, content: Mapping[str, Any]) -> Table:
+    """Everything in a part of the record, a row each."""
+    return table(title, ("what", "value"), [row for name in content for row in _flat(name, content[name])])
 
 
 def _flat(name: str, value: Any) -> list[list[Any]]:
+    name = name.replace("_", " ")
     if not isinstance(value, Mapping):
         return [[name, _plain(value)]]
     if " · " in name:  # a model's config and the like: one row
         return [[name, ", ".join(f"{key} = {_plain(inner)}" for key, inner in value.items())]]
-    parts = ((f"{name} · {str(key).replace('_', ' ')}", inner) for key, inner in value.items())
-    return [row for part, inner in parts for row in _flat(part, inner)]
+    return [row for key, inner in value.items() for row in _flat(f"{name} · {key}", inner)]
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {None: "–", True: "yes", False: "no"}[value]
+    if isinstance(value, float):
+        return f"{value:.6g}"
     if isinstance(value, list):
         more = f" and {len(value) - MOST_LISTED} more" if len(value) > MOST_LISTED else ""
         return ", ".join(map(str, value[:MOST_LISTED])) + more
