@@ -47,7 +47,6 @@ def add(commands: argparse._SubParsersAction) -> None:
         "got worse with a figure certainly worse (regression); also a verdict that got worse within chance "
         "(flip); nothing (never)",
     )
-    add_argument("--timings", action="store_true", help="also show the seconds of either run, by stage")
     add_argument("--html", **HTML)
 
     add_argument = add_command(
@@ -101,7 +100,7 @@ def compare(options: argparse.Namespace) -> int:
     with intervals; flipped verdicts first."""
     from ..compare.ranking import rankings
     from ..compare.sides import compare_runs, open_run
-    from ..report.comparison import ABOUT_RANKS, rendered, timings
+    from ..report.comparison import ABOUT_RANKS, rendered
     from ..report.comparison import ranked as tables
     from ..results.record import finite
 
@@ -127,8 +126,6 @@ def compare(options: argparse.Namespace) -> int:
         for title, columns, rows in tables(ranked):
             print_table(columns, rows, title=title, right=columns[2:])
             show(f"note: {ABOUT_RANKS}")
-        if options.timings:
-            print_rich(*(part for comparison in comparisons for part in timings(comparison)))
         if found:
             say(f"{regressed(comparisons, options.fail_on)}: exit code {REGRESSED}")
     return REGRESSED if found else 0

@@ -66,13 +66,15 @@ def interval_plot(
     figures: Mapping[str, Any],
     title: str,
     more: str = "",
+    n: int | None = None,
     others: Mapping[str, float | None] | None = None,
     **options: Any,
 ) -> tuple[Canvas, str, str] | None:
     """The figures that have a value, by name, as a drawing with its alternative text and caption, or None.
 
     Args:
-        title: of the alternative text. more: sentences of the caption. others: another protocol's values.
+        title: of the alternative text. more: sentences of the caption.
+        n: images, where the first figure's are not all. others: another protocol's values.
         options: of :func:`.charts.dot_plot`.
     """
     known = {name: found for name, found in figures.items() if found and found.get("value") is not None}
@@ -81,8 +83,8 @@ def interval_plot(
     scale, first = options.get("scale", 1), next(iter(known.values()))
     rows = [Dot(name, f["value"], f["ci95"], (others or {}).get(name)) for name, f in known.items()]
     drawn = dot_plot(rows, **options)
-    alt = "; ".join(f"{name} {scale * found['value']:.3g}" for name, found in known.items())
-    caption = f"{shown.n(first['n'])}; 95 % intervals by {first['method']}.{more}"
+    alt = "; ".join(f"{name} {scale * found['value']:+.3g}" for name, found in known.items())
+    caption = f"{shown.n(n or first['n'])}; 95 % intervals by {first['method']}.{more}"
     return drawn, f"{title}: {alt}", caption
 
 

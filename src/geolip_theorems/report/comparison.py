@@ -21,7 +21,6 @@ STYLES |= {"better": GOOD, "slightly better": GOOD, "differs": "cyan"}
 KINDS = {"baseline": "against the baseline", "models": "against the first model", "files": "comparison"}
 NUMBERS = ("before", "now", "difference", "joint 95 % interval", "p (Holm)", "matters from")
 COLUMNS = ("", "metric", *NUMBERS, "outcome")
-TIMINGS = ("timing, s", "before", "now", "ratio")
 PAIRED = {(True,): "paired by image", (False,): "not paired by image"}
 ABOUT_RANKS = (
     "In brackets the ranks a model may have, 1 the best or the furthest toward the claim: all of a row hold "
@@ -108,19 +107,6 @@ def texts(found: Difference) -> list[str]:
         size(found.smallest, unit),
         said(found.outcome, found.metric) + ("" if found.paired or not known else " (unpaired)"),
     ]
-
-
-def timings(comparison: Comparison) -> Iterator[RenderableType]:
-    """Seconds of either side by stage and their ratio, where both were timed: single runs, no verdict."""
-    sides = {name: (of["reference"], of["candidate"]) for name, of in comparison.timings.items()}
-    rows = [
-        (name.removesuffix("_s").replace("_", " "), f"{before:.2f}", f"{now:.2f}", f"{now / before:.2f}")
-        for name, (before, now) in sides.items()
-        if before and now
-    ]
-    if rows:
-        yield Text(heading(comparison), "bold")
-        yield table(TIMINGS, rows, right=TIMINGS[1:])
 
 
 def ranked(found: Sequence[Ranking]) -> Iterator[tuple[str, tuple[str, ...], list[list[str]]]]:

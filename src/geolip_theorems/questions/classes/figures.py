@@ -128,5 +128,5 @@ def class_cosines(shown: Shown, per_class: dict[str, Any]) -> Any:
     tested = sum((f.get("p_holm") or 1) < 0.01 for f in known.values())
     text = f" {tested} of {len(known)} classes differ from the others with Holm's p < 0.01."
     text += f" The {MOST_ROWS} most distant of {len(known)} classes." if len(known) > MOST_ROWS else ""
-    unit = "mean corrected cosine with the other classes"
-    return interval_plot(shown, nearest, "Mean cosine of each class with the others", text, unit=unit)
+    look = {"n": shown.images, "unit": "mean corrected cosine with the other classes"}
+    return interval_plot(shown, nearest, "Mean cosine of each class with the others", text, **look)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.ticker import MaxNLocator
@@ -13,7 +13,7 @@ from ...drawing.blocks import Cell, Table, ends, p_text, points, table
 from ...drawing.shown import Shown
 from ...drawing.text import VerdictRow, upper_first, verdict_rows
 from ...io.text import clean
-from ...questions import metrics, questions
+from ...questions import metrics
 from .shell import minus, render_page
 
 WORST_FIRST = ("fails", "inconclusive", "not measured", "holds")
@@ -34,11 +34,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Card:
-    """A verdict ready to be shown: its row, its strip, and its question's section, if there is one."""
+    """A verdict ready to be shown: its row and its strip."""
 
     row: VerdictRow
     strip: dict[str, Any] | None
-    section: str
 
     @property
     def mark(self) -> str:
@@ -71,11 +70,7 @@ def cards(shown: Shown) -> list[Card]:
     def rank(row: VerdictRow) -> tuple[int, bool, str]:
         return WORST_FIRST.index(row.word), bool(row.mark), row.question
 
-    sections = {question.id for question in questions() if question.figures() or question.tables()}
-    return [
-        Card(row, strip(row), row.question if row.question in sections else "")
-        for row in sorted(verdict_rows(shown.record), key=rank)
-    ]
+    return [Card(row, strip(row)) for row in sorted(verdict_rows(shown.record), key=rank)]
 
 
 def about(shown: Shown) -> dict[str, Any]:
@@ -94,10 +89,7 @@ def fragment(subject: Mapping[str, Any]) -> str:
 
     Its style reaches nothing else on the page.
     """
-    found = about(Shown(1, clean(subject)))
-    # Without a page around it there are no sections to lead to.
-    found["cards"] = [replace(card, section="") for card in found["cards"]]
-    return render_page("fragment.html.j2", about=found)
+    return render_page("fragment.html.j2", about=about(Shown(1, clean(subject))))
 
 
 def strip(row: VerdictRow) -> dict[str, Any] | None:
