@@ -30,7 +30,7 @@ Then:
 Each command has its own help: geolip-theorems COMMAND --help
 
 {EXIT_CODES}"""
-COMMANDS = (run, listings, train, results, cache)  # in the order of --help
+MODULES = (run, listings, train, results, cache)  # in the order of --help
 UNUSABLE, INTERNAL = 2, 3
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of the signal, as shells count
 TRACEBACK = "GEOLIP_TRACEBACK"
@@ -87,6 +87,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="geolip-theorems", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    for module in COMMANDS:
+    for module in MODULES:
         module.add(commands)
     return parser

@@ -97,7 +97,7 @@ def _differences(
 
 @dataclass(frozen=True)
 class Part:
-    """A metric's figures and its difference before it is judged; ``reach`` gives a half-width by level."""
+    """A metric's figures and its difference before it is judged."""
 
     reference: Mapping[str, Any] | None
     candidate: Mapping[str, Any] | None
