@@ -38,6 +38,13 @@ def test_help_teaches(capsys, name):
     assert "exit codes: 0" in text
 
 
+def test_help_says_defaults_and_of_a_switch_none(capsys):
+    text = " ".join(help_of(capsys, "train").split())
+    assert "of weights and noise (default: 0)" in text
+    assert "no bfloat16 at any time" in text
+    assert "no bfloat16 at any time (default" not in text
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_says_what_it_does(name):
     (commands,) = [a for a in build_parser()._actions if hasattr(a, "choices") and a.choices]

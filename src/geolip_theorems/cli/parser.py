@@ -15,7 +15,7 @@ exit codes: 0 done, 1 something regressed, is damaged or a claim failed, 2 somet
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Paragraphs are wrapped, examples stay as written; defaults are said where there is one worth saying."""
+    """Paragraphs are wrapped, examples stay as written; defaults are said, but of a switch."""
 
     def __init__(self, prog: str, **keywords: Any) -> None:
         super().__init__(prog, **{"max_help_position": 30, **keywords})
@@ -26,7 +26,8 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._fill_text(text, width, indent)
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return super()._get_help_string(action) if action.default else action.help
+        switch = action.nargs == 0
+        return action.help if switch or action.default is None else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
