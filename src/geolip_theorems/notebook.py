@@ -23,7 +23,7 @@ class Record(SubjectRecord):
 
     def _repr_html_(self) -> str:
         """The verdict cards; a notebook asks for them."""
-        from .report.html.fragment import fragment  # with a drawing library
+        from .report.html.cards import fragment  # with a drawing library
 
         return fragment(finite(asdict(self)))
 

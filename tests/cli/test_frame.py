@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from geolip_theorems.cli import COMMANDS, build_parser, main
+from geolip_theorems.cli import build_parser, main
 from geolip_theorems.cli.output import print_table
 
 NAMES = ("run", "models", "datasets", "train", "report", "compare", "history", "cache", "summary", "card")
@@ -25,7 +25,6 @@ def help_of(capsys, *words) -> str:
 
 def test_every_command_is_in_the_help(capsys):
     text = help_of(capsys)
-    assert len(COMMANDS) == len(NAMES) - 1  # models and datasets share a module
     for name in NAMES:
         assert f"    {name} " in text
     assert "exit codes: 0 done, 1 something regressed" in text
@@ -37,6 +36,13 @@ def test_help_teaches(capsys, name):
     assert "example:" in text
     assert f"geolip-theorems {name}" in text.split("example:")[1]
     assert "exit codes: 0" in text
+
+
+def test_help_says_defaults_and_of_a_switch_none(capsys):
+    text = " ".join(help_of(capsys, "train").split())
+    assert "of weights and noise (default: 0)" in text
+    assert "no bfloat16 at any time" in text
+    assert "no bfloat16 at any time (default" not in text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,7 +65,7 @@ def test_every_option_says_what_it_does(name):
         ("compare a.json", "expected two or more"),
         ("cache vrify", "unknown action 'vrify'; did you mean 'verify'?"),
         (f"cache --cache-dir {__file__}", "is a file; give the folder"),
-        ("cache --cache-limit much", "invalid number of gigabytes value: 'much'"),
+        ("cache --cache-limit much", "invalid number of gigabytes from 0 value: 'much'"),
         ("train --out t --families gausian", "unknown noise family 'gausian'; did you mean 'gaussian'"),
     ],
 )

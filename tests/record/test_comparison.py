@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from geolip_theorems.compare.conditions import differing
 from geolip_theorems.compare.judging import compare, size
-from geolip_theorems.compare.pairing import Side
+from geolip_theorems.compare.pairing import Side, differing
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import claims, metrics
 from geolip_theorems.questions.readout.measure import balanced

@@ -9,7 +9,7 @@ import pytest
 
 from geolip_theorems.compare.judging import compare
 from geolip_theorems.compare.pairing import Side
-from geolip_theorems.report.html.compared import write_comparison
+from geolip_theorems.report.html.comparing import write_comparison
 from geolip_theorems.results import companion
 
 FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -2,7 +2,9 @@
 
 import copy
 import re
+from dataclasses import replace
 from html import unescape
+from urllib.parse import unquote
 
 import pytest
 
@@ -12,8 +14,9 @@ from geolip_theorems.questions.error import error
 from geolip_theorems.questions.spatial import corrected_cv
 from geolip_theorems.report.comparison import span
 from geolip_theorems.report.html import comparing, write
-from geolip_theorems.report.html.compared import write_comparison
+from geolip_theorems.report.html.comparing import write_comparison
 from geolip_theorems.results import companion
+from geolip_theorems.results.comparison import Flip, regressed
 from geolip_theorems.results.record import finite
 
 from .conftest import ATTACK
@@ -34,7 +37,7 @@ def worse(labelled):
 
 def test_a_page_of_its_own_names_what_got_worse(worse, tmp_path):
     text = write_comparison([worse], tmp_path / "compare.html").read_text(encoding="utf-8")
-    assert f"<h1>{len(worse.regressions())} regressed</h1>" in text
+    assert "<h1>1 figure regressed</h1>" in text
     assert worse.regressions()
     assert "Cannot draw" not in text
     assert ATTACK not in text
@@ -43,6 +46,22 @@ def test_a_page_of_its_own_names_what_got_worse(worse, tmp_path):
     assert "release error" in drawing.group(1)
     row = re.search(r"<tr>\s*<th[^>]*>release error</th>.*?</tr>", text, re.S).group(0)
     assert ">worse<" in row
+
+
+def test_a_verdict_and_its_figure_are_counted_by_kind(worse):
+    flip = Flip("c", "a claim", "q1", "holds", "fails", "worse", "holds before, fails now; certainly worse")
+    assert regressed([worse]) == "1 figure regressed"
+    assert regressed([replace(worse, verdicts=[flip])] * 2) == "2 verdicts and 2 figures regressed"
+    assert regressed([]) == "nothing regressed"
+    within = replace(flip, outcome="worse within chance")
+    assert regressed([replace(worse, verdicts=[within], metrics=[])]) == "nothing regressed"
+    assert regressed([replace(worse, verdicts=[within], metrics=[])], "flip") == "1 verdict regressed"
+
+
+def test_a_comparison_of_another_form_is_a_sentence(worse):
+    title, (note,) = comparing.section(1, {**worse.to_dict(), "metrics": [{}]})
+    assert title == "Comparison"
+    assert "Not as this version writes it" in note.text
 
 
 def test_a_runs_report_has_its_comparisons(worse, labelled, tmp_path, monkeypatch):
@@ -64,16 +83,17 @@ def test_without_comparisons_there_is_no_such_section(labelled):
     assert 'id="comparison"' not in labelled.html
 
 
-@pytest.mark.parametrize(("factor", "text"), [(5.8, "+480.00 %"), (0.1, "−90.00 %"), (1.02, None)])
-def test_a_change_beyond_the_axis_has_an_arrow_and_its_number(labelled, factor, text):
+@pytest.mark.parametrize(("factor", "far"), [(5.8, True), (0.1, True), (1.02, False)])
+def test_a_large_change_makes_the_scale_logarithmic_and_is_on_it(labelled, factor, far):
     subject = labelled.record["subjects"][0]
     arrays = companion.of_subject(subject, labelled.results.parent)
     moved = {**arrays, "per_image/error": factor * arrays["per_image/error"]}
     found = compare(Side(subject, arrays), Side(subject, moved))
-    drawn = comparing.forest(finite(found.to_dict()), 1)
-    assert ("beyond an arrow" in drawn.caption) == (text is not None)
-    numbers = re.findall(r">([^<>]* %)</text>", str(drawn.svg))
-    assert numbers == ([text] if text else [])
+    drawn = comparing.forest(found, 1)
+    assert ("logarithmic" in drawn.caption) == far
+    points = re.findall(r"^value,([^,]*),release error$", unquote(drawn.data), re.M)
+    difference = next(d for d in found.metrics if d.metric == "error")
+    assert [float(x) for x in points] == pytest.approx([-difference.difference / difference.smallest], 1e-4)
 
 
 def test_a_claims_figure_moves_toward_the_claim_and_only_errors_get_better():
@@ -84,7 +104,7 @@ def test_a_claims_figure_moves_toward_the_claim_and_only_errors_get_better():
 
 
 def test_outcome_and_why_stand_before_the_numbers(worse):
-    made = comparing.metric_table(finite(worse.to_dict()), 1)
+    made = comparing.metric_table(worse)
     assert list(made.columns[:3]) == ["metric", "outcome", "why"]
     row = next(row for row in made.rows if row[0].text == "release error")
     assert [cell.text for cell in row[1:3]] == [

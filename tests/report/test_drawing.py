@@ -104,15 +104,15 @@ def test_modes_are_told_apart_by_everyone(vision):
 def test_a_maps_pixels_are_its_values_colours():
     values = np.array([[0.0, 1.0], [2.0, np.nan]])
     found = pixels(style.map_png(values, 0.0, 2.0))
-    assert found.shape == (128, 128, 3)
+    assert found.shape == (2, 2, 3)
     wanted = np.round(np.array(matplotlib.colormaps["cividis"]([0.0, 0.5, 1.0]))[:, :3] * 255)
-    for place, colour in zip(((0, 0), (0, 127), (127, 0)), wanted, strict=True):
+    for place, colour in zip(((0, 0), (0, 1), (1, 0)), wanted, strict=True):
         assert np.abs(found[place].astype(int) - colour).max() <= 2
-    assert tuple(found[127, 127]) == (128, 128, 128)  # absent
+    assert tuple(found[1, 1]) == (128, 128, 128)  # absent
 
 
 def test_a_flat_map_and_a_long_one_are_drawn():
-    assert pixels(style.map_png(np.ones((1, 1)), 1.0, 1.0)).shape == (128, 128, 3)
+    assert pixels(style.map_png(np.ones((1, 1)), 1.0, 1.0)).shape == (1, 1, 3)
     assert pixels(style.map_png(np.ones((3, 300)), 0.0, 1.0)).shape == (3, 300, 3)
 
 
@@ -162,10 +162,10 @@ def test_a_drawing_follows_the_page_and_names_nothing_twice():
         assert "$x^2$" in text
         assert "<style" not in text
         assert "<metadata" not in text
-        assert 'aria-label="says &quot;it&quot; &lt;all&gt;"' in text
+        assert 'aria-label="says &#34;it&#34; &lt;all&gt;"' in text
     ids = [set(re.findall(r' id="([^"]+)"', text)) for text in made]
+    assert ids[0]
     assert not ids[0] & ids[1]
-    assert made[0] == made[1].replace("second", "first")
 
 
 def test_ticks_close_together_are_plain_numbers():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geolip_theorems.compare.ranking import rankings
-from geolip_theorems.report.ranking import tables
+from geolip_theorems.report.comparison import ranked
 
 from .sides import N, images, side
 
@@ -49,8 +49,8 @@ def test_two_models_and_other_images_make_no_table():
 
 def test_a_table_has_a_column_a_model():
     hard = images(0)
-    ranked = rankings([side("a", hard), side("b", 2 * hard), side("a", 3 * hard)])
-    ((title, columns, rows),) = tables(ranked)
+    found = rankings([side("a", hard), side("b", 2 * hard), side("a", 3 * hard)])
+    ((title, columns, rows),) = ranked(found)
     assert title == "3 models on some"
     assert columns == ("", "metric", "a (a run)", "b", "a (a run)", "told apart")
     assert [re.sub(r".*\((.*)\)", r"\1", text) for text in rows[0][2:5]] == ["1", "2", "3"]

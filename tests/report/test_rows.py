@@ -51,6 +51,11 @@ def test_subject_less_twins_is_the_difference_that_is_shown(unit):
     assert found.twin_count == "3 twins, 512 images"
 
 
+def test_twins_that_are_all_alike_have_no_spread():
+    assert row(twins=(0.79, 0.79)).twins == row(twins=(0.79,)).twins == "0.7900"
+    assert "to" in row(twins=(0.79, 0.80)).twins
+
+
 def test_a_card_shows_all_three(labelled):
     html = labelled.html
     cards = re.findall(r"<article.*?</article>", html, re.S)

@@ -202,5 +202,14 @@ def test_only_what_probes_find_is_inflated():
 
 @pytest.mark.parametrize(("answer", "words"), [(True, "yes"), (False, "no"), (None, "not shown")])
 def test_the_answers_have_words(answer, words):
-    assert VerdictRow({"attributed": answer, "attribution": {"reason": ""}}).attributed == words
-    assert VerdictRow({"attributed": None, "attribution": None}).attributed == "-"
+    verdict = {"question": "q9", "claim": "c", "title": "t", "verdict": "holds", "value": 1.0, "ci95": None}
+    verdict |= {
+        "comparison": ">",
+        "threshold": 0.0,
+        "n": 1,
+        "p": None,
+        "expected": None,
+        "attributed": answer,
+    }
+    assert VerdictRow(verdict | {"attribution": {"reason": ""}}).attributed == words
+    assert VerdictRow(verdict | {"attribution": None}).attributed == "-"

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..io.errors import InputError, reason
-from . import cache, card, compare, history, listings, report, run, summary, train
+from . import cache, listings, results, run, train
 from .output import say
-from .parser import EXIT_CODES, Parser, TeachingFormatter
+from .parser import EXIT_CODES, Parser
 
 DESCRIPTION = "Tests of what a patch-SVD autoencoder keeps and loses, and what to do with their results."
 EPILOG = f"""\
@@ -30,7 +30,7 @@ Then:
 Each command has its own help: geolip-theorems COMMAND --help
 
 {EXIT_CODES}"""
-COMMANDS = (run, listings, train, report, compare, history, cache, summary, card)  # in the order of --help
+MODULES = (run, listings, train, results, cache)  # in the order of --help
 UNUSABLE, INTERNAL = 2, 3
 INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + the number of the signal, as shells count
 TRACEBACK = "GEOLIP_TRACEBACK"
@@ -84,11 +84,9 @@ def _let_go_of_output() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The argument parser with all commands."""
-    parser = Parser(
-        prog="geolip-theorems", description=DESCRIPTION, epilog=EPILOG, formatter_class=TeachingFormatter
-    )
+    parser = Parser(prog="geolip-theorems", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    for module in COMMANDS:
+    for module in MODULES:
         module.add(commands)
     return parser

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from .output import print_json, print_table
-from .parser import add_command, add_json
+from .parser import add_command
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add both commands."""
-    models = add_command(
+    add_command(
         commands,
-        "models",
         show_models,
+        "models",
         help="list the models --model knows by name",
-        description="The models that pytest's --model knows by name, and the other ways to give one. Nothing "
-        "is fetched.",
         example="geolip-theorems models\ngeolip-theorems models --json | jq -r '.[].name'",
     )
-    datasets = add_command(
+    add_command(
         commands,
-        "datasets",
         show_datasets,
+        "datasets",
         help="list the image sets --dataset knows by name",
-        description="The image sets that pytest's --dataset knows by name, and the other ways to give one. "
-        "Nothing is fetched.",
         example="geolip-theorems datasets\npytest theorems/ --dataset photos",
     )
-    add_json(models)
-    add_json(datasets)
 
 
 def model_rows() -> list[dict[str, str]]:
@@ -56,19 +49,18 @@ def dataset_rows() -> list[dict[str, str]]:
     """``name``, ``kind`` (auto, known, form) and ``about`` of everything --dataset takes."""
     from ..data.sources import SOURCES
 
-    def kind(source: Any) -> str:
-        return "form" if source.takes else "auto" if source.name == "auto" else "known"
-
-    return [{"name": s.name, "kind": kind(s), "about": s.about} for s in SOURCES.values()]
+    kinds = {s: "form" if s.takes else "auto" if s.name == "auto" else "known" for s in SOURCES.values()}
+    return [{"name": source.name, "kind": kind, "about": source.about} for source, kind in kinds.items()]
 
 
 def show_models(options: argparse.Namespace) -> None:
-    """The ``models`` command."""
+    """The models that pytest's --model knows by name, and the other ways to give one. Nothing is fetched."""
     _show("--model", model_rows(), options.json)
 
 
 def show_datasets(options: argparse.Namespace) -> None:
-    """The ``datasets`` command."""
+    """The image sets that pytest's --dataset knows by name, and the other ways to give one. Nothing is
+    fetched."""
     _show("--dataset", dataset_rows(), options.json)
 
 

@@ -7,19 +7,31 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
-from ..io.console import console
+from ..io.console import console, table
 from ..io.text import defused, printable
 
-GAP = "  "
+ENDLESS = 1_000_000  # columns of what is no terminal: no row is broken
 
 
 def print_json(content: Any) -> None:
     """JSON with two spaces of indentation; numbers that are not finite are refused."""
     # ASCII, so nothing a terminal obeys; what a CI runner obeys anywhere in a line is spelled out too.
     print(json.dumps(content, indent=2, allow_nan=False, default=str).replace("##[", "##\\u005b"))
+
+
+def print_rich(*parts: RenderableType) -> None:
+    """Print as wide as the terminal; one line per row, without escape codes, where there is none."""
+    to = console()
+    if not to.is_terminal:
+        to.width = ENDLESS
+    with to.capture() as printed:
+        for part in parts:
+            to.print(part)
+    for line in printed.get().splitlines():
+        print(defused(line.rstrip()))
 
 
 def print_table(
@@ -30,44 +42,20 @@ def print_table(
     right: Sequence[str] = (),
     styles: dict[str, str] | None = None,
 ) -> None:
-    """Print a table: wrapped to the terminal, or one line per row where the output is no terminal.
+    """Print a table.
 
     Args:
-        columns: their headings.
+        columns: their headings; all but the first and those of numbers are folded where there is no room.
         rows: cells, shown with ``str``; None is an empty cell.
         title: a line above.
         right: the columns of numbers.
         styles: rich's style for a cell that reads exactly so (``{"regressed": "bold red"}``).
     """
-    columns, right, title = [*map(printable, columns)], [*map(printable, right)], printable(title)
-    cells = [["" if cell is None else printable(cell) for cell in row] for row in rows]
-    to = console()
-    if not to.is_terminal:
-        print_plain(columns, cells, title=title, right=right)
-        return
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for index, column in enumerate(columns):
-        justify = "right" if column in right else "left"
-        table.add_column(column, justify=justify, no_wrap=index == 0 or column in right)
-    for row in cells:
-        table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
-    to.print(table)
-
-
-def print_plain(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
-) -> None:
-    """Columns padded with spaces, one line per row whatever its length, no escape codes."""
-    lines = [list(columns), *(list(row) for row in rows)] if any(columns) else [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)] if lines else []
-    if title:
-        print(title)
-    for line in lines:
-        padded = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for cell, width, column in zip(line, widths, columns, strict=True)
-        ]
-        print(defused(GAP.join(padded).rstrip()))
+    columns, right = [*map(printable, columns)], [*map(printable, right)]
+    texts = [["" if cell is None else printable(cell) for cell in row] for row in rows]
+    cells = [[Text(text, (styles or {}).get(text, "")) for text in row] for row in texts]
+    made = table(columns, cells, right, wrapped={*columns[1:]} - {*right})
+    print_rich(*([Text(printable(title), "bold")] if title else []), made)
 
 
 def show(line: str) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ..io.errors import InputError, nearest
 
 EXIT_CODES = """\
-exit codes: 0 done, 1 something regressed or is damaged, 2 something given cannot be used, 3 an error of the
-program itself, 130 interrupted"""
+exit codes: 0 done, 1 something regressed, is damaged or a claim failed, 2 something given cannot be used,
+3 an error of the program itself, 130 interrupted"""
 
 
-class TeachingFormatter(argparse.HelpFormatter):
-    """Paragraphs are wrapped; a text of several lines, as an example, stays as it is written."""
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Paragraphs are wrapped, examples stay as written; defaults are said, but of a switch."""
 
     def __init__(self, prog: str, **keywords: Any) -> None:
         super().__init__(prog, **{"max_help_position": 30, **keywords})
@@ -25,12 +25,9 @@ class TeachingFormatter(argparse.HelpFormatter):
             return "".join(indent + line for line in text.splitlines(keepends=True))
         return super()._fill_text(text, width, indent)
 
-
-class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter, TeachingFormatter):
-    """The same with every option's default; a switch has none worth saying."""
-
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is False else super()._get_help_string(action)
+        switch = action.nargs == 0
+        return action.help if switch or action.default is None else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **keywords: Any) -> None:
         # Abbreviated options would change their meaning when options are added.
-        super().__init__(**{"allow_abbrev": False, **keywords})
+        super().__init__(**{"allow_abbrev": False, "formatter_class": Formatter, **keywords})
 
     def error(self, message: str) -> NoReturn:
         command = self.prog.partition(" ")[2]
@@ -61,41 +58,28 @@ class Parser(argparse.ArgumentParser):
         self.error(f"unknown {kind} {value!r}; {nearest(str(value), map(str, action.choices))}")
 
 
-def gigabytes(text: str) -> float:
-    """A size in 10^9 bytes, 0 or more and finite, for ``type=``."""
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise ValueError
-    return value
-
-
-gigabytes.__name__ = "number of gigabytes"  # what argparse calls it in its error
-
-
 def add_command(
     commands: argparse._SubParsersAction,
+    run: Callable[[argparse.Namespace], int | None],
     name: str,
-    run: Any,
-    *,
     help: str,
-    description: str,
     example: str,
-    codes: str = "",
-    formatter: type[argparse.HelpFormatter] = TeachingFormatter,
-) -> argparse.ArgumentParser:
-    """A command's parser: what it does, an example, its exit codes; ``run(options)`` does it."""
-    lines = "\n".join(f"  {line}" for line in example.strip().splitlines())
-    parser = commands.add_parser(
-        name,
-        help=help,
-        description=description,
-        epilog=f"example:\n{lines}\n\n{codes or EXIT_CODES}",
-        formatter_class=formatter,
-    )
+    json: bool = True,
+) -> Callable[..., argparse.Action]:
+    """Add a command that ``run``, whose docstring describes it, does; ``json``: with an option of this name.
+
+    Returns:
+        What adds its arguments.
+    """
+    lines = "\n".join(f"  {line}" for line in example.splitlines())
+    description = " ".join((run.__doc__ or "").split())
+    epilog = f"example:\n{lines}\n\n{EXIT_CODES}"
+    parser = commands.add_parser(name, help=help, description=description, epilog=epilog)
     parser.set_defaults(run=run, parser=parser)
-    return parser
+    if json:
+        parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    return parser.add_argument
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """The option ``--json``."""
-    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+RESULTS: dict[str, Any] = {"type": Path, "metavar": "RESULTS", "help": "a results.json"}
+HTML: dict[str, Any] = {"type": Path, "metavar": "FILE", "help": "also write it as HTML"}

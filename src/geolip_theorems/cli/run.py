@@ -30,29 +30,28 @@ class _Runner:
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
-    parser = add_command(
+    add_argument = add_command(
         commands,
-        "run",
         run,
+        "run",
         help="run the theorems on a model and images",
-        description="What pytest does with the theorems: every claim is tested, and results.json and "
-        "report.html are written. Settings in theorems.toml or [tool.geolip-theorems] of the present folder "
-        "are used; the command line wins.",
         example="geolip-theorems run --model my_checkpoint.pt --dataset mine/\n"
         "geolip-theorems run --model my_checkpoint.pt tests/test_claims.py",
-        codes="exit codes: 0 no claim failed, 1 one did, 2 something given cannot be used, 130 interrupted",
+        json=False,
     )
-    parser.add_argument(
-        "tests", nargs="*", metavar="TEST", help="test files or folders (default: all the theorems)"
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show every question's tables")
-    parser.add_argument("--junitxml", metavar="FILE", help="also write the outcomes as JUnit XML")
+    where = "test files or folders (default: all the theorems)"
+    add_argument("tests", nargs="*", metavar="TEST", help=where)
+    add_argument("-v", "--verbose", action="store_true", help="show every question's tables")
+    add_argument("--junitxml", metavar="FILE", help="also write the outcomes as JUnit XML")
     for flag, keywords in ALL_OPTIONS.items():
-        parser.add_argument(flag, **undefaulted(keywords))
+        add_argument(flag, **undefaulted(keywords))
 
 
 def run(options: argparse.Namespace) -> int:
-    """The ``run`` command."""
+    """What pytest does with the theorems: every claim is tested, and results.json and report.html are
+    written. Settings in theorems.toml or [tool.geolip-theorems] of the present folder are used; the command
+    line wins.
+    """
     import pytest
 
     words = ["--rootdir", str(Path.cwd()), "-c", os.devnull, "-p", "no:cacheprovider", "-ra"]

@@ -4,47 +4,39 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import fields
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..io.console import console
 from ..io.errors import InputError, unknown
-from .output import console, print_table, say, show
-from .parser import DefaultsFormatter, add_command
+from .output import print_table, say, show
+from .parser import add_command
 
 PLAIN_EVERY_S = 30.0  # seconds between lines of progress where there is no terminal
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
-    parser = add_command(
+    option = add_command(
         commands,
-        "train",
         run,
+        "train",
         help="train a PatchSVAE on noise",
-        description="Train a PatchSVAE on noise generated on the fly. Writes best.pt (the public checkpoint "
-        "format), model.safetensors and evaluation.json into --out. Interrupted, the same command goes on; "
-        "finished, it starts again.",
         example="geolip-theorems train --out reports/train    # like the embedded one, 40 minutes\n"
         "geolip-theorems train --out tiny --steps 300 --hidden 64\n"
         "pytest theorems/ --model tiny/best.pt",
-        formatter=DefaultsFormatter,
+        json=False,
     )
-    option = parser.add_argument
-    option(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder of the results",
-        default=argparse.SUPPRESS,
-    )
-    option("--rows", type=int, default=48, metavar="V", help="rows of a patch's matrix")
-    option("--modes", type=int, default=4, metavar="D", help="singular values per patch")
+    option("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    option("--rows", dest="V", type=int, default=48, metavar="V", help="rows of a patch's matrix")
+    option("--modes", dest="D", type=int, default=4, metavar="D", help="singular values per patch")
     option("--patch-size", type=int, default=4, metavar="PIXELS", help="side of a patch")
     option("--hidden", type=int, default=384, metavar="N", help="width of the residual blocks")
     option("--depth", type=int, default=4, metavar="N", help="residual blocks in encoder and decoder")
-    option("--cross-layers", type=int, default=2, metavar="N", help="layers of spectral cross-attention")
+    about = "layers of spectral cross-attention"
+    option("--cross-layers", dest="n_cross_layers", type=int, default=2, metavar="N", help=about)
     option("--steps", type=int, default=5300, metavar="N", help="optimiser steps")
     option("--minutes", type=float, default=0.0, help="upper bound on training time; 0 for none")
     option("--batch-size", type=int, default=64, metavar="N", help="images per step")
@@ -53,11 +45,14 @@ def add(commands: argparse._SubParsersAction) -> None:
     option("--families", default="all", help="noise families, comma-separated, or all")
     option("--seed", type=int, default=0, help="of weights and noise")
     option("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    option("--float32", action="store_true", help="no bfloat16 at any time")
+    option("--float32", dest="bfloat16", action="store_false", help="no bfloat16 at any time")
 
 
 def run(options: argparse.Namespace) -> None:
-    """The ``train`` command."""
+    """Train a PatchSVAE on noise generated on the fly. Writes best.pt (the public checkpoint format),
+    model.safetensors and evaluation.json into --out. Interrupted, the same command goes on; finished, it
+    starts again.
+    """
     from ..io.files import write_atomically
 
     trainer = make_trainer(options)
@@ -70,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def make_trainer(options: argparse.Namespace):
-    """The trainer the options describe.
+    """The trainer the options describe; they are named as the configs' fields.
 
     Raises:
         InputError: one of them cannot be used.
@@ -80,6 +75,7 @@ def make_trainer(options: argparse.Namespace):
     from ..run.options import check_seed, resolve_device
     from ..training.train import TrainConfig, Trainer
 
+    given = vars(options)
     families = ALL_FAMILIES if options.families == "all" else tuple(options.families.split(","))
     for family in families:
         if family not in ALL_FAMILIES:
@@ -88,24 +84,10 @@ def make_trainer(options: argparse.Namespace):
     if options.out.exists() and not options.out.is_dir():
         raise InputError(f"--out {str(options.out)!r} is a file; give a folder")
     model = SVAEConfig(
-        V=options.rows,
-        D=options.modes,
-        patch_size=options.patch_size,
-        hidden=options.hidden,
-        depth=options.depth,
-        n_cross_layers=options.cross_layers,
+        **{field.name: given[field.name] for field in fields(SVAEConfig) if field.name in given}
     )
-    config = TrainConfig(
-        model=model,
-        steps=options.steps,
-        minutes=options.minutes,
-        batch_size=options.batch_size,
-        image_size=options.image_size,
-        learning_rate=options.learning_rate,
-        families=families,
-        seed=options.seed,
-        bfloat16=not options.float32,
-    )
+    known = {field.name: given[field.name] for field in fields(TrainConfig) if field.name in given}
+    config = TrainConfig(**{**known, "model": model, "families": families})
     return Trainer(config, options.out, resolve_device(options.device))
 
 

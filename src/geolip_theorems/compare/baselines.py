@@ -1,8 +1,7 @@
 """Baselines: runs kept under a name, for later runs to be compared with.
 
 A baseline is a folder that is replaced as a whole: processes that save under one name do so one after the
-other, and whoever reads it takes the same lock, or reads again where the folder takes no lock
-(:func:`geolip_theorems.compare.sides.open_run`).
+other, and whoever reads it takes the same lock.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +16,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..io.errors import InputError, unknown
-from ..io.files import remove
+from ..io.files import refused, remove
 from ..results.record import read_results
 
 FOLDER = Path("reports/baselines")
 RESULTS = "results.json"
 LONGEST_WAIT = 60.0  # seconds for another process that saves under the name; a save takes milliseconds
-SWAP_S = 0.1  # in which a folder that is replaced is back under its name
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -63,18 +60,17 @@ def find(text: str, folder: Path = FOLDER) -> Path:
                 f"baseline {text!r}: there is no such results file; give one, or a baseline's name"
             )
         return path
-    names = known(folder)
-    if text not in names:
-        time.sleep(SWAP_S)
+    place = folder / text / RESULTS
+    with standing(place):
         names = known(folder)
+    if not names:
+        raise InputError(
+            f"unknown baseline {text!r}; there are none in {str(folder)!r}: --save-baseline NAME keeps a run "
+            "as one"
+        )
     if text not in names:
-        if not names:
-            raise InputError(
-                f"unknown baseline {text!r}; there are none in {str(folder)!r}: "
-                "--save-baseline NAME keeps a run as one"
-            )
         raise unknown("baseline", text, names)
-    return folder / text / RESULTS
+    return place
 
 
 def save(name: str, results: Path, folder: Path = FOLDER) -> Path:
@@ -90,14 +86,13 @@ def save(name: str, results: Path, folder: Path = FOLDER) -> Path:
         InputError: the name cannot be used, the folder cannot be written, or another process keeps its lock.
     """
     place = folder / check_name(name)
-    try:
+    with refused(f"baseline folder {str(folder)!r}", "working folder"):
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(place):
-            _replace(place, results)
-    except Timeout:
-        raise InputError(f"baseline {name!r} has been locked by another process for a minute") from None
-    except OSError as error:
-        raise InputError(f"baseline folder {str(folder)!r} cannot be written ({error.strerror})") from None
+        try:
+            with _lock(place):
+                _replace(place, results)
+        except Timeout:
+            raise InputError(f"baseline {name!r} has been locked by another process for a minute") from None
     return place
 
 
@@ -108,7 +103,7 @@ def standing(results: Path) -> Iterator[None]:
     try:
         if Path(lock.lock_file).exists():
             lock.acquire()
-    except OSError:  # a folder that cannot be written; whoever reads looks whether it has changed
+    except OSError:  # a folder that cannot be written
         pass
     try:
         yield

@@ -18,9 +18,8 @@ from ..io.errors import InputError
 from ..questions import metrics
 from ..results.comparison import Difference, Flip
 from ..results.record import read_results
-from .conditions import differing
-from .judging import compare, said
-from .pairing import Side
+from .judging import compare, ends, said
+from .pairing import Side, differing
 from .sides import open_run
 
 BEYOND = ("worse", "better", "slightly worse", "slightly better", "differs", "lost")
@@ -38,12 +37,10 @@ class Version:
 
 @dataclass(frozen=True)
 class Series:
-    """A metric over the versions.
+    """A metric over the versions: its figures, and by a version's number what changed or flipped there.
 
-    Attributes:
-        figures: ``value`` and ``ci95`` of each version, or None.
-        changes: by the number of its version, the difference from the last change point or the first version.
-        flips: by the number of the version, verdicts on it that are others than in the version before.
+    A change is the difference from the last change point, or from the first version; a flip is a verdict on
+    the metric that is another than in the version before.
     """
 
     metric: str
@@ -57,13 +54,8 @@ class Series:
 
 @dataclass(frozen=True)
 class History:
-    """The versions of one subject.
-
-    Attributes:
-        subject: the model and the images.
-        versions: name and moment of each, oldest first.
-        series: every metric that any version has.
-        left_out: versions measured under other conditions than the newest, and which.
+    """The versions of one subject, name and moment of each, oldest first; ``left_out``: which are not, and
+    why.
     """
 
     subject: str
@@ -103,65 +95,51 @@ def read_versions(folder: Path) -> list[list[Version]]:
 
 
 def history(versions: Sequence[Version]) -> History:
-    """What happened to a subject over its versions, oldest first."""
+    """What happened to a subject over its versions, oldest first, measured as the newest is."""
     newest = versions[-1].side.subject
-    differences = [differing(version.side.subject, newest) for version in versions]
-    kept = [version for version, why in zip(versions, differences, strict=True) if not why]
+    reasons = [differing(version.side.subject, newest) for version in versions]
+    kept = [version for version, why in zip(versions, reasons, strict=True) if not why]
+    left_out = {v.name: "; ".join(why) for v, why in zip(versions, reasons, strict=True) if why}
     pairs = max(1, len(kept) * (len(kept) - 1) // 2)
 
     @cache
     def compared(i: int, j: int) -> Any:
         return compare(kept[i].side, kept[j].side, comparisons=pairs)
 
-    def difference(metric: str, i: int, j: int) -> Difference:
-        return next(found for found in compared(i, j).metrics if found.metric == metric)
-
-    def flips(claims: set[str]) -> dict[int, list[Flip]]:
-        found = {}
-        for number in range(1, len(kept)) if claims else ():
-            verdicts = compared(number - 1, number).verdicts
-            found[number] = [flip for flip in verdicts if flip.claim in claims and flip.outcome != "same"]
-        return {number: changed for number, changed in found.items() if changed}
-
     series = []
     for question, metric in metrics():
-        figures = [version.side.figure(metric) for version in kept]
+        figures = [ends(version.side.figure(metric)) for version in kept]
         if not any(figures):
             continue
-        changes, since = {}, 0
+        changes, flips, since = {}, {}, 0
+        claims = {v["claim"] for v in newest["verdicts"] if v["metric"] == metric.name}
         for number in range(1, len(kept)):
+            verdicts = compared(number - 1, number).verdicts if claims else ()
+            if flipped := [flip for flip in verdicts if flip.claim in claims and flip.outcome != "same"]:
+                flips[number] = flipped
             if figures[since] is None:
                 since = number
                 continue
-            found = difference(metric.name, since, number)
+            found = next(d for d in compared(since, number).metrics if d.metric == metric.name)
             if found.outcome in BEYOND:
                 changes[number], since = found, number
-        ends = tuple(f and {"value": f["value"], "ci95": f.get("ci95")} for f in figures)
-        claims = {v["claim"] for v in newest["verdicts"] if v["metric"] == metric.name}
         series.append(
-            Series(metric.name, metric.title, question.id, metric.unit, ends, changes, flips(claims))
+            Series(metric.name, metric.title, question.id, metric.unit, tuple(figures), changes, flips)
         )
-    return History(
-        subject=newest["id"],
-        versions=tuple((version.name, version.created) for version in kept),
-        series=tuple(series),
-        left_out={v.name: "; ".join(why) for v, why in zip(versions, differences, strict=True) if why},
-    )
+    named = tuple((version.name, version.created) for version in kept)
+    return History(newest["id"], named, tuple(series), left_out)
 
 
 def events(found: History) -> list[tuple[str, str, str, str]]:
     """Version, question, claim or metric, and what happened to it; oldest first, flips before changes."""
     rows = []
     for number, (name, _) in enumerate(found.versions):
-        rows += [
-            (name, flip.question, flip.title, f"{flip.reference} before, {flip.candidate} now")
-            for series in found.series
-            for flip in series.flips.get(number, [])
-        ]
-        changes = ((series, series.changes.get(number)) for series in found.series)
-        rows += [
-            (name, series.question, series.title, f"{said(change.outcome, change.metric)}: {change.reason}")
-            for series, change in changes
-            if change is not None
-        ]
+        for series in found.series:
+            for flip in series.flips.get(number, []):
+                what = f"{flip.reference} before, {flip.candidate} now"
+                rows.append((name, flip.question, flip.title, what))
+        for series in found.series:
+            if change := series.changes.get(number):
+                what = f"{said(change.outcome, change.metric)}: {change.reason}"
+                rows.append((name, series.question, series.title, what))
     return rows

@@ -18,8 +18,7 @@ import scipy
 from ..questions import Metric, Question, claims, metrics
 from ..results.comparison import Comparison, Difference, Flip
 from ..stats.intervals import holm
-from .conditions import check_comparable
-from .pairing import Side, paired_difference
+from .pairing import Side, check_comparable, paired_difference
 
 FAMILY_ERROR = 0.05  # of all intervals of all comparisons of a run together
 LARGEST_PERCENT = 10.0  # relative changes beyond 1,000 % read better as ratios
@@ -98,7 +97,7 @@ def _differences(
 
 @dataclass(frozen=True)
 class Part:
-    """A metric's figures and its difference before it is judged; ``reach`` gives a half-width by level."""
+    """A metric's figures and its difference before it is judged."""
 
     reference: Mapping[str, Any] | None
     candidate: Mapping[str, Any] | None
@@ -155,8 +154,8 @@ def _judge(question: Question, metric: Metric, part: Part, p_holm: float | None,
         better=metric.better,
         smallest=metric.smallest,
         unit=metric.unit,
-        reference=_figure(part.reference),
-        candidate=_figure(part.candidate),
+        reference=ends(part.reference),
+        candidate=ends(part.candidate),
         difference=part.difference,
         ci95=part.interval(1),
         joint=joint,
@@ -169,7 +168,8 @@ def _judge(question: Question, metric: Metric, part: Part, p_holm: float | None,
     )
 
 
-def _figure(figure: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def ends(figure: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The value and the interval of a figure, if there is one."""
     return None if figure is None else {key: figure.get(key) for key in ("value", "ci95")}
 
 
@@ -205,24 +205,13 @@ def _outcome(metric: Metric, part: Part, joint: list[float] | None) -> tuple[str
 def _flips(
     reference: Mapping[str, Any], candidate: Mapping[str, Any], by_metric: Mapping[str, Difference]
 ) -> list[Flip]:
-    before = {verdict["claim"]: verdict for verdict in reference["verdicts"]}
+    before = {verdict["claim"]: verdict["verdict"] for verdict in reference["verdicts"]}
     flips = []
     for now in candidate["verdicts"]:
-        then = before.get(now["claim"])
-        if then is None:
-            continue
-        outcome, reason = _flip(then["verdict"], now["verdict"], by_metric.get(now["metric"]))
-        flips.append(
-            Flip(
-                claim=now["claim"],
-                title=now["title"],
-                question=now["question"],
-                reference=then["verdict"],
-                candidate=now["verdict"],
-                outcome=outcome,
-                reason=reason,
-            )
-        )
+        claim, word = now["claim"], now["verdict"]
+        if claim in before:
+            outcome, reason = _flip(before[claim], word, by_metric.get(now["metric"]))
+            flips.append(Flip(claim, now["title"], now["question"], before[claim], word, outcome, reason))
     order = ("worse", "lost", "worse within chance", "better", "same")
     return sorted(flips, key=lambda flip: order.index(flip.outcome))
 
@@ -250,21 +239,11 @@ def _flip(then: str, now: str, difference: Difference | None) -> tuple[str, str]
     return "worse within chance", f"{words}, within chance: {difference.reason}"
 
 
-def _timings(
-    reference: Mapping[str, Any], candidate: Mapping[str, Any]
-) -> dict[str, dict[str, float | None]]:
+def _timings(*sides: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     """Seconds of either side by stage; what came from a cache was not timed."""
-
-    def measured(subject: Mapping[str, Any]) -> dict[str, float]:
-        timings = subject["timings"]
-        return {
-            key: value
-            for key, value in timings.items()
-            if key.endswith("_s") and isinstance(value, (int, float)) and not timings.get("from_cache")
-        }
-
-    a, b = measured(reference), measured(candidate)
-    return {key: {"reference": a.get(key), "candidate": b.get(key)} for key in dict.fromkeys([*a, *b])}
+    a, b = ({} if side["timings"].get("from_cache") else side["timings"] for side in sides)
+    stages = [key for key in dict.fromkeys([*a, *b]) if key.endswith("_s")]
+    return {stage: {"reference": a.get(stage), "candidate": b.get(stage)} for stage in stages}
 
 
 def said(outcome: str, metric: str) -> str:

@@ -1,4 +1,4 @@
-"""A subject as one side of a comparison, and a metric's difference paired by image."""
+"""A subject as one side of a comparison: what both must share, and a metric's difference paired by image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..questions import Metric
+from ..io.errors import InputError
+from ..questions import MEASURES_VERSION, Metric
+from ..questions.study import SAME_SINCE
 from ..results.companion import PER_IMAGE
 from ..stats.estimators import Kept, Paired
 from ..stats.units import Units
+
+OF_DATASET = ("sha256", "preprocessing", "n_images")
+OF_PROTOCOL = ("extraction", "measures", "probe", "ablation_images")
 
 
 @dataclass(frozen=True)
@@ -66,3 +71,40 @@ def _same_images(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], rows:
     return keys[0] in a and all(
         (key in a) == (key in b) and (key not in a or np.array_equal(a[key], b[key])) for key in keys
     )
+
+
+def conditions(subject: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be equal for two subjects to be compared, by the name of the record's field."""
+    found = {f"dataset.{key}": subject["dataset"][key] for key in OF_DATASET}
+    found["seed"] = subject["seed"]
+    found |= {f"protocol.{key}": subject["protocol"].get(key) for key in OF_PROTOCOL}
+    measures = found["protocol.measures"]
+    if isinstance(measures, int) and SAME_SINCE <= measures <= MEASURES_VERSION:
+        found["protocol.measures"] = MEASURES_VERSION
+    found |= {f"threshold.{v['claim']}": v["threshold"] for v in subject["verdicts"]}
+    return found
+
+
+def differing(reference: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[str]:
+    """The conditions in which two subjects differ, with both values; thresholds only where both have them."""
+    a, b = conditions(reference), conditions(candidate)
+    return [
+        f"{name}: {_short(a.get(name))} then, {_short(b.get(name))} now"
+        for name in dict.fromkeys([*a, *b])
+        if a.get(name) != b.get(name) and (not name.startswith("threshold.") or (name in a and name in b))
+    ]
+
+
+def check_comparable(reference: Mapping[str, Any], candidate: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` where data or protocol differ, naming each field and both values."""
+    fields = differing(reference, candidate)
+    if fields:
+        raise InputError(
+            f"{candidate['id']} cannot be compared with {reference['id']}: {'; '.join(fields)}; "
+            "run both on the same images, of one --image-size, with the same options and version of the suite"
+        )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{text[:12]}.." if len(text) == 64 else text

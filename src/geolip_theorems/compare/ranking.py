@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from ..io.errors import InputError
 from ..questions import Metric, metrics
-from .conditions import check_comparable
 from .judging import part_of
-from .pairing import Side
+from .pairing import Side, differing
 
 LEAST = 3  # models: of two the comparison says all
 
@@ -57,11 +55,10 @@ def rankings(sides: Sequence[Side]) -> list[Ranking]:
     """
     groups: list[list[Side]] = []
     for side in sides:
-        group = next((group for group in groups if _comparable(group[0], side)), None)
-        if group is None:
-            groups.append([side])
-        else:
-            group.append(side)
+        group = next((group for group in groups if not differing(group[0].subject, side.subject)), [])
+        if not group:
+            groups.append(group)
+        group.append(side)
     return [
         found
         for group in groups
@@ -69,14 +66,6 @@ def rankings(sides: Sequence[Side]) -> list[Ranking]:
         for question, metric in metrics()
         if metric.better and (found := _ranking(metric, question.id, group)) is not None
     ]
-
-
-def _comparable(first: Side, other: Side) -> bool:
-    try:
-        check_comparable(first.subject, other.subject)
-    except InputError:
-        return False
-    return True
 
 
 def _ranking(metric: Metric, question: str, group: Sequence[Side]) -> Ranking | None:

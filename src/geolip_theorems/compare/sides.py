@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..io.errors import InputError, nearest
 from ..io.text import printable
@@ -14,13 +15,10 @@ from ..questions import metrics
 from ..results import companion
 from ..results.comparison import Comparison
 from ..results.record import read_results
-from .baselines import SWAP_S, standing
-from .conditions import conditions
-from .judging import RANK, compare, refused
+from ..stats.figure import Figure
+from .baselines import standing
+from .judging import compare, refused
 from .pairing import Side
-
-READINGS = 5  # of a run whose files are replaced meanwhile
-BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
 def open_run(path: Path, label: str = "") -> list[Side]:
@@ -33,67 +31,20 @@ def open_run(path: Path, label: str = "") -> list[Side]:
         InputError: the file cannot be read, holds no measured subject, or a companion is damaged or belongs
             to another record. A missing companion is no error: the side says that it cannot be paired.
     """
-    for attempt in range(READINGS):
-        error = None
-        with standing(path):
-            before = _identity(path)
-            try:
-                sides = _open(path, label)
-            except InputError as found:
-                error = found
-            still = before == _identity(path)
-        # What was read while a baseline was replaced may be of both; a missing file may be back in a moment.
-        if still and (before is not None or attempt):
-            break
-        time.sleep(SWAP_S)
-    else:
-        raise InputError(f"results file {path.name!r} was replaced each time it was read; try again")
-    if error is not None:
-        raise error
-    return sides
-
-
-def _identity(path: Path) -> tuple[int, ...] | None:
-    """What changes when another file stands at a path, or None where there is none."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino, found.st_ctime_ns
-
-
-def _open(path: Path, label: str) -> list[Side]:
-    content = read_results(path)
-    try:
-        subjects = [subject for subject in content["subjects"] if not subject["error"]]
-        for subject in subjects:
-            _check_shape(subject)
-    except BROKEN as error:
-        kind = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(
-            f"results file {path.name!r} is not as this suite writes it ({kind}); run the suite again"
-        ) from None
-    if not subjects:
-        raise InputError(f"results file {path.name!r} holds no measured subject; run the suite again")
     label = printable(label or "/".join(path.absolute().parts[-2:]))
-    return [_side(subject, path.parent, label) for subject in subjects]
-
-
-def _check_shape(subject: Mapping[str, Any]) -> None:
-    """Touch everything a comparison reads; raises one of ``BROKEN`` where it is not as it should be."""
-    conditions(subject)
-    _ = subject["id"] + subject["device"] + subject["model"]["name"] + subject["model"]["sha256"]
-    _ = subject["dataset"]["name"] + "", subject["timings"].items(), subject["dataset"]["classes"]
-    if subject.get("companion"):
-        _ = subject["companion"]["file"] + subject["companion"]["sha256"]
-    for verdict in subject["verdicts"]:
-        _ = verdict["metric"] + verdict["title"] + verdict["question"]
-        if verdict["verdict"] not in (*RANK, "not measured"):
-            raise ValueError(f"verdict {verdict['verdict']!r}")
-    for _, metric in metrics():
-        figure = metric.of(subject["measurements"].get("calibrated"))
-        if figure is not None and figure.get("value") is not None:
-            _ = float(figure["value"]), [float(end) for end in figure.get("ci95") or (0, 0)][1]
+    with standing(path):
+        subjects = [subject for subject in read_results(path)["subjects"] if not subject["error"]]
+        try:
+            for subject in subjects:
+                figures = (metric.of(subject["measurements"].get("calibrated")) for _, metric in metrics())
+                msgspec.convert([found for found in figures if found is not None], list[Figure])
+        except msgspec.ValidationError as error:
+            raise InputError(
+                f"results file {path.name!r} is not as this suite writes it ({error}); run the suite again"
+            ) from None
+        if not subjects:
+            raise InputError(f"results file {path.name!r} holds no measured subject; run the suite again")
+        return [_side(subject, path.parent, label) for subject in subjects]
 
 
 def _side(subject: Mapping[str, Any], folder: Path, label: str) -> Side:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..io.writing import write_atomically
+from ..io.files import write_atomically
 from . import checks, reference, repair
 from .cache import cache_directory
 from .packet import ConduitPacket

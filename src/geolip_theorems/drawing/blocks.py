@@ -1,9 +1,9 @@
-"""What a section of the report is made of: figures, tiles of maps, tables, notes."""
+"""What a section of the report is made of; its templates know these types by their names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from markupsafe import Markup
@@ -18,8 +18,7 @@ class Note:
     """A plain sentence where a figure would be."""
 
     text: str
-    wide: bool = True
-    template: ClassVar[str] = "note"
+    wide: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,9 @@ class Figure:
 
     title: str
     svg: Markup
-    alt: str
     caption: str
     wide: bool = False
     data: str = ""
-    template: ClassVar[str] = "figure"
 
 
 @dataclass(frozen=True)
@@ -55,35 +52,17 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Key:
-    """A named colour of a map with a colour a category."""
-
-    colour: str
-    label: str
-
-
-@dataclass(frozen=True)
 class Tiles:
-    """Maps side by side, on one scale."""
+    """Maps side by side, on one scale; ``keys`` are colours with what they stand for."""
 
     title: str
     tiles: list[Tile]
     caption: str
     bar: Bar | None = None
-    keys: list[Key] = field(default_factory=list)
+    keys: Sequence[tuple[str, str]] = ()
     rest: str = ""
     data: str = ""
     wide: bool = True
-    template: ClassVar[str] = "tiles"
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Small figures one above the other, in one place of the grid."""
-
-    figures: list[Figure]
-    wide: bool = False
-    template: ClassVar[str] = "stack"
 
 
 @dataclass(frozen=True)
@@ -100,12 +79,10 @@ class Gallery:
     """Images with their reconstruction and overlays."""
 
     title: str
-    heads: list[str]
     rows: list[Row]
     bars: list[Bar]
     caption: str
-    wide: bool = True
-    template: ClassVar[str] = "gallery"
+    wide: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -137,8 +114,7 @@ class Table:
     caption: str = ""
     opened: bool = False
     stacks: bool = False
-    wide: bool = True
-    template: ClassVar[str] = "table"
+    wide: ClassVar[bool] = True
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> Table:

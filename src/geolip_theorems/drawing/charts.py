@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,6 @@ class Dot:
     ci95: Sequence[float] | None = None
     other: float | None = None
     other_range: Sequence[float] | None = None
-    strong: bool = False
 
 
 def dot_plot(
@@ -54,10 +53,11 @@ def dot_plot(
                 ends = np.multiply(row.ci95, scale)
                 axes.plot(ends, [place] * 2, color=ACCENT, lw=2.4, solid_capstyle="butt", gid=INTERVAL)
             if row.value is not None:
-                axes.plot(row.value * scale, place, "o", ms=5 if row.strong else 4, color=ACCENT, gid=VALUE)
+                axes.plot(row.value * scale, place, "o", ms=4, color=ACCENT, gid=VALUE)
         if line is not None:
             axes.axvline(line * scale, color=WARM, lw=1.1, ls=(0, (4, 2)), gid=line_text)
-            _above(axes, line * scale, line_text)
+            above = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "textcoords": "offset points"}
+            axes.annotate(line_text, (line * scale, 1.0), **above, ha="center", fontsize=SMALL, color=WARM)
         named_rows(axes, names, 0.6)
         axes.grid(axis="y")
         figure.supxlabel(unit)
@@ -71,9 +71,7 @@ def heat_map(
     *,
     unit: str,
     limits: tuple[float, float],
-    cmap: str = SEQUENTIAL,
     boxes: np.ndarray | None = None,
-    axis_names: tuple[str, str] = ("patch column", "patch row"),
 ) -> Canvas:
     """A map (gh, gw) with axes and a colour bar; ``boxes`` (gh, gw) bool are outlined.
 
@@ -84,13 +82,13 @@ def heat_map(
     factor, text = power(limits)
     with drawing(height, layout="compressed") as (figure, axes):
         low, high = (factor * limit for limit in limits)
-        image = axes.imshow(factor * values, cmap=cmap, vmin=low, vmax=high, interpolation="none")
+        image = axes.imshow(factor * values, cmap=SEQUENTIAL, vmin=low, vmax=high, interpolation="none")
         _bar(figure, image, axes, unit.format(power=text), flat=gh < 0.7 * gw)
         for r, c in np.argwhere(boxes) if boxes is not None else []:
             for colour, width in (("#000000", 2.6), ("#ffffff", 1.3)):
                 axes.add_patch(Rectangle((c - 0.5, r - 0.5), 1, 1, fill=False, ec=colour, lw=width))
-        axes.set_xlabel(axis_names[0])
-        axes.set_ylabel(axis_names[1])
+        axes.set_xlabel("patch column")
+        axes.set_ylabel("patch row")
         axes.spines[:].set_visible(False)
         axes.locator_params(nbins=6, integer=True)
         return figure
@@ -103,9 +101,8 @@ def matrix(
     *,
     unit: str,
     limits: tuple[float, float],
-    text: Any,
-    axis_names: tuple[str, str] = ("", ""),
-    cmap: str = SEQUENTIAL,
+    text: Callable[[float], str],
+    axis_names: tuple[str, str],
 ) -> Canvas:
     """A matrix with a name per row and column, its entries written in where there are few."""
     n, m = values.shape
@@ -113,22 +110,14 @@ def matrix(
     height = float(np.clip(0.8 + 0.72 * side * n / m, 1.5, 1.2 * side))
     with drawing(height, width=side) as (figure, axes):
         image = axes.imshow(
-            values, cmap=cmap, vmin=limits[0], vmax=limits[1], interpolation="none", aspect="auto"
+            values, cmap=SEQUENTIAL, vmin=limits[0], vmax=limits[1], interpolation="none", aspect="auto"
         )
         _bar(figure, image, axes, unit)
         if m <= 12:
             for (r, c), value in np.ndenumerate(values):
                 if np.isfinite(value):
-                    axes.text(
-                        c,
-                        r,
-                        text(value),
-                        ha="center",
-                        va="center",
-                        fontsize=7.5,
-                        color=ink_on(value, *limits, cmap),
-                        in_layout=False,
-                    )
+                    style = {"fontsize": 7.5, "color": ink_on(value, *limits), "in_layout": False}
+                    axes.text(c, r, text(value), ha="center", va="center", **style)
         longest = max(len(short(name)) for name in columns)
         upright = longest <= (4 if m <= 6 else 3)
         axes.set_xticks(range(m), [short(name) for name in columns], rotation=0 if upright else 90)
@@ -143,10 +132,10 @@ def matrix(
 
 def _bar(figure: Any, image: Any, axes: Axes, unit: str, flat: bool = False) -> None:
     """The colour bar beside the axes; below, where a map is too flat for its text."""
-    if flat:
-        bar = figure.colorbar(image, ax=axes, orientation="horizontal", fraction=0.08, pad=0.04, aspect=35)
-    else:
-        bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03, aspect=25)
+    place = {"orientation": "horizontal", "fraction": 0.08, "pad": 0.04, "aspect": 35}
+    bar = figure.colorbar(
+        image, ax=axes, **(place if flat else {"fraction": 0.05, "pad": 0.03, "aspect": 25})
+    )
     bar.outline.set_visible(False)
     bar.set_label(unit)
     bar.ax.tick_params(length=2)
@@ -175,29 +164,14 @@ def each(counts: np.ndarray) -> str:
     return f"n = {low:,} images per class" if low == high else f"n = {low:,} to {high:,} images per class"
 
 
-def legend(axes: Axes, **options: Any) -> None:
+def legend(axes: Axes, ncols: int = 3) -> None:
     """A legend above the axes, flush right, so that it may reach over the names at their left."""
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
-        ncols=options.pop("ncols", 3),
+        ncols=ncols,
         borderaxespad=0.2,
         handlelength=1.2,
         handletextpad=0.5,
         columnspacing=0.9,
-        **options,
-    )
-
-
-def _above(axes: Axes, x: float, text: str) -> None:
-    """A word above the axes at a value."""
-    axes.annotate(
-        text,
-        (x, 1.0),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="center",
-        fontsize=SMALL,
-        color=WARM,
     )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from .blocks import Figure, Note, Tile
+from .blocks import Figure, Note, Tile, Tiles
+from .charts import Dot, dot_plot
 from .data import csv_address, drawn_rows, map_rows
 from .shown import Shown
-from .style import SEQUENTIAL, colour_bar, map_png, svg
+from .style import SEQUENTIAL, colour_bar, map_png, power, svg
 
 Need = str | tuple[str, int] | Callable[[Shown], Any]
-Drawn = tuple[Canvas, str, str]
 
 
 def figure(
@@ -49,45 +49,75 @@ def figure(
                 return Note(text) if text else None
             taken = {name: shown.find(need) for name, need in (takes or {}).items()}
             made = draw(shown, **needed, **taken)
-            return panel(shown, title, key, made) if isinstance(made, tuple) else made
+            return panel(title, shown.key(key), *made) if isinstance(made, tuple) else made
 
         return build
 
     return decorate
 
 
-def panel(shown: Shown, title: str, key: str, drawn: Drawn) -> Figure:
-    """A drawing in its place in the page."""
-    return framed(title, shown.key(key), *drawn)
-
-
-def framed(title: str, name: str, canvas: Canvas, alt: str, caption: str, wide: bool = False) -> Figure:
+def panel(title: str, name: str, canvas: Canvas, alt: str, caption: str, wide: bool = False) -> Figure:
     """A drawing with what it shows as CSV; ``name`` is unique in the page."""
-    return Figure(title, svg(canvas, name, alt), alt, caption, wide, csv_address(drawn_rows(canvas)))
+    return Figure(title, svg(canvas, name, alt), caption, wide, csv_address(drawn_rows(canvas)))
+
+
+def interval_plot(
+    shown: Shown,
+    figures: Mapping[str, Any],
+    title: str,
+    more: str = "",
+    n: int | None = None,
+    others: Mapping[str, float | None] | None = None,
+    **options: Any,
+) -> tuple[Canvas, str, str] | None:
+    """The figures that have a value, by name, as a drawing with its alternative text and caption, or None.
+
+    Args:
+        title: of the alternative text. more: sentences of the caption.
+        n: images, where the first figure's are not all. others: another protocol's values.
+        options: of :func:`.charts.dot_plot`.
+    """
+    known = {name: found for name, found in figures.items() if found and found.get("value") is not None}
+    if not known:
+        return None
+    scale, first = options.get("scale", 1), next(iter(known.values()))
+    rows = [Dot(name, f["value"], f["ci95"], (others or {}).get(name)) for name, f in known.items()]
+    drawn = dot_plot(rows, **options)
+    alt = "; ".join(f"{name} {scale * found['value']:+.3g}" for name, found in known.items())
+    caption = f"{shown.n(n or first['n'])}; 95 % intervals by {first['method']}.{more}"
+    return drawn, f"{title}: {alt}", caption
 
 
 def map_tiles(
+    title: str,
     maps: Sequence[np.ndarray],
     names: Sequence[str],
+    caption: str,
     *,
-    say: Callable[[np.ndarray, str], str],
     unit: str,
-    limits: tuple[float, float],
-    note: Callable[[np.ndarray], str] | None = None,
+    limits: tuple[float, float] | None = None,
     cmap: str = SEQUENTIAL,
-) -> dict[str, Any]:
-    """Maps (gh, gw) side by side on one scale, symmetric about 0 where a unit is a difference's.
+    rest: str = "",
+) -> Tiles:
+    """Maps (gh, gw) side by side on one scale.
 
     Args:
-        say: what is seen on a map of a name. note: what stands below the name.
-
-    Returns:
-        ``tiles``, ``bar`` and ``data`` of :class:`~geolip_theorems.drawing.blocks.Tiles`.
+        limits: of the scale, by default the least and the greatest value. Symmetric ones are a difference's;
+            of other maps the mean stands below the name.
+        rest: said of maps that are not there.
     """
-    low, high = limits
+    low, high = limits or (float(np.min(maps)), float(np.max(maps)))
+    signed = low == -high
+    factor = power((low, high))[0] if "{power}" in unit else 1.0
     tiles = [
-        Tile(map_png(m, low, high, cmap), name, say(m, name), note(m) if note else "")
+        Tile(
+            map_png(m, low, high, cmap),
+            name,
+            f"{title}, {name}: mean {m.mean():.3g}, from {m.min():.3g} to {m.max():.3g}",
+            "" if signed else f"{factor * m.mean():.3g}",
+        )
         for m, name in zip(maps, names, strict=False)
     ]
     data = csv_address(map_rows(maps, names, unit.format(power="")))
-    return {"tiles": tiles, "bar": colour_bar(low, high, unit, cmap, signed=low == -high), "data": data}
+    bar = colour_bar(low, high, unit, cmap, signed)
+    return Tiles(title, tiles, caption, bar, rest=rest, data=data)

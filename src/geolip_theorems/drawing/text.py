@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ DIGITS_OF_WIDTH = 3  # of an interval: its figure has as many decimals
 FAMILY = 0.05  # of all claims of a run together
 FALSE_HOLDS = 0.025  # of claims whose figures lie on their thresholds
 THEOREM = "Theorem 3, release fidelity"
+ANSWERS = {True: "yes", False: "no", None: "not shown"}
 MOST_PLACES = 6  # numbers with more decimals read better with a power of ten
 
 
@@ -40,7 +41,7 @@ def interval(ci95: Any, percent: bool = False, decimals: int | None = None) -> s
     return f"[{low}, {high}]"
 
 
-@dataclass(frozen=True)
+@dataclass
 class VerdictRow:
     """A verdict as every reader shows it, in texts; ``-`` or empty where there is nothing to say.
 
@@ -48,110 +49,74 @@ class VerdictRow:
         verdict: as it stands in a record.
         controls: the record's figures of the subject and its twins on the same images, or None.
         all_images: how many the subject has, None where nobody says.
+        heading, question, title, word: what it stands under, whose it is, the claim, the verdict itself.
+        value, interval, claimed, script, p: numbers; ``claimed`` as ``> 0.1``.
+        images: ``1,797``, or ``296 of 300`` where the figure leaves some out.
+        attributed, training: yes, no or not shown: is the subject beyond untrained weights, and is it beyond
+            these, a fitted last layer and simple codecs.
+        references: of each its name, figure and difference to it with its interval. mark, expected:
+        ``expected`` where the verdict is one that was; what was expected, and if it was found. reading: which
+        of its references the figure equals. twin_values, twin_mean: raw. twins: their mean and range.
+        twin_count: ``5 twins, 512 images``. beside_twins, difference: the subject on the twins' images, and
+        less their mean, with its interval. about_twins: a clause on what the twins say: the difference, or
+        why there is none.
     """
 
     verdict: Mapping[str, Any]
     controls: Mapping[str, Any] | None = None
     all_images: int | None = None
 
-    @property
-    def percent(self) -> bool:
-        """Whether the figure is shown in percentage points."""
-        return self.verdict.get("unit") == "pp"
-
-    @property
-    def question(self) -> str:
-        return self.verdict["question"]
-
-    @property
-    def heading(self) -> str:
-        """What it stands under."""
-        return self.verdict.get("heading") or THEOREM
-
-    @property
-    def title(self) -> str:
-        return self.verdict["title"]
-
-    @property
-    def word(self) -> str:
-        """The verdict itself."""
-        return self.verdict["verdict"]
-
-    @property
-    def value(self) -> str:
-        return self._number(self.verdict["value"])
-
-    @property
-    def interval(self) -> str:
-        ci95 = self.verdict["ci95"]
-        return interval(ci95, self.percent, places(ci95))
-
-    @property
-    def claimed(self) -> str:
-        """What the claim says of the figure: ``> 0.1``."""
+    def __post_init__(self) -> None:
+        v = self.verdict
+        self.percent = v.get("unit") == "pp"
+        self.question, self.title, self.word = v["question"], v["title"], v["verdict"]
+        self.heading, self.reading = v.get("heading") or THEOREM, v.get("reading") or ""
+        self.value, self.script = self._number(v["value"]), self._number(v.get("script_value"))
+        self.interval = interval(v["ci95"], self.percent, places(v["ci95"]))
         scale, unit = (100, " pp") if self.percent else (1, "")
-        return f"{self.verdict['comparison']} {self.verdict['threshold'] * scale:g}{unit}"
+        self.claimed = f"{v['comparison']} {v['threshold'] * scale:g}{unit}"
+        self.images = counted(v["n"], self.all_images)
+        self.p = "-" if v["p"] is None else f"{v['p']:.3g}"
+        self.mark = "expected" if v["expected"] == self.word else ""
+        self.expected = self._expected()
+        self._beside()
 
-    @property
-    def images(self) -> str:
-        """``1,797``, or ``296 of 300`` where the figure leaves some out."""
-        return counted(self.verdict["n"], self.all_images)
-
-    @property
-    def script(self) -> str:
-        return self._number(self.verdict.get("script_value"))
-
-    @property
-    def p(self) -> str:
-        p = self.verdict["p"]
-        return "-" if p is None else f"{p:.3g}"
-
-    @property
-    def attributed(self) -> str:
-        """Is the subject beyond untrained weights: yes, no or not shown; a dash without twins."""
-        if self.verdict["attribution"] is None:
-            return "-"
-        return {True: "yes", False: "no", None: "not shown"}[self.verdict["attributed"]]
-
-    @property
-    def training(self) -> str:
-        """Is it beyond untrained weights, a fitted last layer and simple codecs: yes, no or not shown."""
-        if self.verdict["attribution"] is None and not self.verdict.get("references"):
-            return "-"
-        return {True: "yes", False: "no", None: "not shown"}[self.verdict.get("training")]
-
-    @property
-    def references(self) -> list[tuple[str, str, str]]:
-        """Each reference's name, figure and difference to it with its interval."""
-        return [
-            (
-                one["name"],
-                self._number(one["value"], self._apart),
-                self._signed(one["difference"], one["ci95"]),
-            )
-            for one in self.verdict.get("references") or []
-        ]
-
-    @property
-    def mark(self) -> str:
-        """``expected`` where the verdict is one that was."""
-        return "expected" if self.verdict["expected"] == self.word else ""
-
-    @property
-    def expected(self) -> str:
-        """What was expected, and whether it was found."""
-        expected, reason = self.verdict.get("expected"), self.verdict.get("expected_reason") or ""
+    def _expected(self) -> str:
+        v = self.verdict
+        expected, reason = v.get("expected"), v.get("expected_reason") or ""
         if not expected:
-            text = self.verdict.get("unchecked") or ""
-            return text[:1].upper() + text[1:] + "." if text else ""
-        return (
-            f"Expected: {reason}" if self.mark else f"Not as expected: this should be “{expected}” ({reason})"
-        )
+            return upper_first(v["unchecked"]) + "." if v.get("unchecked") else ""
+        if self.mark:
+            return f"Expected: {reason}"
+        return f"Not as expected: this should be “{expected}” ({reason})"
 
-    @property
-    def reading(self) -> str:
-        """Which of its references the figure equals."""
-        return self.verdict.get("reading") or ""
+    def _beside(self) -> None:
+        """What stands beside the figure: twins and references."""
+        v, controls, attribution = self.verdict, self.controls or {}, self.verdict["attribution"]
+        references, away = v.get("references") or [], (attribution or {}).get("difference") or {}
+        # The subject, the twins and their difference have the same decimals, so that they add up.
+        known = places(v["ci95"]), places(away.get("ci95"))
+        self._apart = max((found for found in known if found is not None), default=None)
+        self.attributed = "-" if attribution is None else ANSWERS[v["attributed"]]
+        self.training = "-" if attribution is None and not references else ANSWERS[v.get("training")]
+        self.references = [
+            (one["name"], self._number(one["value"], self._apart), self._signed(one)) for one in references
+        ]
+        figures = [twin.get(v["claim"]) for twin in controls.get("twins") or []]
+        values = [figure.get("value") for figure in figures if isinstance(figure, Mapping)]
+        self.twin_values = [float(value) for value in values if value is not None]
+        count, images = len(self.twin_values), int(controls.get("images") or 0)
+        self.twin_mean = sum(self.twin_values) / count if count else None
+        self.twins = self._spread() if count else "not measured"
+        self.twin_count = (
+            f"{count} twin{'s' if count > 1 else ''}, {images:,} images" if count and images else ""
+        )
+        own = (controls.get("subject") or {}).get(v["claim"]) or {}
+        self.beside_twins = self._number(own.get("value"), self._apart)
+        self.difference = "" if away.get("value") is None else self._signed(away, "value")
+        self.about_twins = (attribution or {}).get("reason", "")
+        if self.difference:
+            self.about_twins = f"{self.difference} from the mean of its twins"
 
     @property
     def reason(self) -> str:
@@ -167,60 +132,11 @@ class VerdictRow:
         else:
             why = "the interval is wholly on the claim's side of the threshold"
             if self.word == "inconclusive":
-                why += ", but " + (
-                    "the null was not tested" if v["p"] is None else f"p = {self.p} is too large"
+                why += (
+                    ", but the null was not tested" if v["p"] is None else f", but p = {self.p} is too large"
                 )
         tail = found.partition("; ")[2]
         return why + (f"; {tail}" if tail else "")
-
-    @property
-    def twin_values(self) -> list[float]:
-        """The figures of the random-weight twins, raw."""
-        found = (twin.get(self.verdict["claim"]) for twin in self._controls("twins"))
-        values = (figure.get("value") for figure in found if isinstance(figure, Mapping))
-        return [float(value) for value in values if value is not None]
-
-    @property
-    def twin_mean(self) -> float | None:
-        found = self.twin_values
-        return sum(found) / len(found) if found else None
-
-    @property
-    def twins(self) -> str:
-        """Mean and range of the twins."""
-        found = self.twin_values
-        if not found:
-            return "not measured"
-        spread = interval([min(found), max(found)], self.percent, self._apart) if len(found) > 1 else ""
-        return self._number(self.twin_mean, self._apart) + (f" ({span(spread)})" if spread else "")
-
-    @property
-    def twin_count(self) -> str:
-        """``5 twins, 512 images``, or empty without any."""
-        n, images = len(self.twin_values), int((self.controls or {}).get("images") or 0)
-        return f"{n} twin{'s' if n > 1 else ''}, {images:,} images" if n and images else ""
-
-    @property
-    def beside_twins(self) -> str:
-        """The subject's own figure on the twins' images."""
-        found = ((self.controls or {}).get("subject") or {}).get(self.verdict["claim"]) or {}
-        return self._number(found.get("value"), self._apart)
-
-    @property
-    def difference(self) -> str:
-        """The subject less the mean of its twins on their images, with its interval."""
-        found = self._difference
-        if found.get("value") is None:
-            return ""
-        return self._signed(found["value"], found.get("ci95"))
-
-    @property
-    def about_twins(self) -> str:
-        """A clause on what the twins say: the difference, or why there is none."""
-        found = self.verdict["attribution"]
-        if found is None:
-            return ""
-        return f"{self.difference} from the mean of its twins" if self.difference else found["reason"]
 
     def properties(self) -> dict[str, Any]:
         """The verdict's raw values by name, those that are known, as JUnit has them."""
@@ -232,26 +148,22 @@ class VerdictRow:
         found |= {"heading": self.heading, "reading": self.reading or None}
         return {name: value for name, value in found.items() if value is not None}
 
-    @property
-    def _difference(self) -> Mapping[str, Any]:
-        return (self.verdict.get("attribution") or {}).get("difference") or {}
+    def _spread(self) -> str:
+        ends = min(self.twin_values), max(self.twin_values)
+        mean, low, high = (self._number(x, self._apart) for x in (self.twin_mean, *ends))
+        if low == high:  # one twin, or all alike
+            return mean
+        return f"{mean} ({span(interval(ends, self.percent, self._apart))})"
 
-    @property
-    def _apart(self) -> int | None:
-        """Decimals of the subject, the twins and their difference: the same, so that they add up."""
-        known = places(self.verdict["ci95"]), places(self._difference.get("ci95"))
-        return max((found for found in known if found is not None), default=None)
-
-    def _signed(self, value: float, ci95: Any) -> str:
+    def _signed(self, found: Mapping[str, Any], key: str = "difference") -> str:
+        """A difference with its sign and interval."""
+        value, ci95 = found[key], found.get("ci95")
         sign = "" if self.percent or value < 0 else "+"
         ends = f" ({span(interval(ci95, self.percent, self._apart))})" if ci95 else ""
         return sign + self._number(value, self._apart) + ends
 
     def _number(self, value: Any, decimals: int | None = None) -> str:
         return number(value, self.percent, places(self.verdict["ci95"]) if decimals is None else decimals)
-
-    def _controls(self, name: str) -> Sequence[Mapping[str, Any]]:
-        return (self.controls or {}).get(name) or []
 
 
 def verdict_rows(subject: Mapping[str, Any]) -> list[VerdictRow]:
@@ -294,6 +206,11 @@ def about_family(subjects: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
+def upper_first(text: str) -> str:
+    """A text that begins with a capital letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def span(text: str) -> str:
     """``[low, high]`` as ``low to high``."""
     return text.strip("[]").replace(", ", " to ")
@@ -330,3 +247,14 @@ def describe_verdict(verdict: Mapping[str, Any]) -> str:
     if row.about_twins:
         lines.append(f"beyond untrained weights: {row.attributed} ({row.about_twins})")
     return "\n".join(lines)
+
+
+def notes_on(subject: Mapping[str, Any], question: str) -> list[str]:
+    """The texts of a record's notes on a question."""
+    notes = subject.get("notes") or []
+    return [note["text"] for note in notes if question in note["questions"]]
+
+
+def described(notes: list[dict[str, Any]]) -> list[str]:
+    """Notes as lines: the questions, all where a note names none, then the text."""
+    return [f"{', '.join(note['questions']) or 'all questions'}: {note['text']}" for note in notes]

@@ -1,14 +1,16 @@
-"""What a terminal is shown: texts as they are, and progress bars."""
+"""What a terminal is shown: texts as they are, tables, and progress bars."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from shutil import get_terminal_size
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from tqdm import tqdm
 
 from .text import LONGEST_NAME, printable
@@ -20,6 +22,22 @@ def console(**options: Any) -> Console:
     It has no colours where NO_COLOR is set. ``options``: rich's own, such as ``stderr`` or ``width``.
     """
     return Console(**{"highlight": False, "markup": False, "emoji": False, **options})
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    right: Collection[str] = (),
+    wrapped: Collection[str] = (),
+) -> Table:
+    """A table without lines; ``right``: columns of numbers; ``wrapped``: those a narrow console folds."""
+    made = Table(box=None, pad_edge=False)
+    for column in columns:
+        justify = "right" if column in right else "left"
+        made.add_column(Text(column), justify=justify, no_wrap=column not in wrapped, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    return made
 
 
 @contextmanager

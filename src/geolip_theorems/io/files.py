@@ -9,8 +9,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,6 +87,19 @@ def hex_digest(file: BinaryIO, algorithm: str = "sha256") -> str:
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+@contextmanager
+def refused(what: str, other: str) -> Iterator[None]:
+    """Say in a line that ``what`` cannot be written, and what else to give, where that is so.
+
+    Raises:
+        InputError: in place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{what} cannot be written ({error.strerror}); give another {other}") from None
 
 
 def write_atomically(path: Path, write: Callable[[str], None]) -> None:

@@ -1,31 +1,31 @@
-"""Comparisons for people at a terminal: flipped verdicts first, then every metric."""
+"""Comparisons and rankings for people at a terminal: flipped verdicts first, then every metric."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
 from ..compare.judging import change, changes, said, size, toward
+from ..compare.ranking import Place, Ranking
 from ..drawing.text import number, places
-from ..results.comparison import Comparison, Difference, Flip
+from ..io.console import table
+from ..results.comparison import Comparison, Difference, Flip, regressed
 
-STYLES = {
-    "worse": "bold red",
-    "lost": "bold red",
-    "worse within chance": "yellow",
-    "slightly worse": "yellow",
-    "better": "green",
-    "slightly better": "green",
-    "differs": "cyan",
-}
+BAD, DOUBTFUL, GOOD = "bold red", "yellow", "green"
+STYLES = {"worse": BAD, "lost": BAD, "worse within chance": DOUBTFUL, "slightly worse": DOUBTFUL}
+STYLES |= {"better": GOOD, "slightly better": GOOD, "differs": "cyan"}
 KINDS = {"baseline": "against the baseline", "models": "against the first model", "files": "comparison"}
-
 NUMBERS = ("before", "now", "difference", "joint 95 % interval", "p (Holm)", "matters from")
 COLUMNS = ("", "metric", *NUMBERS, "outcome")
+PAIRED = {(True,): "paired by image", (False,): "not paired by image"}
+ABOUT_RANKS = (
+    "In brackets the ranks a model may have, 1 the best or the furthest toward the claim: all of a row hold "
+    "at once with 95 %. Models whose ranks overlap are not told apart by these images."
+)
 
 
 def describe_flip(flip: Flip) -> str:
@@ -62,53 +62,35 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def heading(comparison: Comparison) -> str:
+def heading(found: Comparison) -> str:
     """What is compared with what."""
-    return f"{KINDS[comparison.kind]}: {comparison.candidate['label']} beside {comparison.reference['label']}"
+    return f"{KINDS[found.kind]}: {found.candidate['label']} beside {found.reference['label']}"
 
 
-def closing(comparison: Comparison) -> str:
-    """How many regressed."""
-    lines = comparison.regressions()
-    return f"{len(lines)} regressed" if lines else "nothing regressed"
-
-
-def render_comparison(comparison: Comparison, console: Console) -> None:
-    """Print a comparison with rich."""
-    console.rule(heading(comparison), align="left", style="bold")
+def rendered(comparison: Comparison) -> Iterator[RenderableType]:
+    """A comparison, to print with rich."""
+    yield Text(heading(comparison), "bold")
     if comparison.refused:
-        console.print(Text(f"not compared: {comparison.refused}", style="yellow"))
+        yield Text(f"not compared: {comparison.refused}", DOUBTFUL)
         return
     flips = [flip for flip in comparison.verdicts if flip.outcome != "same"]
-    for flip in flips:
-        console.print(Text(describe_flip(flip), style=STYLES.get(flip.outcome, "")))
+    yield from (Text(describe_flip(flip), STYLES.get(flip.outcome, "")) for flip in flips)
     if not flips:
-        console.print(f"no verdict flipped ({len(comparison.verdicts)} compared)")
-    console.print(metric_table(comparison))
-    for note in comparison.notes:
-        console.print(Text(f"note: {note}"))
-    console.print(Text(closing(comparison), style="bold red" if comparison.regressions() else "green"))
-
-
-def metric_table(comparison: Comparison) -> Table:
-    """Every metric side by side; those without a better direction last."""
-    table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        wide = column == "metric"
-        table.add_column(
-            column,
-            justify="right" if column in NUMBERS else "left",
-            no_wrap=not wide,
-            min_width=24 if wide else None,
-        )
-    for found in comparison.metrics:
-        *cells, outcome = texts(found)
-        table.add_row(*cells, Text(outcome, style=STYLES.get(found.outcome, "")))
-    paired = {found.paired for found in comparison.metrics if found.difference is not None}
-    how = {(True,): "paired by image", (False,): "not paired by image"}.get(tuple(paired), "partly paired")
-    table.caption = f"joint intervals hold all at once and decide; {how}; * describes, neither way is better"
-    table.caption_justify = "left"
-    return table
+        yield Text(f"no verdict flipped ({len(comparison.verdicts)} compared)")
+    rows = [
+        (*cells, Text(outcome, STYLES.get(found.outcome, "")))
+        for found in comparison.metrics
+        for *cells, outcome in [texts(found)]
+    ]
+    yield table(COLUMNS, rows, right=NUMBERS, wrapped=("metric",))
+    how = tuple({found.paired for found in comparison.metrics if found.difference is not None})
+    yield Text(
+        f"joint intervals hold all at once and decide; {PAIRED.get(how, 'partly paired')}; * describes, "
+        "neither way is better",
+        "italic",
+    )
+    yield from (Text(f"note: {note}") for note in comparison.notes)
+    yield Text(regressed([comparison]), BAD if comparison.regressions() else GOOD)
 
 
 def texts(found: Difference) -> list[str]:
@@ -127,12 +109,27 @@ def texts(found: Difference) -> list[str]:
     ]
 
 
-def timing_rows(comparison: Comparison) -> list[list[str]]:
-    """Stage, seconds of either side and their ratio, where both were timed: single runs, no verdict."""
-    rows = []
-    for name, seconds in comparison.timings.items():
-        before, now = seconds["reference"], seconds["candidate"]
-        if before and now:
-            label = name.removesuffix("_s").replace("_", " ")
-            rows.append([label, f"{before:.2f}", f"{now:.2f}", f"{now / before:.2f}"])
-    return rows
+def ranked(found: Sequence[Ranking]) -> Iterator[tuple[str, tuple[str, ...], list[list[str]]]]:
+    """Heading, columns and rows of the table of all models, for each set of images."""
+    groups = groupby(found, lambda ranking: (ranking.dataset, [place.model for place in ranking.places]))
+    for (dataset, models), group in groups:
+        rows = [
+            [
+                ranking.question,
+                ranking.title,
+                *(_place(place, ranking.unit) for place in ranking.places),
+                f"{ranking.apart} of {ranking.pairs} pairs",
+            ]
+            for ranking in group
+        ]
+        yield f"{len(models)} models on {dataset}", ("", "metric", *models, "told apart"), rows
+
+
+def _place(place: Place, unit: str) -> str:
+    """A figure and its model's ranks: ``0.634 (1–2)``."""
+    if place.ranks is None:
+        return "-"
+    low, high = place.ranks
+    figure = value({"value": place.value, "ci95": place.ci95}, unit)
+    ranks = f"{low}" if low == high else f"{low}–{high}"
+    return f"{figure}{' pp' if unit == 'pp' else ''} ({ranks})"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..drawing.text import VerdictRow, about_family, assumed, headings, under_headings
+from ..drawing.text import VerdictRow, about_family, assumed, described, headings, under_headings
 from ..io.text import LONGEST_NAME, markdown
-from ..results.notes import described
 
 MARKS = {
     "holds": "✅ holds",
@@ -47,14 +46,6 @@ def _subject(subject: Mapping[str, Any]) -> list[str]:
 
 def _row(row: VerdictRow) -> str:
     mark = MARKS[row.word] + (f" ({row.mark})" if row.mark else "")
-    cells = [
-        markdown(row.question),
-        markdown(row.title),
-        row.value,
-        row.interval,
-        row.claimed,
-        mark,
-        row.attributed,
-        row.training,
-    ]
-    return "| " + " | ".join(cells) + " |"
+    named = map(markdown, (row.question, row.title))
+    cells = (*named, row.value, row.interval, row.claimed, mark, row.attributed, row.training)
+    return f"| {' | '.join(cells)} |"

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ..drawing.blocks import Table as Block
 from ..drawing.blocks import attempt
 from ..drawing.shown import Shown
-from ..drawing.text import VerdictRow, about_family, under_headings, verdict_rows
+from ..drawing.text import VerdictRow, about_family, described, under_headings, verdict_rows
+from ..io.console import table as rich_table
 from ..questions import questions
-from ..results.notes import described
 
 STYLES = {"holds": "green", "fails": "bold red", "inconclusive": "yellow", "not measured": "dim"}
-UNTRAINED, TRAINING = "beyond\nuntrained\nweights", "the\ntraining's\ndoing"
+NUMBERS = ("value", "95 % interval", "claimed", "the\ntraining's\ndoing")
+WIDE_NUMBERS = ("beyond\nuntrained\nweights", "images", "script")
 MOST_ROWS = 20  # of a table; more are counted, not listed
 WIDE = 120  # columns from which a verdict's row has room for everything
 GAP = 2
@@ -37,10 +37,13 @@ def render(subjects: Sequence[Mapping[str, Any]], console: Console, *, tables: b
         if subject["error"]:
             console.print(Text(subject["error"], style="bold red"))
             continue
-        known = [f"note, {line}" for line in described(subject["notes"])]
-        for line in (*known, *findings(subject)):
-            console.print(Text(line, style="yellow"))
-        for row in filter(lambda row: row.reading, verdict_rows(subject)):
+        rows = verdict_rows(subject)
+        for line in described(subject["notes"]):
+            console.print(Text(f"note, {line}", style="yellow"))
+        for row in filter(lambda row: row.expected, rows):
+            text = f"finding, {row.question}: {row.title}: {row.word}. {row.expected}"
+            console.print(Text(text, style="yellow"))
+        for row in filter(lambda row: row.reading, rows):
             console.print(Text(f"{row.question}: {row.reading}"))
         if tables:
             for part in subject_tables(Shown(number, subject)):
@@ -55,17 +58,18 @@ def verdict_table(rows: Sequence[VerdictRow], width: int) -> RenderableType:
     """One row per verdict, a long claim folded; a narrow screen has fewer columns."""
     if not rows:
         return Text("no verdict was asked for")
-    made = Table(box=None, pad_edge=False, collapse_padding=width < WIDE)
-    columns = ("", "verdict", "claim", "value", "95 % interval", "claimed", TRAINING)
-    for column in (*columns, *((UNTRAINED, "images", "script") if width >= WIDE else ())):
-        left = column in ("", "verdict", "claim")
-        made.add_column(
-            column, justify="left" if left else "right", no_wrap=column != "claim", overflow="fold"
+    wide = width >= WIDE
+    cells = [
+        (
+            *(row.question, Text(row.word, STYLES[row.word]), row.title),
+            *(row.value, row.interval, row.claimed, row.training),
+            *((row.attributed, row.images, row.script) if wide else ()),
         )
-    for row in rows:
-        word = Text(row.word, style=STYLES[row.word])
-        cells = [row.question, word, row.title, row.value, row.interval, row.claimed, row.training]
-        made.add_row(*cells, *((row.attributed, row.images, row.script) if width >= WIDE else ()))
+        for row in rows
+    ]
+    numbers = (*NUMBERS, *(WIDE_NUMBERS if wide else ()))
+    made = rich_table(("", "verdict", "claim", *numbers), cells, right=numbers, wrapped=("claim",))
+    made.collapse_padding = not wide
     return made
 
 
@@ -82,37 +86,14 @@ def table(block: Block, width: int) -> Iterator[RenderableType]:
     widths = [max(map(len, column)) + GAP for column in zip(block.columns, *rows, strict=True)]
     pieces: list[list[int]] = []
     for column in range(1, len(widths)):
-        if not pieces or widths[0] + sum(widths[i] for i in pieces[-1]) + widths[column] > width:
-            pieces.append([])
+        if not pieces or sum(widths[i] for i in pieces[-1]) + widths[column] > width:
+            pieces.append([0])
         pieces[-1].append(column)
     rest = len(block.rows) - MOST_ROWS
     more = f"and {rest} more rows, see results.json. " if rest > 0 else ""
     yield Text(block.title, style="bold")
-    for columns in pieces:
-        made = _table()
-        for column in (0, *columns):
-            right = column in block.numeric or column > 0
-            made.add_column(block.columns[column], justify="right" if right else "left", no_wrap=True)
-        for row in rows:
-            made.add_row(*(row[column] for column in (0, *columns)))
-        yield made
+    for piece in pieces:
+        names = [block.columns[i] for i in piece]
+        yield rich_table(names, [[row[i] for i in piece] for row in rows], right=names[1:])
     if more + block.caption:
         yield Text(more + block.caption, style="italic")
-
-
-def _table() -> Table:
-    return Table(box=None, pad_edge=False)
-
-
-def findings(subject: Mapping[str, Any]) -> list[str]:
-    """The verdicts that were expected not to hold, on these images or on others, each with its reason."""
-    found = []
-    for v in subject["verdicts"]:
-        if v["expected"] is not None:
-            what = f"(expected {v['expected']}): {v['expected_reason']}"
-        elif v.get("unchecked"):
-            what = f"({v['unchecked']})"
-        else:
-            continue
-        found.append(f"finding, {v['question']}: {v['title']}: {v['verdict']} {what}")
-    return found

@@ -16,7 +16,7 @@ import numpy as np
 from ..io import arrays as files
 from ..io.arrays import describe, read
 from ..io.errors import InputError
-from ..io.files import file_sha256
+from ..io.files import file_sha256, refused
 
 __all__ = ["PER_IMAGE", "SUFFIX", "describe", "file_name", "of_subject", "read", "write"]
 
@@ -35,13 +35,8 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
     Raises:
         InputError: the folder cannot be written.
     """
-    try:
+    with refused(f"report folder {str(path.parent)!r}", "--report-dir"):
         return files.write(path, arrays)
-    except OSError as error:
-        raise InputError(
-            f"report folder {str(path.parent)!r} cannot be written ({error.strerror}); "
-            "give another --report-dir"
-        ) from None
 
 
 def of_subject(subject: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -122,3 +123,13 @@ class Comparison:
         """What got worse, a line each, verdicts first; ``fail_on`` is a key of ``FAIL_ON``."""
         bad = FAIL_ON[fail_on]
         return [f"{one.title}: {one.reason}" for one in (*self.verdicts, *self.metrics) if one.outcome in bad]
+
+
+def regressed(comparisons: Iterable[Comparison], fail_on: str = "regression") -> str:
+    """``1 verdict and 2 figures regressed``: a verdict and its figure are counted as two things, by kind."""
+    bad, counts = FAIL_ON[fail_on], {"verdict": 0, "figure": 0}
+    for found in comparisons:
+        counts["verdict"] += sum(flip.outcome in bad for flip in found.verdicts)
+        counts["figure"] += sum(difference.outcome in bad for difference in found.metrics)
+    words = [f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if count]
+    return f"{' and '.join(words) or 'nothing'} regressed"

@@ -21,20 +21,10 @@ def frame(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list]:
 
 
 def _rows(subject: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    about = {
-        "subject": subject["id"],
-        "model": subject["model"]["name"],
-        "dataset": subject["dataset"]["name"],
-    }
+    about = {"subject": subject["id"], **{part: subject[part]["name"] for part in ("model", "dataset")}}
     for verdict in subject["verdicts"]:
-        names = ("metric", "question", "claim", "comparison", "verdict", "n", "threshold", "p")
-        beyond = VerdictRow(verdict).attributed
-        yield {
-            **about,
-            **{name: verdict[name] for name in names},
-            **_ends(verdict),
-            "beyond_untrained": beyond,
-        }
+        beyond = {"beyond_untrained": VerdictRow(verdict).attributed}
+        yield {**verdict, **about, **_ends(verdict), **beyond}
     judged = {verdict["metric"] for verdict in subject["verdicts"]}
     for name, figure in figures(subject["measurements"].get("calibrated") or {}):
         if name not in judged:

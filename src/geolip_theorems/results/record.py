@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from ..io.errors import InputError, printable, shown
-from ..io.files import read_json, write_atomically
+from ..io.files import read_json, refused, write_atomically
 from ..io.text import clean
 from ..stats.figure import Figure, Interval
 
@@ -303,13 +303,8 @@ def write_results(results: Results, path: Path) -> None:
         InputError: the folder cannot be written.
     """
     text = json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n"
-    try:
+    with refused(f"report folder {str(path.parent)!r}", "--report-dir"):
         write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"report folder {str(path.parent)!r} cannot be written ({error.strerror}); "
-            "give another --report-dir"
-        ) from None
 
 
 def read_results(path: Path) -> dict[str, Any]:

@@ -41,7 +41,8 @@ BOUNDARIES = Question(
     figures=later(
         f"{__name__}.figures",
         "region_bars",
-        "comparisons",
+        "correlations",
+        "region_contrasts",
         "error_by_gradient",
         "gallery",
         "friction_maps",

@@ -6,59 +6,47 @@ from typing import Any
 
 import numpy as np
 
-from ...drawing.blocks import Gallery, Note, Row, Stack, Tile, Tiles
-from ...drawing.charts import MOST_ROWS, ROW, Dot, dot_plot, legend, named_rows
-from ...drawing.figures import figure, map_tiles
+from ...drawing import style
+from ...drawing.blocks import Gallery, Note, Row, Tile
+from ...drawing.charts import MOST_ROWS, ROW, legend, named_rows
+from ...drawing.figures import figure, interval_plot, map_tiles
 from ...drawing.shown import Shown
-from ...drawing.style import (
-    ACCENT,
-    GOOD,
-    GRID,
-    MSE,
-    MUTED,
-    OTHER,
-    SEQUENTIAL,
-    WARM,
-    colour_bar,
-    drawing,
-    overlay_png,
-    picture_png,
-    power,
-    short,
-)
 from ...stats.grids import region_masks
 from . import gradient_correlation
 from .naming import NAMES, contrasts
 
 KINDS = ("best", "median", "worst")
-REGIONS = {"center": ACCENT, "edge": WARM, "corner": GOOD}
+REGIONS = {"center": style.ACCENT, "edge": style.WARM, "corner": style.GOOD}
 MOST_MODES = 16
 FOUND = {"found": "calibrated.boundaries"}
+SHAPES = {"kind": 1, "index": 1, "label": 1, "mse": 1, "input": 4, "recon": 4, "error": 3}
 
 
 @figure("Error by region", "q6-regions", takes={"error": ("picture/error", 2)})
 def region_bars(shown: Shown, error: np.ndarray | None) -> Any:
     """Mean error of center, edge and corner, by class."""
+    rows: list[tuple[str, dict[str, Any]]] = []
+    if error is not None:
+        masks = region_masks(*error.shape)
+        rows.append(("all", {name: error[mask].mean() for name, mask in masks.items() if mask.any()}))
     by_class = shown.get("script.regions") or {}
-    rows: list[tuple[str, dict[str, Any]]] = [] if error is None else [("all", _regions(error))]
     rows += [(name, r) for name, r in by_class.items() if r.get("edge") is not None][: MOST_ROWS - 1]
     if not rows:
         return Note("Errors by region were not measured.") if not shown.classes else None
     height = 0.8 / len(REGIONS)
-    factor, text = power([r.get(region) or 0.0 for _, r in rows for region in REGIONS])
-    with drawing(0.8 + ROW * 1.25 * len(rows)) as (canvas, axes):
+    factor, text = style.power([r.get(region) or 0.0 for _, r in rows for region in REGIONS])
+    with style.drawing(0.8 + ROW * 1.25 * len(rows)) as (canvas, axes):
         for i, (region, colour) in enumerate(REGIONS.items()):
             values = [factor * (r.get(region) or np.nan) for _, r in rows]
             places = np.arange(len(rows)) + (i - 1) * height
             axes.barh(places, values, height=height * 0.9, color=colour, label=region)
-        named_rows(axes, [short(name) for name, _ in rows])
+        named_rows(axes, [style.short(name) for name, _ in rows])
         axes.grid(axis="x")
-        canvas.supxlabel(MSE.format(power=text))
+        canvas.supxlabel(style.MSE.format(power=text))
         legend(axes)
     name, first = rows[0]
-    alt = f"Mean error by region and class; {name}: " + ", ".join(
-        f"{region} {first[region]:.3g}" for region in REGIONS if first.get(region) is not None
-    )
+    found = (f"{region} {first[region]:.3g}" for region in REGIONS if first.get(region) is not None)
+    alt = f"Mean error by region and class; {name}: {', '.join(found)}"
     caption = (
         f"n = {shown.images:,} images. Corners are the four blocks a quarter of the grid wide, center the "
         "middle half. Point values; the contrasts beside have intervals."
@@ -66,56 +54,30 @@ def region_bars(shown: Shown, error: np.ndarray | None) -> Any:
     return canvas, alt, caption
 
 
-def _regions(error: np.ndarray) -> dict[str, float | None]:
-    return {n: float(error[m].mean()) if m.any() else None for n, m in region_masks(*error.shape).items()}
-
-
-def comparisons(shown: Shown) -> Any:
-    """What the error goes with above how regions differ, in one place."""
-    made = [block for block in (correlations(shown), region_contrasts(shown)) if block]
-    return [Stack(made)] if made else []
-
-
 @figure("What the error goes with", "q6-correlations", needs=FOUND)
 def correlations(shown: Shown, found: dict[str, Any]) -> Any:
     """Rank correlations of the error with properties of the input."""
-    known = {NAMES[k]: found[k] for k in NAMES if (found.get(k) or {}).get("value") is not None}
-    truth = (found.get("true_boundary") or {}).get("correlation")
-    if truth and truth.get("value") is not None:
-        known["share of the true boundary"] = truth
-    if not known:
-        return None
-    rows = [Dot(name, f["value"], f["ci95"]) for name, f in known.items()]
+    known = {name: found.get(key) for key, name in NAMES.items()}
+    known["share of the true boundary"] = (found.get("true_boundary") or {}).get("correlation")
     threshold = shown.threshold(gradient_correlation.name)
-    drawn = dot_plot(
-        rows,
+    return interval_plot(
+        shown,
+        known,
+        "Rank correlation of the error with",
+        " Means over images.",
         unit="Spearman correlation over an image's patches",
         line=threshold or 0.0,
         line_text="0" if threshold is None else "threshold",
     )
-    alt = "Rank correlation of the error with: " + "; ".join(f"{r.name} {r.value:.3g}" for r in rows)
-    first = next(iter(known.values()))
-    caption = f"{shown.n(first['n'])}; mean over images, 95 % intervals by {first['method']}."
-    return drawn, alt, caption
 
 
 @figure("Regions compared", "q6-contrasts", needs=FOUND)
 def region_contrasts(shown: Shown, found: dict[str, Any]) -> Any:
     """How much more a region loses than another."""
-    known = {name: f for name, f in contrasts(found)[0].items() if f.get("value") is not None}
-    if not known:
-        return None
-    rows = [Dot(name.replace("-", " − "), f["value"], f["ci95"]) for name, f in known.items()]
-    drawn = dot_plot(
-        rows,
-        unit="difference, per cent of the image's mean error",
-        line=0.0,
-        line_text="no difference",
-        scale=100,
-    )
-    alt = "Contrasts of regions: " + "; ".join(f"{r.name} {100 * r.value:+.0f} %" for r in rows)
-    first = next(iter(known.values()))
-    return drawn, alt, f"{shown.n(first['n'])}, paired; 95 % intervals by {first['method']}."
+    known = {name.replace("-", " − "): contrast for name, contrast in contrasts(found)[0].items()}
+    unit = "difference, per cent of the image's mean error"
+    look = {"unit": unit, "line": 0.0, "line_text": "no difference", "scale": 100}
+    return interval_plot(shown, known, "Contrasts of regions in per cent", " Paired by image.", **look)
 
 
 @figure("Error against gradient", "q6-gradient", needs={"quartiles": ("picture/error_by_gradient", 2)})
@@ -124,15 +86,15 @@ def error_by_gradient(shown: Shown, quartiles: np.ndarray) -> Any:
     if quartiles.shape[1] != 3 or not np.isfinite(quartiles).all():
         return None
     deciles = np.arange(1, len(quartiles) + 1)
-    with drawing(2.5) as (canvas, axes):
-        axes.axhline(1.0, color=MUTED, lw=1, ls=":")
-        axes.fill_between(deciles, quartiles[:, 0], quartiles[:, 2], color=ACCENT, alpha=0.22, lw=0)
+    with style.drawing(2.5) as (canvas, axes):
+        axes.axhline(1.0, color=style.MUTED, lw=1, ls=":")
+        axes.fill_between(deciles, quartiles[:, 0], quartiles[:, 2], color=style.ACCENT, alpha=0.22, lw=0)
         for name, values in (("first quartile", quartiles[:, 0]), ("third quartile", quartiles[:, 2])):
-            axes.plot(deciles, values, color=ACCENT, lw=0.4, gid=name)
-        axes.plot(deciles, quartiles[:, 1], "o-", color=ACCENT, ms=4, gid="median")
+            axes.plot(deciles, values, color=style.ACCENT, lw=0.4, gid=name)
+        axes.plot(deciles, quartiles[:, 1], "o-", color=style.ACCENT, ms=4, gid="median")
         axes.set_xticks(deciles)
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y", color=GRID)
+        axes.grid(axis="y", color=style.GRID)
         canvas.supxlabel("decile of the input's gradient within an image")
         axes.set_ylabel("error / image's mean error")
     alt = (
@@ -145,51 +107,36 @@ def error_by_gradient(shown: Shown, quartiles: np.ndarray) -> Any:
     return canvas, alt, caption
 
 
-SHAPES = {"kind": 1, "index": 1, "label": 1, "mse": 1, "input": 4, "recon": 4, "error": 3}
-
-
 @figure(
-    needs={name: (f"gallery/{name}", n) for name, n in SHAPES.items()},
+    needs={name: (f"gallery/{name}", axes) for name, axes in SHAPES.items()},
     takes={"friction": ("gallery/friction", 3)},
 )
-def gallery(shown: Shown, friction: np.ndarray | None, **take: np.ndarray) -> Any:
+def gallery(shown: Shown, friction: np.ndarray | None, **kept: np.ndarray) -> Any:
     """Best, median and worst images with reconstruction and overlays."""
-    count = len(take["kind"])
-    if any(len(value) != count for value in (*take.values(), *([] if friction is None else [friction]))):
-        return Note("The gallery's arrays do not belong together; run the suite again.")
-    error = take["error"]
-    limits = float(error.min()), float(error.max())
-    heads, bars = ["input", "reconstruction", "error"], [colour_bar(*limits, "error: " + MSE)]
-    about_scales = "Error lies over the grey input, on one scale for all rows."
-    ends = None
+    overlays = {"error": (kept["error"], style.SEQUENTIAL, "error: " + style.MSE)}
     if friction is not None:
-        ends = float(friction.min()), float(friction.max())
-        heads.append("friction")
-        bars.append(colour_bar(*ends, "friction: log10", OTHER))
-        about_scales = (
-            "Error and friction lie over the grey input, each on one scale for all rows; friction is the "
-            "largest over modes."
-        )
+        overlays["friction"] = (friction, style.OTHER, "friction, the largest over modes: log10")
+    scales = {name: (float(m.min()), float(m.max()), cmap) for name, (m, cmap, _) in overlays.items()}
     rows = []
-    for i in range(count):
-        label, place = int(take["label"][i]), int(take["index"][i])
-        named = f"class {shown.classes[label]}" if 0 <= label < len(shown.classes) else "no label"
-        kind = KINDS[min(int(take["kind"][i]), len(KINDS) - 1)]
-        about = f"{kind} image, number {place}"
-        picture = take["input"][i]
-        says = f"Error of the {about}: mean {error[i].mean():.3g}, largest {error[i].max():.3g}"
+    columns = (kept[name] for name in ("kind", "index", "label", "mse", "input", "recon"))
+    for i, (kind, index, label, mse, picture, recon) in enumerate(zip(*columns, strict=True)):
+        which = KINDS[min(kind, len(KINDS) - 1)]
+        about = f"the {which} image, number {index}"
+        named = f"class {shown.class_name(label)}" if label >= 0 else "no label"
         tiles = [
-            Tile(picture_png(picture), "input", f"Input: {about}, {named}"),
-            Tile(picture_png(take["recon"][i]), "reconstruction", f"Reconstruction of the {about}"),
-            Tile(overlay_png(picture, error[i], *limits, SEQUENTIAL), "error", says),
+            Tile(style.png(picture), "input", f"Input: {about}, {named}"),
+            Tile(style.png(recon), "reconstruction", f"Reconstruction of {about}"),
         ]
-        if friction is not None:
-            span = f"log10 from {friction[i].min():.2f} to {friction[i].max():.2f}"
-            over = overlay_png(picture, friction[i], *ends, OTHER)
-            tiles.append(Tile(over, "friction", f"Friction of the {about}: {span}"))
-        rows.append(Row(kind, f"no. {place} · {named} · error {float(take['mse'][i]):.3g}", tiles))
-    caption = f"Chosen from n = {shown.images:,} images by mean error. {about_scales}{_shown_how(shown)}"
-    return Gallery("Best, median and worst images", heads, rows, bars, caption)
+        for name, (maps, _, _) in overlays.items():
+            says = f"{name} of {about}: mean {maps[i].mean():.3g}, largest {maps[i].max():.3g}"
+            tiles.append(Tile(style.overlay_png(picture, maps[i], *scales[name]), name, says.capitalize()))
+        rows.append(Row(which, f"no. {index} · {named} · error {mse:.3g}", tiles))
+    bars = [style.colour_bar(*ends, overlays[name][2], cmap) for name, (*ends, cmap) in scales.items()]
+    caption = (
+        f"Chosen from n = {shown.images:,} images by mean error. {' and '.join(overlays).capitalize()} over "
+        f"the grey input, on one scale for all rows.{_shown_how(shown)}"
+    )
+    return Gallery("Best, median and worst images", rows, bars, caption)
 
 
 def _shown_how(shown: Shown) -> str:
@@ -207,31 +154,22 @@ def _shown_how(shown: Shown) -> str:
 
 def _solver(shown: Shown, maps: np.ndarray, title: str, unit: str, about: str) -> Any:
     few = np.moveaxis(maps[..., :MOST_MODES], -1, 0)
-    return Tiles(
-        f"{title} maps",
-        caption=f"n = {shown.images:,} images, no intervals. {about}, roots in ascending order of the "
-        "eigenvalue; one colour scale, under each name the mean.",
-        **map_tiles(
-            few,
-            [f"root {k}" for k in range(len(few))],
-            say=lambda m, name: f"{title} of {name}: mean {m.mean():.3g}",
-            note=lambda m: f"{m.mean():.3g}",
-            unit=unit,
-            limits=(float(few.min()), float(few.max())),
-            cmap=OTHER,
-        ),
+    caption = (
+        f"n = {shown.images:,} images, no intervals. {about}, roots in ascending order of the eigenvalue; "
+        "one colour scale, under each name the mean."
     )
+    return map_tiles(title, few, [f"root {k}" for k in range(len(few))], caption, unit=unit, cmap=style.OTHER)
 
 
 @figure(needs={"maps": ("picture/friction", 3)})
 def friction_maps(shown: Shown, maps: np.ndarray) -> Any:
     """Mean friction, one map per root."""
     about = "How flat the characteristic polynomial was where a root was sought"
-    return _solver(shown, maps, "Friction", "mean of log10 friction", about)
+    return _solver(shown, maps, "Friction maps", "mean of log10 friction", about)
 
 
 @figure(needs={"maps": ("picture/settle", 3)})
 def settle_maps(shown: Shown, maps: np.ndarray) -> Any:
     """Mean settle steps, one map per root."""
     about = "How soon the search for a root arrived"
-    return _solver(shown, maps, "Settle", "mean steps until a root was found", about)
+    return _solver(shown, maps, "Settle maps", "mean steps until a root was found", about)

@@ -6,18 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...drawing.blocks import Tiles
 from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
-from ...drawing.figures import figure, map_tiles
+from ...drawing.figures import figure, interval_plot, map_tiles
 from ...drawing.shown import Shown
 from ...drawing.style import DIVERGING, MSE, power
+from ...drawing.text import interval, number, span
 from ...stats.grids import over
-
-KEPT = {
-    "maps": ("picture/class_error", 3),
-    "index": ("picture/class_index", 1),
-    "counts": ("picture/class_count", 1),
-}
 
 
 class ClassMaps(NamedTuple):
@@ -27,72 +21,63 @@ class ClassMaps(NamedTuple):
     names: list[str]
     counts: np.ndarray
 
-    @classmethod
-    def of(cls, shown: Shown, maps: np.ndarray, index: np.ndarray, counts: np.ndarray) -> ClassMaps:
-        if not len(maps) == len(index) == len(counts):
-            raise ValueError("the arrays of the class-mean maps do not belong together")
-        return cls(maps, [shown.class_name(i) for i in index], counts)
+
+def _kept(shown: Shown) -> ClassMaps | None:
+    axes = {"error": 3, "index": 1, "count": 1}
+    maps, index, counts = (shown.array(f"picture/class_{name}", n) for name, n in axes.items())
+    if maps is None or index is None or counts is None:
+        return None
+    if not len(maps) == len(index) == len(counts):
+        raise ValueError("the arrays of the class-mean maps do not belong together")
+    return ClassMaps(maps, [shown.class_name(i) for i in index], counts)
 
 
-@figure(needs={**KEPT, "overall": ("picture/error", 2)})
-def class_maps(shown: Shown, overall: np.ndarray, **kept: np.ndarray) -> Any:
+@figure(needs={"kept": _kept, "overall": ("picture/error", 2)})
+def class_maps(shown: Shown, kept: ClassMaps, overall: np.ndarray) -> Any:
     """Class-mean error maps on one scale, and their differences from the overall map."""
-    maps, names, counts = ClassMaps.of(shown, **kept)
-    rest = len(shown.classes) - min(len(names), MOST_ROWS)
-    more = f"and {rest} more classes, see the companion file" if rest > 0 else ""
+    maps, names, counts = kept
     few, n = maps[:MOST_ROWS], each(counts)
-    limits = float(few.min()), float(few.max())
-    factor, _ = power(limits)
-    means = Tiles(
+    more = len(shown.classes) - len(few)
+    rest = f"and {more} more classes, see the companion file" if more > 0 else ""
+    means = map_tiles(
         "Mean error map of each class",
-        caption=f"{n}. {maps.shape[1]} x {maps.shape[2]} patches, rows from the top; one colour scale for "
-        "all. Under each name its mean error.",
-        rest=more,
-        **map_tiles(
-            few,
-            names,
-            say=lambda m, name: f"Mean error map of class {name}: mean {m.mean():.3g}, largest {m.max():.3g}",
-            note=lambda m: f"{factor * m.mean():.3g}",
-            unit=MSE,
-            limits=limits,
-        ),
+        few,
+        names,
+        f"{n}. {maps.shape[1]} x {maps.shape[2]} patches, rows from the top; one colour scale for all. Under "
+        "each name its mean error.",
+        unit=MSE,
+        rest=rest,
     )
-    differences = few - overall
-    reach = float(np.abs(differences).max())
-    apart = Tiles(
+    reach = float(np.abs(few - overall).max())
+    apart = map_tiles(
         "Difference from the overall map",
-        caption=f"{n}. Class mean less the mean over all images; red: more error than overall, blue: less. "
-        "The scale is symmetric about 0. No interval: see the cosines for what is beyond chance.",
-        rest=more,
-        **map_tiles(
-            differences,
-            names,
-            say=lambda d, name: (
-                f"Difference of class {name} from the overall map: from {d.min():+.2g} to {d.max():+.2g}"
-            ),
-            unit="difference in " + MSE,
-            limits=(-reach, reach),
-            cmap=DIVERGING,
-        ),
+        few - overall,
+        names,
+        f"{n}. Class mean less the mean over all images; red: more error than overall, blue: less. The scale "
+        "is symmetric about 0. No interval: see the cosines for what is beyond chance.",
+        unit="difference in " + MSE,
+        limits=(-reach, reach),
+        cmap=DIVERGING,
+        rest=rest,
     )
     return [means, apart]
 
 
-@figure("Cosine between classes", "q2-cosine", needs=KEPT)
-def cosine_matrix(shown: Shown, **kept: np.ndarray) -> Any:
+@figure("Cosine between classes", "q2-cosine", needs={"kept": _kept})
+def cosine_matrix(shown: Shown, kept: ClassMaps) -> Any:
     """Raw cosines of the class-mean maps."""
-    maps, names, counts = ClassMaps.of(shown, **kept)
+    maps, names, counts = kept
     if len(maps) < 2:
         return None
-    flat = maps[:MOST_ROWS].reshape(min(len(maps), MOST_ROWS), -1).astype(np.float64)
+    flat = maps[:MOST_ROWS].reshape(len(names[:MOST_ROWS]), -1).astype(np.float64)
     unit = over(flat, np.linalg.norm(flat, axis=1, keepdims=True))
     cosine = unit @ unit.T
     low = float(cosine[~np.eye(len(cosine), dtype=bool)].min())
     a, b = np.unravel_index(np.argmin(cosine + 2 * np.eye(len(cosine))), cosine.shape)
     drawn = matrix(
         cosine,
-        names[: len(cosine)],
-        names[: len(cosine)],
+        names[:MOST_ROWS],
+        names[:MOST_ROWS],
         unit="cosine of class-mean error maps",
         limits=(low, 1.0),
         text=lambda v: f"{v:.3f}"[1:] if v < 0.9995 else "1",
@@ -101,18 +86,20 @@ def cosine_matrix(shown: Shown, **kept: np.ndarray) -> Any:
     alt = f"Cosine matrix of {len(cosine)} class-mean error maps; least {low:.4f}, {names[a]} and {names[b]}"
     minimum = shown.get("calibrated.class_cosine.min") or {}
     caption = (
-        f"{shown.n(counts.sum())}. Raw cosines, which the noise of the class means pulls below "
-        "1. The verdict "
-        f"rests on the most distant pair, chosen on one half and corrected on the other: {_with_ci(minimum)} "
+        f"{shown.n(counts.sum())}. Raw cosines, which the noise of the class means pulls below 1. The "
+        "verdict rests on the most distant pair, chosen on one half and corrected on the other: "
+        f"{number(minimum.get('value'))}, 95 % interval {span(interval(minimum.get('ci95')))} "
         f"({minimum.get('method') or 'no method recorded'})."
     )
     return drawn, alt, caption
 
 
-@figure("How much each class loses", "q2-errors", needs={**KEPT, "ends": ("picture/class_interval", 2)})
-def class_errors(shown: Shown, ends: np.ndarray, **kept: np.ndarray) -> Any:
+@figure(
+    "How much each class loses", "q2-errors", needs={"kept": _kept, "ends": ("picture/class_interval", 2)}
+)
+def class_errors(shown: Shown, kept: ClassMaps, ends: np.ndarray) -> Any:
     """Mean error of each class with its interval."""
-    maps, names, counts = ClassMaps.of(shown, **kept)
+    maps, names, counts = kept
     if ends.shape != (len(maps), 2):
         return None
     means = maps.mean((1, 2), dtype=np.float64)
@@ -133,27 +120,13 @@ def class_errors(shown: Shown, ends: np.ndarray, **kept: np.ndarray) -> Any:
     return drawn, alt, f"{each(counts)}; 95 % intervals by Student's t over {unit}.{more}"
 
 
-def _with_ci(found: dict[str, Any]) -> str:
-    if found.get("value") is None:
-        return "not measured"
-    ci = found.get("ci95")
-    return f"{found['value']:.4g}" + (f", 95 % interval {ci[0]:.4g} to {ci[1]:.4g}" if ci else "")
-
-
 @figure("Which classes stand apart", "q2-classes", needs={"per_class": "calibrated.class_cosine.per_class"})
 def class_cosines(shown: Shown, per_class: dict[str, Any]) -> Any:
     """How far each class's map is from the others'."""
     known = {name: f for name, f in per_class.items() if f and f["value"] is not None}
-    rows = sorted((Dot(name, f["value"], f["ci95"]) for name, f in known.items()), key=lambda row: row.value)
-    if not rows:
-        return None
-    drawn = dot_plot(rows[:MOST_ROWS], unit="mean corrected cosine with the other classes")
-    alt = f"Mean cosine of each class with the others; least {rows[0].value:.4g} for {rows[0].name}"
-    more = f" The {MOST_ROWS} most distant of {len(rows)} classes." if len(rows) > MOST_ROWS else ""
-    method = next(iter(known.values()))["method"]
-    tested = sum(1 for f in per_class.values() if f and (f.get("p_holm") or 1) < 0.01)
-    caption = (
-        f"n = {shown.images:,} images; 95 % intervals ({method}). {tested} of {len(rows)} classes "
-        f"differ from the others with Holm's p < 0.01.{more}"
-    )
-    return drawn, alt, caption
+    nearest = dict(sorted(known.items(), key=lambda item: item[1]["value"])[:MOST_ROWS])
+    tested = sum((f.get("p_holm") or 1) < 0.01 for f in known.values())
+    text = f" {tested} of {len(known)} classes differ from the others with Holm's p < 0.01."
+    text += f" The {MOST_ROWS} most distant of {len(known)} classes." if len(known) > MOST_ROWS else ""
+    look = {"n": shown.images, "unit": "mean corrected cosine with the other classes"}
+    return interval_plot(shown, nearest, "Mean cosine of each class with the others", text, **look)

@@ -6,23 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ...drawing.blocks import Key, Tile, Tiles
+from ...drawing import style
+from ...drawing.blocks import Tile, Tiles, ends
 from ...drawing.charts import INTERVAL, MOST_ROWS, ROW, legend, named_rows
 from ...drawing.figures import figure, map_tiles
 from ...drawing.shown import Shown
-from ...drawing.style import (
-    ACCENT,
-    GRID,
-    MSE,
-    MUTED,
-    SMALL,
-    WARM,
-    categories,
-    category_png,
-    drawing,
-    power,
-    short,
-)
 from ..error import error
 
 MOST_MODES = 16
@@ -30,15 +18,9 @@ ABLATION = {"ablation": "calibrated.modes.ablation"}
 
 WITHOUT_MODEL = {"mean image": "mean_image", "no output": "no_output"}  # the names in the companion
 FAR = 30  # times the least of these errors: from there on they would lie on the axis of a linear scale
-ABOVE = {
-    "xytext": (0, 2),
-    "textcoords": "offset points",
-    "ha": "right",
-    "va": "bottom",
-    "color": MUTED,
-    "fontsize": SMALL,
-}
-UNSURE = 0.05  # of resamples, from which the overall mode is said to be uncertain
+ABOVE = {"xytext": (0, 2), "textcoords": "offset points", "ha": "right", "va": "bottom"}
+ABOVE |= {"color": style.MUTED, "fontsize": style.SMALL}
+UNSURE = 5  # per cent of resamples, from which the overall mode is said to be uncertain
 
 
 def _why(shown: Shown) -> str:
@@ -65,16 +47,16 @@ def energy_stacks(shown: Shown, overall: list[Any]) -> Any:
     rows = [("all", [f["value"] for f in overall])]
     rows += [(name, values) for name, values in by_class.items() if values][: MOST_ROWS - 1]
     modes = len(overall)
-    colours = categories(modes)
-    with drawing(0.8 + ROW * len(rows)) as (canvas, axes):
+    colours = style.categories(modes)
+    with style.drawing(0.8 + ROW * len(rows)) as (canvas, axes):
         for place, (_, values) in enumerate(rows):
             left = 0.0
             for k, value in enumerate(values):
                 label = f"mode {k}" if place == 0 and modes <= 8 else None
-                style = {"height": 0.78, "color": colours[k], "label": label, "gid": f"mode {k}"}
-                axes.barh(place, 100 * value, left=100 * left, **style)
+                look = {"height": 0.78, "color": colours[k], "label": label, "gid": f"mode {k}"}
+                axes.barh(place, 100 * value, left=100 * left, **look)
                 left += value
-        named_rows(axes, [short(name) for name, _ in rows])
+        named_rows(axes, [style.short(name) for name, _ in rows])
         axes.set_xlim(0, 100)
         canvas.supxlabel("per cent of the sum of a patch's squares of S")
         if modes <= 8:
@@ -108,18 +90,18 @@ def ablation_curves(shown: Shown, ablation: dict[str, Any]) -> Any:
     full = shown.get("script.overall.mean")
     modes = np.arange(len(cost))
     everything = [f["value"] for f in (*cost, *only)]
-    factor, text = power(everything)
+    factor, text = style.power(everything)
     # Beside errors a thousand times as large a line for the full error would lie on the axis.
     far = not full or full < 1e-3 * max(everything)
     by_class = {c: [f["value"] for f in v] for c, v in (ablation.get("cost_per_class") or {}).items() if v}
-    with drawing(3.0) as (canvas, axes):
+    with style.drawing(3.0) as (canvas, axes):
         for i, (name, values) in enumerate([*by_class.items()][:MOST_ROWS]):
             label = "added, one class" if i == 0 else None
-            style = {"color": ACCENT, "lw": 0.6, "alpha": 0.4, "label": label, "gid": f"added, class {name}"}
-            axes.plot(modes, factor * np.array(values), **style)
+            look = {"lw": 0.6, "alpha": 0.4, "label": label, "gid": f"added, class {name}"}
+            axes.plot(modes, factor * np.array(values), color=style.ACCENT, **look)
         for name, figures, colour, shape in (
-            ("added without mode k", cost, ACCENT, "o"),
-            ("with mode k alone", only, WARM, "s"),
+            ("added without mode k", cost, style.ACCENT, "o"),
+            ("with mode k alone", only, style.WARM, "s"),
         ):
             values = factor * np.array([f["value"] for f in figures], float)
             axes.plot(modes, values, shape + "-", color=colour, ms=4.5, label=name)
@@ -127,10 +109,10 @@ def ablation_curves(shown: Shown, ablation: dict[str, Any]) -> Any:
                 ends = factor * np.array(f["ci95"] or (f["value"], f["value"]))
                 axes.plot([mode] * 2, ends, color=colour, gid=f"{name}, {INTERVAL}")
         if not far:
-            axes.axhline(factor * full, color=MUTED, lw=1.1, ls=":", label="all modes")
+            axes.axhline(factor * full, color=style.MUTED, lw=1.1, ls=":", label="all modes")
         beside = without_model(shown)
         for name, value in beside.items():
-            axes.axhline(factor * value, color=MUTED, lw=1, ls=(0, (4, 2)), gid=name)
+            axes.axhline(factor * value, color=style.MUTED, lw=1, ls=(0, (4, 2)), gid=name)
             axes.annotate(name, (1, factor * value), xycoords=("axes fraction", "data"), **ABOVE)
         if beside and min(everything) > 0 and max(everything) > FAR * min(beside.values()):
             axes.set_yscale("log")
@@ -140,8 +122,8 @@ def ablation_curves(shown: Shown, ablation: dict[str, Any]) -> Any:
         if axes.get_yscale() == "linear":
             axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         canvas.supxlabel("mode k, in the model's own order")
-        axes.set_ylabel(MSE.format(power=text))
-        axes.grid(axis="y", color=GRID)
+        axes.set_ylabel(style.MSE.format(power=text))
+        axes.grid(axis="y", color=style.GRID)
         legend(axes, ncols=2)
     worst = int(np.argmax([f["value"] for f in cost]))
     n, method = cost[0]["n"], cost[0]["method"]
@@ -159,25 +141,24 @@ def dominant_map(shown: Shown, ablation: dict[str, Any]) -> Any:
         return None
     modes = np.array(ablation["dominant_map"], dtype=int)
     share = shown.get("calibrated.modes.share") or {}
-    colours, present = categories(len(ablation["cost"])), np.unique(modes)
+    colours, present = style.categories(len(ablation["cost"])), np.unique(modes)
     overall, n = ablation["overall_mode"], ablation["cost"][0]["n"]
     caption = (
         f"{shown.n(n)}; {modes.shape[0]} x {modes.shape[1]} patches, rows from the top. For each patch "
         f"the mode whose loss most often adds most error; overall that is mode {overall}."
     )
     if share.get("value") is not None:
-        ci = share.get("ci95")
-        within = f" (95 % interval {100 * ci[0]:.1f} to {100 * ci[1]:.1f} %)" if ci else ""
-        part = f"{100 * share['value']:.1f} %{within}"
-        caption += f" In {part} of the patches of single images it is another."
-    unsure = 1 - (ablation.get("overall_shares") or {overall: 1})[overall]
-    if unsure > UNSURE:
+        within = ends(share.get("ci95"), "share").text
         caption += (
-            f" Which mode is the overall one is uncertain: another in {100 * unsure:.0f} % of resamples."
+            f" In {100 * share['value']:.1f} % (95 % interval {within}) of the patches of single images "
         )
+        caption += "it is another."
+    unsure = 100 * (1 - (ablation.get("overall_shares") or {overall: 1})[overall])
+    if unsure > UNSURE:
+        caption += f" Which mode is the overall one is uncertain: another in {unsure:.0f} % of resamples."
     alt = f"Dominant mode of each patch; overall mode {overall}; on the map: modes "
-    tile = Tile(category_png(modes, colours), "", alt + ", ".join(map(str, present)))
-    keys = [Key(colours[k], f"mode {k}" + (" (overall)" if k == overall else "")) for k in present]
+    tile = Tile(style.category_png(modes, colours), "", alt + ", ".join(map(str, present)))
+    keys = [(colours[k], f"mode {k}" + (" (overall)" if k == overall else "")) for k in present]
     return Tiles("Dominant mode", [tile], caption, keys=keys, wide=False)
 
 
@@ -185,20 +166,14 @@ def dominant_map(shown: Shown, ablation: dict[str, Any]) -> Any:
 def cost_maps(shown: Shown, cost: np.ndarray, ablation: dict[str, Any]) -> Any:
     """What losing each mode adds to the error, patch by patch."""
     few = np.moveaxis(cost[..., :MOST_MODES], -1, 0)
-    limits = float(min(0.0, few.min())), float(few.max())
-    factor, _ = power(limits)
     rest = cost.shape[-1] - MOST_MODES
-    return Tiles(
+    return map_tiles(
         "Error added by losing a mode",
-        caption=f"{shown.n(ablation['cost'][0]['n'])}; one colour scale. Under each name the mean over "
-        "patches; its interval is in the table of modes.",
+        few,
+        [f"mode {k}" for k in range(len(few))],
+        f"{shown.n(ablation['cost'][0]['n'])}; one colour scale. Under each name the mean over patches; its "
+        "interval is in the table of modes.",
+        unit=style.MSE,
+        limits=(float(min(0.0, few.min())), float(few.max())),
         rest=f"and {rest} more modes" if rest > 0 else "",
-        **map_tiles(
-            few,
-            [f"mode {k}" for k in range(len(few))],
-            say=lambda m, name: f"Error added by losing {name}: mean {m.mean():.3g}",
-            note=lambda m: f"{factor * m.mean():.3g}",
-            unit=MSE,
-            limits=limits,
-        ),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
-from ...drawing.figures import figure, panel
+from ...drawing.figures import figure, interval_plot, panel
 from ...drawing.shown import Shown
 from ...probes.signals import LIFTS, legend, letters, trivial
 from .naming import accuracy_figures, not_measured
@@ -44,29 +44,28 @@ def accuracies(shown: Shown, figures: dict[str, Any]) -> Any:
 @figure("Lifts", "q4-lifts", needs={"lifts": "calibrated.lifts"})
 def lifts(shown: Shown, lifts: dict[str, Any]) -> Any:
     """What one set of features adds to another."""
-    found = {name: f for name, f in lifts.items() if f.get("value") is not None}
-    if not found:
-        return None
     script = shown.get("script.probes") or {}
-    rows = []
-    for name, f in found.items():
+    known = {name: found for name, found in lifts.items() if "chance" not in name} or lifts
+    others = {}
+    for name in known:
         ends = [script.get(side) for side in LIFTS.get(name, ("", ""))]
-        other = ends[0]["test"] - ends[1]["test"] if all(ends) else None
-        rows.append(Dot(name.replace("_", " ").replace("-", " − "), f["value"], f["ci95"], other))
-    drawn = dot_plot(
-        [r for r in rows if "chance" not in r.name] or rows,
+        others[_spoken(name)] = ends[0]["test"] - ends[1]["test"] if all(ends) else None
+    return interval_plot(
+        shown,
+        {_spoken(name): found for name, found in known.items()},
+        "Lifts in percentage points",
+        " Paired by image. Diamond: the script's difference on its single split, without an interval. The "
+        "lift over chance is in the table.",
+        others=others,
         unit="difference of accuracies, percentage points",
         line=0.0,
         line_text="no lift",
         scale=100,
     )
-    alt = "Lifts in percentage points: " + "; ".join(f"{r.name} {100 * r.value:+.1f}" for r in rows)
-    first = next(iter(found.values()))
-    caption = (
-        f"{shown.n(first['n'])}, paired. Bar: 95 % interval ({first['method']}). Diamond: the script's "
-        "difference on its single split, without an interval. The lift over chance is in the table."
-    )
-    return drawn, alt, caption
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ").replace("-", " − ")
 
 
 @figure(
@@ -75,10 +74,10 @@ def lifts(shown: Shown, lifts: dict[str, Any]) -> Any:
     takes={name: (f"per_image/hits/{name}", 2) for name in letters()} | {"labels": ("per_image/label", 1)},
 )
 def by_class(shown: Shown, labels: np.ndarray | None, **hits: np.ndarray | None) -> Any:
-    """Each class's accuracy by the calibrated probes, from the companion's hits; else by the script's."""
+    """Each class's accuracy by the calibrated probes, from the companion's hits."""
     known = {name: rows for name, rows in hits.items() if rows is not None}
     if labels is None or not known or any(rows.shape[1] != len(labels) for rows in known.values()):
-        return _by_script(shown)
+        return None
     counts = np.bincount(labels)
     present = np.flatnonzero(counts)
     few = present[:MOST_ROWS]
@@ -98,31 +97,6 @@ def by_class(shown: Shown, labels: np.ndarray | None, **hits: np.ndarray | None)
     return drawn, alt, caption
 
 
-def _by_script(shown: Shown) -> Any:
-    script = {name: p["per_class"] for name, p in (shown.get("script.probes") or {}).items() if p}
-    classes = list(next(iter(script.values()), {}))[:MOST_ROWS]
-    if not classes:
-        return None
-    values = np.array([[of.get(name) for name in classes] for of in script.values()], np.float64)
-    low = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
-    drawn = matrix(
-        100 * values,
-        [letters().get(name, name) for name in script],
-        classes,
-        unit="test accuracy, per cent",
-        limits=(100 * low, 100.0),
-        text=lambda v: f"{v:.0f}",
-        axis_names=("class", ""),
-    )
-    alt = f"Test accuracy of each class for {len(script)} probes, from {100 * low:.0f} %"
-    counts = shown.get("script.counts.maps") or 0
-    caption = (
-        f"n = {counts - int(0.8 * counts):,} test images. The script's single split: point values without "
-        f"intervals, to see where classes differ, not by how much. {legend()}."
-    )
-    return drawn, alt, caption
-
-
 @figure(needs={"found": "calibrated.probes.confusion"})
 def confusions(shown: Shown, found: dict[str, Any]) -> Any:
     """Which class is taken for which, by each probe that keeps it."""
@@ -134,9 +108,9 @@ def confusions(shown: Shown, found: dict[str, Any]) -> Any:
     made = []
     for probe, counts in found.items():
         if probe != "classes":
-            key = f"q4-confusion-{letters().get(probe, probe)}"
+            key = shown.key(f"q4-confusion-{letters().get(probe, probe)}")
             drawn = _confusion(probe, np.array(counts, np.float64), names, repeats)
-            made.append(panel(shown, f"What {probe} takes for what", key, drawn))
+            made.append(panel(f"What {probe} takes for what", key, *drawn))
     return made
 
 

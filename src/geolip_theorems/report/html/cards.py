@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,15 @@ from matplotlib.ticker import MaxNLocator
 
 from ...drawing.blocks import Cell, Table, ends, p_text, points, table
 from ...drawing.shown import Shown
-from ...drawing.text import VerdictRow, verdict_rows
-from ...questions import metrics, questions
+from ...drawing.text import VerdictRow, upper_first, verdict_rows
+from ...io.text import clean
+from ...questions import metrics
+from .shell import minus, render_page
 
 WORST_FIRST = ("fails", "inconclusive", "not measured", "holds")
 MARKS = {"holds": "✓", "fails": "✕", "inconclusive": "?", "not measured": "–"}
+COLUMNS = ("claim", "question", "verdict", "value", "95 % interval", "claimed", "p", "p (Holm)", "images")
+COLUMNS += ("script", "twins' mean", "beyond untrained weights", "the training's doing")
 MARGIN = 0.06  # of the strip's width, left free at either end
 
 
@@ -29,27 +33,11 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Strip:
-    """What is drawn of a verdict; every position in per cent of the strip's width, None where absent."""
-
-    ticks: list[Tick]
-    threshold: Tick
-    good: tuple[float, float]
-    value: float | None
-    ci: tuple[float, float] | None
-    script: float | None
-    twins: list[float]
-    references: list[Tick]
-    alt: str
-
-
-@dataclass(frozen=True)
 class Card:
-    """A verdict ready to be shown: its row, its strip, and its question's section, if there is one."""
+    """A verdict ready to be shown: its row and its strip."""
 
     row: VerdictRow
-    strip: Strip | None
-    section: str
+    strip: dict[str, Any] | None
 
     @property
     def mark(self) -> str:
@@ -73,7 +61,7 @@ class Card:
         parts = [row.reason] if row.word in ("inconclusive", "not measured") else []
         parts.append(row.reading)
         parts += [] if row.difference else [row.about_twins]
-        return " ".join(part[:1].upper() + part[1:].rstrip(".") + "." for part in parts if part)
+        return " ".join(upper_first(part).rstrip(".") + "." for part in parts if part)
 
 
 def cards(shown: Shown) -> list[Card]:
@@ -82,25 +70,40 @@ def cards(shown: Shown) -> list[Card]:
     def rank(row: VerdictRow) -> tuple[int, bool, str]:
         return WORST_FIRST.index(row.word), bool(row.mark), row.question
 
-    sections = {question.id for question in questions() if question.figures() or question.tables()}
-    return [
-        Card(row, strip(row), row.question if row.question in sections else "")
-        for row in sorted(verdict_rows(shown.record), key=rank)
-    ]
+    return [Card(row, strip(row)) for row in sorted(verdict_rows(shown.record), key=rank)]
 
 
-def strip(row: VerdictRow) -> Strip | None:
-    """A verdict's strip; None where there is no value, or one that no axis can hold."""
-    v, twins, scale = row.verdict, row.twin_values, 100.0 if row.percent else 1.0
-    value, ci95, threshold, script = v["value"], v["ci95"], v["threshold"], v.get("script_value")
-    if value is None:
-        return None
+def about(shown: Shown) -> dict[str, Any]:
+    """What a page says of a subject's verdicts together."""
+    return {
+        "shown": shown,
+        "cards": cards(shown),
+        "headline": headline(shown),
+        "tally": tally(shown),
+        "table": verdict_table(shown) if shown.record["verdicts"] else None,
+    }
+
+
+def fragment(subject: Mapping[str, Any]) -> str:
+    """The cards of a subject as it stands in ``results.json``, as HTML for a notebook in the report's look.
+
+    Its style reaches nothing else on the page.
+    """
+    return render_page("fragment.html.j2", about=about(Shown(1, clean(subject))))
+
+
+def strip(row: VerdictRow) -> dict[str, Any] | None:
+    """What is drawn of a verdict, every position in per cent of the width.
+
+    None where there is no value, or one that no axis can hold.
+    """
+    v, scale = row.verdict, 100.0 if row.percent else 1.0
     references = [(one["name"], one["value"]) for one in v.get("references") or []]
-    drawn = [value, threshold, *(ci95 or []), *twins, *(x for _, x in references)]
-    drawn += [] if script is None else [script]
-    drawn = [scale * float(x) for x in drawn]
+    ends, script = v["ci95"] or [], v.get("script_value")
+    drawn = [v["value"], script, v["threshold"], *ends, *row.twin_values, *(x for _, x in references)]
+    drawn = [scale * float(x) for x in drawn if x is not None]
     low, high = min(drawn), max(drawn)
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if v["value"] is None or not (math.isfinite(low) and math.isfinite(high)):
         return None
     pad = MARGIN * (high - low) / (1 - 2 * MARGIN) or max(abs(high), 1.0) * MARGIN
     low, high = low - pad, high + pad
@@ -108,49 +111,45 @@ def strip(row: VerdictRow) -> Strip | None:
     def at(x: float) -> float:
         return round(100 * (scale * float(x) - low) / (high - low), 3)
 
+    def tick(place: float, text: str, edge: float = 4) -> Tick:
+        return Tick(place, text, "start" if place < edge else "end" if place > 100 - edge else "middle")
+
     marks = [x for x in MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= x <= high]
-    place = at(threshold)
-    anchor = "start" if place < 20 else "end" if place > 80 else "middle"
-    return Strip(
-        ticks=[_tick(at(x / scale), f"{x:.6g}".replace("-", "−")) for x in marks],
-        threshold=Tick(place, f"claim {row.claimed}", anchor),
-        good=(place, 100 - place) if v["comparison"] == ">" else (0.0, place),
-        value=at(value),
-        ci=(at(ci95[0]), round(at(ci95[1]) - at(ci95[0]), 3)) if ci95 else None,
-        script=None if script is None else at(script),
-        twins=[at(x) for x in twins],
-        references=[Tick(at(x), name) for name, x in references],
-        alt=_alt(row),
-    )
-
-
-def _tick(at: float, text: str) -> Tick:
-    return Tick(at, text, "start" if at < 4 else "end" if at > 96 else "middle")
+    place = at(v["threshold"])
+    return {
+        "ticks": [tick(at(x / scale), minus(f"{x:.6g}")) for x in marks],
+        "threshold": tick(place, f"claim {row.claimed}", edge=20),
+        "good": (place, 100 - place) if v["comparison"] == ">" else (0.0, place),
+        "value": at(v["value"]),
+        "ci": (at(ends[0]), round(at(ends[1]) - at(ends[0]), 3)) if ends else None,
+        "script": None if script is None else at(script),
+        "twins": [at(x) for x in row.twin_values],
+        "references": [Tick(at(x), name) for name, x in references],
+        "alt": _alt(row),
+    }
 
 
 def _alt(row: VerdictRow) -> str:
-    parts = [f"{row.title}: {row.value}"]
-    if row.verdict["ci95"]:
-        parts.append(f"95 % interval {row.interval}")
-    parts.append(f"the claim is {row.claimed}")
-    if row.script != "-":
-        parts.append(f"script {row.script}")
-    if row.twin_values:
-        parts.append(f"random-weight twins {row.twins}")
-    parts += [f"{name} {value}" for name, value, _ in row.references]
-    return "; ".join(parts)
+    parts = [
+        f"{row.title}: {row.value}",
+        f"95 % interval {row.interval}" if row.verdict["ci95"] else "",
+        f"the claim is {row.claimed}",
+        f"script {row.script}" if row.script != "-" else "",
+        f"random-weight twins {row.twins}" if row.twin_values else "",
+        *(f"{name} {value}" for name, value, _ in row.references),
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def tally(shown: Shown) -> list[tuple[str, int, str]]:
     """How many verdicts of each kind: (state, count, words), worst first, those that occur."""
-    verdicts = shown.record["verdicts"]
+    verdicts = [(v["verdict"], v.get("expected")) for v in shown.record["verdicts"]]
     found = []
     for word in WORST_FIRST:
-        of_word = [v for v in verdicts if v["verdict"] == word]
-        expected = sum(v.get("expected") == word for v in of_word)
+        count = sum(verdict == word for verdict, _ in verdicts)
+        expected = verdicts.count((word, word))
         words = word + (f" ({expected} expected)" if expected else "")
-        if of_word:
-            found.append((word.replace(" ", "-"), len(of_word), words))
+        found += [(word.replace(" ", "-"), count, words)] if count else []
     return found
 
 
@@ -171,9 +170,7 @@ def headline(shown: Shown) -> str:
 
 def verdict_table(shown: Shown) -> Table:
     """All numbers of the cards, to sort and copy."""
-    columns = ("claim", "question", "verdict", "value", "95 % interval", "claimed", "p", "p (Holm)", "images")
-    columns += ("script", "twins' mean", "beyond untrained weights", "the training's doing")
-    rows = []
+    rows, methods = [], {}
     for made in cards(shown):
         row, v = made.row, made.row.verdict
         figure = points if row.percent else (lambda x: x)
@@ -184,39 +181,29 @@ def verdict_table(shown: Shown) -> Table:
                 Cell(f"{made.mark} {row.word}", str(WORST_FIRST.index(row.word))),
                 Cell(row.value, v["value"]) if v["value"] is not None else None,
                 ends(v["ci95"], "points" if row.percent else ""),
-                Cell(row.claimed, row.claimed),
+                row.claimed,
                 p_text(v["p"]),
                 p_text(v.get("p_holm")),
                 v["n"],
                 figure(v.get("script_value")),
                 figure(row.twin_mean),
-                Cell(row.attributed, row.attributed),
-                Cell(row.training, row.training),
+                row.attributed,
+                row.training,
             ]
         )
-    return table("All verdicts as a table", columns, rows, "Methods: " + _methods(shown))
-
-
-def _methods(shown: Shown) -> str:
-    found: dict[str, list[str]] = {}
     for v in shown.record["verdicts"]:
-        if v["method"]:
-            found.setdefault(v["method"], []).append(f"{v['question']} {v['claim']}")
-    return "; ".join(f"{', '.join(names)}: {method}" for method, names in found.items()) + "."
+        methods.setdefault(v["method"] or "not measured", []).append(f"{v['question']} {v['claim']}")
+    caption = "; ".join(f"{', '.join(names)}: {method}" for method, names in methods.items())
+    return table("All verdicts as a table", COLUMNS, rows, f"Methods: {caption}.")
 
 
-def overview(subjects: list[Shown]) -> list[dict[str, Any]]:
-    """For several subjects: a row per claim, a card (or None) per subject; worst claims first."""
-    by_claim: dict[str, dict[int, Card]] = {}
-    for shown in subjects:
-        for made in cards(shown):
-            by_claim.setdefault(made.row.verdict["claim"], {})[shown.number] = made
+def overview(found: Sequence[Mapping[str, Any]]) -> list[list[Card | None]]:
+    """For subjects as :func:`about` gives them: a row per claim, a card or None each; worst claims first."""
+    sides = [{card.row.verdict["claim"]: card for card in about["cards"]} for about in found]
 
-    def rank(found: Mapping[int, Card]) -> tuple[int, str]:
-        rows = [made.row for made in found.values()]
+    def rank(claim: str) -> tuple[int, str]:
+        rows = [side[claim].row for side in sides if claim in side]
         return min(WORST_FIRST.index(row.word) for row in rows), rows[0].question
 
-    return [
-        {"row": next(iter(found.values())).row, "cards": [found.get(shown.number) for shown in subjects]}
-        for found in sorted(by_claim.values(), key=rank)
-    ]
+    claims = dict.fromkeys(claim for side in sides for claim in side)
+    return [[side.get(claim) for side in sides] for claim in sorted(claims, key=rank)]

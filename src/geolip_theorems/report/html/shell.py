@@ -11,9 +11,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ...drawing.text import span
-from ...io.errors import InputError
-from ...io.files import write_atomically
+from ...drawing.text import span, upper_first
+from ...io.files import refused, write_atomically
+
+
+def write_page(out: Path, kind: str, template: str, /, **content: Any) -> Path:
+    """Write a page whole or not at all; ``kind`` says what it is.
+
+    Raises:
+        InputError: ``out`` cannot be written.
+    """
+    return write_text(out, kind, render_page(template, **content))
 
 
 def render_page(template: str, **content: Any) -> str:
@@ -25,7 +33,7 @@ def render_page(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"minus": minus, "span": span, "slug": slug}
+    environment.filters |= {"minus": minus, "span": span, "slug": slug, "upper_first": upper_first}
     source = environment.loader.get_source
     style, script = (Markup(source(environment, name)[0]) for name in ("style.css", "script.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -43,16 +51,8 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "data"
 
 
-def write_page(text: str, out: Path, what: str) -> Path:
-    """Write a page whole or not at all.
-
-    Raises:
-        InputError: ``out`` cannot be written; ``what`` says what it is.
-    """
-    try:
+def write_text(out: Path, what: str, text: str) -> Path:
+    """The same with a text of one's own."""
+    with refused(f"{what} {str(out)!r}", "place for it"):
         write_atomically(out, lambda name: Path(name).write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"{what} {str(out)!r} cannot be written ({error.strerror}); give another place for it"
-        ) from None
     return out
