@@ -107,7 +107,7 @@ def test_a_signal_is_in_the_terminal_and_in_the_reports_figures(run):
 
 def test_a_signal_nobody_registered_is_not_probed(own_registry):
     maps = random_maps(40, 2, 2, 2, 2)
-    how = {"n_folds": 3, "repeats": 1}
+    how = {"repeats": 1}
     without, _, _ = probe_accuracies(maps, maps.labels, **how)
     enter("brightness")
     figures, _, hits = probe_accuracies(maps, maps.labels, **how)

@@ -98,7 +98,7 @@ def test_a_group_cannot_be_recognised():
     subject.labels = labels
     pattern = np.random.default_rng(5).gamma(2.0, 1.0, (20, 4, 4))
     subject.error = (subject.error * 0.05 + pattern[groups]).astype(np.float32)
-    options = {"repeats": 1, "n_folds": 4}
+    options = {"repeats": 1}
     leaking, *_ = probe_accuracies(subject, labels, **options)
     fair, lifts, _ = probe_accuracies(subject, labels, groups=groups, **options)
     assert leaking["release"]["value"] > 0.9
@@ -356,7 +356,7 @@ def test_too_few_images_are_said_not_measured():
 def test_the_convolutional_readout_reads_what_is_there():
     subject = signal_maps(90, release=3.0)
     subject.settle = subject.input_mean = subject.input_var = None
-    probes, lifts, _ = probe_accuracies(subject, subject.labels, n_folds=3, repeats=1, probe="conv")
+    probes, lifts, _ = probe_accuracies(subject, subject.labels, repeats=1, probe="conv")
     assert "conv probe" in probes["release"]["method"]
     assert probes["release"]["value"] > 0.6
     assert verdict(lifts["balanced-chance"]) == "holds"

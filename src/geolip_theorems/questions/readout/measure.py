@@ -69,7 +69,6 @@ def probe_accuracies(
     groups: Groups = None,
     seed: int = 0,
     probe: str = "ridge",
-    n_folds: int = N_FOLDS,
     repeats: int = REPEATS,
     device: str = "cpu",
     only: Set[str] | None = None,
@@ -80,7 +79,7 @@ def probe_accuracies(
         maps: what holds the signals, see :mod:`geolip_theorems.probes.signals`.
         labels: (N,) int64. groups: (N,) or None; a group is never split between training and testing.
         probe: ``"ridge"``, banded kernel ridge; ``"conv"``, a small convolutional readout.
-        n_folds, repeats: of the cross-validation. device: of the linear algebra, or the readout.
+        repeats: of the cross-validation. device: of the linear algebra, or the readout.
         only: names of the probes that are wanted; by default all.
 
     Returns:
@@ -108,7 +107,7 @@ def probe_accuracies(
         return probes | unknown_probes, dict.fromkeys((*LIFTS, OVER_CHANCE), none) | unknown_lifts, {}
     classes, counts = np.unique(labels, return_counts=True)
     chance = float(counts.max() / len(labels))
-    how = {"seed": seed, "n_folds": n_folds, "repeats": repeats, "device": device}
+    how = {"seed": seed, "n_folds": N_FOLDS, "repeats": repeats, "device": device}
     results = _predictions(maps, labels, units, probe, only, **how)
     if not results:
         return unknown_probes, unknown_lifts, {}
