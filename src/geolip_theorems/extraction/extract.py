@@ -75,13 +75,16 @@ class Extraction:
         self.batch = batch
         self.watch = watch
         self.say = say
-        self._first_tile: Arrays | None = None  # from layout() to run()
+        self._first_tiles: dict[tuple[int, int], Arrays] = {}  # from layout() to run()
 
     def layout(self) -> Layout:
-        """The shape of the arrays, from the first tile, which is not computed again."""
-        with self._pool(1) as pool:
-            first = pool.submit(self._runner(), 0, min(self.tile, len(self.images))).result()
-        self._first_tile = first
+        """The shape of the arrays, from the first tile of each thread; they are not computed again."""
+        threads = self._thread_count()
+        spans = self._tiles(Shard(0, 0, len(self.images)))[:threads]
+        with self._pool(threads) as pool:
+            found = [*_in_order(pool, threads, ThreadRunners(self._runner()), spans)]
+        self._first_tiles = dict(zip(spans, found, strict=True))
+        first = found[0]
         rows = {name: array.shape[1:] for name, array in first.items() if name not in ABLATED}
         if not self._decodes:
             return Layout(len(self.images), rows, np.arange(0), {}, self.absent)
@@ -161,8 +164,8 @@ class Extraction:
             yield pool
 
     def _known_or(self, run: Callable[[int, int], Arrays]) -> Callable[[int, int], Arrays]:
-        first, self._first_tile = self._first_tile, None
-        return lambda start, stop: run(start, stop) if start or first is None else first
+        known, self._first_tiles = self._first_tiles, {}
+        return lambda start, stop: known.pop((start, stop), None) or run(start, stop)
 
     def _tiles(self, shard: Shard) -> list[tuple[int, int]]:
         starts = range(shard.start, shard.stop, self.tile)
