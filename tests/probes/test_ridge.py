@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 def test_scores_are_scikit_learns_ridge(n, p):
     X, y = RNG.standard_normal((n, p)).astype(np.float32), np.arange(n) % 3
     folds = np.arange(n) % 4
-    bank = RidgeBank({"x": X}, y).folded(folds)
+    bank = RidgeBank({"x": X}, y, folds)
     train = (folds != 1) & (folds != 2)
     given_ = bank.held_out((("x", 1.0),), (1, 2), (0.3, 5.0))
     for penalty, of_penalty in zip((0.3, 5.0), zip(given_[1], given_[2], strict=True), strict=True):
@@ -33,7 +33,7 @@ def test_scores_are_scikit_learns_ridge(n, p):
 def test_banded_scores_are_those_of_the_weighted_kernel(n):
     a, b = (RNG.standard_normal((n, p)).astype(np.float32) for p in (40, 30))
     y, folds = np.arange(n) % 2, np.arange(n) % 3
-    bank = RidgeBank({"a": a, "b": b}, y).folded(folds)
+    bank = RidgeBank({"a": a, "b": b}, y, folds)
     scores = bank.held_out((("a", 0.2), ("b", 0.8)), (0,), (0.7,))[0][0]
     train = folds != 0
     mean_a, mean_b = a[train].mean(0), b[train].mean(0)
@@ -45,13 +45,16 @@ def test_banded_scores_are_those_of_the_weighted_kernel(n):
 
 
 @pytest.mark.parametrize("n", [48, 240])
-def test_what_is_given_up_is_made_again(n):
-    blocks = {name: RNG.standard_normal((n, 40)).astype(np.float32) for name in "ab"}
-    bank = RidgeBank(blocks, np.arange(n) % 2).folded(np.arange(n) % 3)
+def test_what_is_given_up_changes_nothing_else(n):
+    blocks = {name: RNG.standard_normal((n, 40)).astype(np.float32) for name in "abc"}
+    bank = RidgeBank(blocks, np.arange(n) % 2, np.arange(n) % 3)
     how = ((("a", 0.2), ("b", 0.8)), (0,), (0.7,))
     before = bank.held_out(*how)[0]
-    bank.forget({"a"})
+    bank.forget({"c"})
     assert torch.equal(bank.held_out(*how)[0], before)
+    bank.forget({"a"})
+    with pytest.raises(KeyError):
+        bank.held_out(*how)
 
 
 def test_threads_change_no_prediction(monkeypatch):
@@ -78,7 +81,7 @@ def test_threads_change_no_prediction(monkeypatch):
 def test_features_all_alike_are_one_feature(n, p):
     """Below float32's rounding a penalty does nothing, and what rounding adds has no say."""
     x, y, folds = RNG.standard_normal((n, 1)), np.arange(n) % 3, np.arange(n) % 4
-    bank = RidgeBank({"x": standardised(np.repeat(x, p, 1))}, y).folded(folds)
+    bank = RidgeBank({"x": standardised(np.repeat(x, p, 1))}, y, folds)
     train, one = folds != 1, standardised(x).astype(float)
     for penalty, scores in zip((1e-9, 5.0), bank.held_out((("x", 1.0),), (1,), (1e-9, 5.0))[1], strict=True):
         fit = Ridge(alpha=penalty).fit(one[train], np.eye(3)[y[train]])

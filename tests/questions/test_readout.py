@@ -305,7 +305,7 @@ def test_everything_is_chosen_inside_the_folds():
     changed[folds == 0] = (changed[folds == 0] + 1) % 3
     options = [((("release/raw", 1.0),), PENALTIES), ((("release/log", 1.0),), PENALTIES)]
     blocks = {f"{g}/{v}": x for g, variants in features.items() for v, x in variants.items()}
-    first, second = (NestedProbe(RidgeBank(blocks, labels).folded(folds), labels) for labels in (y, changed))
+    first, second = (NestedProbe(RidgeBank(blocks, labels, folds), labels) for labels in (y, changed))
     (a, other, _), (b, changed_other, _) = (probe.choose([options] * 3) for probe in (first, second))
     assert (a.candidate, a.place) == (b.candidate, b.place)
     assert a.loss == pytest.approx(b.loss)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import warnings
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -235,23 +235,29 @@ def cross_validated(
     threads = torch.get_num_threads() if device == "cpu" and len(labels) > SMALL else 1
     with thread_pool(threads) as pool:
 
-        def rounds(names: Iterable[str]) -> Iterator[tuple[NestedProbe, dict[str, list[Choice]]]]:
-            """A probe a repeat, and its choices for each of the groups."""
-            variants = {name: {f"{name}/{v}": x for v, x in features[name].items()} for name in names}
-            bank = RidgeBank({k: x for group in variants.values() for k, x in group.items()}, labels, device)
+        def rounds(names: Sequence[str]) -> Iterator[tuple[NestedProbe, dict[str, list[Choice]]]]:
+            """A probe per repeat, and its choices for each of the groups, whose other variants are gone."""
+            kernels: dict[str, torch.Tensor] = {}
             for fold in folds:
-                probe, chosen = NestedProbe(bank.folded(fold), labels, pool.map), {}
-                for name, blocks in variants.items():
-                    tried = [(((block, 1.0),), PENALTIES) for block in blocks]
-                    chosen[name] = probe.choose([tried] * probe.n_folds)
+                groups = {name: {f"{name}/{v}": x for v, x in features[name].items()} for name in names}
+                tried = {
+                    name: [(((block, 1.0),), PENALTIES) for block in group] for name, group in groups.items()
+                }
+                bank = RidgeBank(dict(ChainMap(*groups.values())), labels, fold, device, kernels)
+                groups.clear()
+                probe, chosen = NestedProbe(bank, labels, pool.map), {}
+                for name, options in tried.items():
+                    chosen[name] = probe.choose([options] * probe.n_folds)
                     runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
-                    probe.bank.forget({*blocks} - {choice.weights[0][0] for choice in chosen[name]})
+                    taken = {choice.weights[0][0] for choice in chosen[name]}
+                    bank.forget({weights[0][0] for weights, _ in options} - taken)
                 yield probe, chosen
+                bank.forget({*bank.blocks})  # before the next one makes its own
 
         for name in features:  # a group that joins nothing is made and given up by itself
             if name not in joined:
                 deque(rounds([name]), 0)
-        for probe, chosen in rounds(name for name in features if name in joined):
+        for probe, chosen in rounds([name for name in features if name in joined]):
             every, single = range(probe.n_folds), {**chosen}
             for name, parts in combinations.items():
                 chosen[name] = probe.choose([candidates([single[p][f] for p in parts]) for f in every])
@@ -261,7 +267,6 @@ def cross_validated(
                 ]
             for name in (name for name in chosen if name not in single):
                 runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
-            del probe  # and its products, before the next one makes its own
     found = {}
     for name in (name for name in (*features, *combinations, BEST) if name in runs):
         parts = runs[name]
