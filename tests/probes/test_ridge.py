@@ -98,6 +98,9 @@ def test_a_matrix_that_rounding_made_indefinite_is_solved_where_it_says_somethin
     expected = np.linalg.lstsq(alike.astype(float), right.astype(float), rcond=rcond)[0]
     np.testing.assert_allclose(given_[0], expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(given_[1], np.linalg.solve(definite, right), rtol=1e-5)
+    for matrix, solution in zip((alike, definite), given_, strict=True):  # by LAPACK, not torch
+        alone = _solve_positive(torch.tensor(matrix), torch.tensor(right)).numpy()
+        np.testing.assert_allclose(alone, solution, rtol=1e-4, atol=1e-6)
     with pytest.raises(torch.linalg.LinAlgError):  # negative control: neither factorisation has an answer
         torch.linalg.cholesky(torch.tensor(alike))
     ones = torch.ones(5, 5)

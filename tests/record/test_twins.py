@@ -12,6 +12,7 @@ from geolip_theorems.extraction.cache import MapsCache
 from geolip_theorems.io import arrays as npz
 from geolip_theorems.io.errors import InputError
 from geolip_theorems.questions import claims, metrics
+from geolip_theorems.questions.readout import measure as readout
 from geolip_theorems.run import bank, controls
 from geolip_theorems.run.analyse import _Work, analyse, measured_references, measured_twins, unwatched
 from geolip_theorems.run.controls import chosen_images, compared, drawn_seeds
@@ -192,3 +193,33 @@ def test_a_damaged_bank_is_refused_in_one_line(subject, banked, damage):
     with pytest.raises(InputError, match="install the suite again, or write it with: make bank") as caught:
         found_for(subject)
     assert "\n" not in str(caught.value)
+
+
+def test_quick_verdicts_are_told_one_by_one_before_the_probes(subject, banked, tmp_path, monkeypatch):
+    cache, told, slow = MapsCache(tmp_path / "cache"), [], []
+    cross_validated = readout.cross_validated
+
+    def probes(features, labels, *rest, **how):
+        slow.append([verdict.claim for verdicts in told for verdict in verdicts])
+        return cross_validated(features, labels, *rest, **how)
+
+    monkeypatch.setattr(readout, "cross_validated", probes)
+    record = analyse(subject, cache, tell=told.append).record
+    quick = [v.claim for v in record.verdicts if v.question in ("q1", "q2", "q3", "q6")]
+    assert [verdict.claim for verdicts in told for verdict in verdicts] == quick
+    assert len(told) > 2
+    assert quick in slow  # the subject's own, whatever the controls did meanwhile
+    same = {v.claim: (v.verdict, v.value) for v in record.verdicts}
+    assert all(same[v.claim] == (v.verdict, v.value) for verdicts in told for v in verdicts)
+    told.clear()
+    analyse(subject, cache, tell=told.append)
+    assert told == []  # nothing was new
+
+
+def test_what_fails_meanwhile_fails_the_analysis(subject, banked, tmp_path, monkeypatch):
+    def fail(*_):
+        raise InputError("the controls cannot be measured")
+
+    monkeypatch.setattr(_Work, "control", fail)
+    with pytest.raises(InputError, match="controls cannot"):
+        analyse(subject, MapsCache(tmp_path / "cache"))
