@@ -153,9 +153,13 @@ def _subject(place: Place, count: int) -> tuple[torch.nn.Module, Any]:
 
 
 def maps(place: Place) -> Iterator[Row]:
-    """Every map beside the CPU's: largest difference as a share of the map's largest value."""
+    """The images and every map beside the CPU's: bits, and largest difference by the map's largest value."""
     count = place.size(256, 16)
     model, images = _subject(place, count)
+    same = torch.equal(images.store.on_device(images.order, place.device).cpu(), images.tensor())
+    yield row(
+        "images resized on the device", "the same bits" if same else "other bits", "the same bits", same
+    )
     ours = extract(model, images, device=place.device, ablated=np.arange(count // 4))
     theirs = extract(model.cpu(), images, ablated=np.arange(count // 4))
     for name, array in theirs.arrays().items():

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision import transforms
 
+from geolip_theorems.data import transforms as transforms_module
 from geolip_theorems.data.imageset import check_labels, from_arrays, interleave
 from geolip_theorems.data.sources import load_images
-from geolip_theorems.data.transforms import Normalize, Transform, parse_normalize
+from geolip_theorems.data.transforms import Normalize, Transform, _order, parse_normalize
 from geolip_theorems.io.errors import InputError
 
 NAMED = ("digits", "photos", "scenes", "noise")
@@ -56,6 +57,51 @@ def test_another_interpolation_would_be_noticed():
     image = Image.fromarray(pictures(1)[0])
     nearest = transforms.Compose([transforms.Resize(16, transforms.InterpolationMode.NEAREST)])(image)
     assert not np.array_equal(np.asarray(nearest), Transform(16).pixels(image))
+
+
+@given(
+    height=st.integers(4, 90),
+    width=st.integers(4, 90),
+    size=st.integers(1, 130),
+    crop=st.booleans(),
+    channels=st.sampled_from([1, 3, 4]),
+    black_and_white=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_resizing_on_a_device_gives_pillows_bytes(height, width, size, crop, channels, black_and_white):
+    images = np.random.default_rng(width).integers(0, 256, (3, height, width, channels), np.uint8)
+    if black_and_white:
+        images = (images > 127).astype(np.uint8) * 255
+    transform = Transform(size, crop=crop, channels=None)
+    assert _order(transform, images.shape[1:])  # by products, not by Pillow after all
+    found = transform.of_one_size(images, torch.device("cpu"))
+    assert torch.equal(found, transform.to_tensor(np.stack([transform.array(image) for image in images])))
+
+
+def test_an_order_of_resizing_that_is_not_pillows_is_noticed_and_pillow_is_asked(monkeypatch):
+    images = pictures(2, 40, 30)
+    own = transforms_module._weights
+    monkeypatch.setattr(transforms_module, "_weights", lambda *sides: own(*sides) // 2)  # negative control
+    transform = Transform(17)
+    assert _order(transform, images.shape[1:]) is None
+    found = transform.of_one_size(images, torch.device("cpu"))
+    assert torch.equal(found, transform.batch(map(Image.fromarray, images)))
+    _order.cache_clear()
+
+
+def test_an_image_set_is_the_same_on_a_device(monkeypatch):
+    images = from_arrays(pictures(), image_size=16)
+    asked = []
+    monkeypatch.setattr(images.store, "on_device", lambda *a: asked.append(a) or torch.zeros(1))
+    assert torch.equal(images.tensor(2, 5, torch.device("cpu")), images.tensor(2, 5))
+    assert not asked
+    assert torch.equal(images.tensor(2, 5, torch.device("cuda")), torch.zeros(1))
+    monkeypatch.undo()
+    index = images.order[2:5]
+    assert torch.equal(images.store.on_device(index, torch.device("cpu")), images.tensor(2, 5))
+    assert (
+        load_images("scenes", image_size=16, max_images=3).store.on_device(index, torch.device("cpu")) is None
+    )
 
 
 def test_normalize_reads_names_and_numbers():

@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from geolip_theorems.conduit import cuda_backend
+from geolip_theorems.data.transforms import Transform, _order
 from geolip_theorems.extraction import tiles
 from geolip_theorems.extraction.patch_maps import make_decoder, tile_maps
 from geolip_theorems.model.architectures import PatchSVAE, SVAEConfig, fast_forward
@@ -98,6 +99,15 @@ def test_a_tile_runs_on_cuda_and_comes_back(tile):
     assert maps["error_only"].shape == maps["error_without"].shape == (2, *GRID, 4)
     assert not answers  # a third question would have found none
     assert launches == [("solve", {"cuda"}), ("telemetry", {"cuda"})]
+
+
+def test_bytes_become_images_on_the_device(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)  # fake tensors cannot
+    images = np.zeros((3, 20, 16, 3), np.uint8)
+    _order(Transform(8), images.shape[1:])  # found on the CPU, with true images
+    with FakeTensorMode():
+        found = Transform(8).of_one_size(images, torch.device("cuda"))
+    assert (found.device.type, found.dtype, found.shape) == ("cuda", torch.float32, (3, 3, 10, 8))
 
 
 def test_all_maps_come_back_in_one_copy(tile):

@@ -22,7 +22,7 @@ from geolip_theorems.probes.nested import (
     stratified_folds,
 )
 from geolip_theorems.probes.ridge import RidgeBank
-from geolip_theorems.probes.signals import ALL, COMBINATIONS, LIFTS, PARTS, logarithm
+from geolip_theorems.probes.signals import COMBINATIONS, LIFTS, PARTS, logarithm
 from geolip_theorems.questions import Study
 from geolip_theorems.questions.readout import RELEASE
 from geolip_theorems.questions.readout.measure import (
@@ -30,7 +30,6 @@ from geolip_theorems.questions.readout.measure import (
     accuracy_figure,
     balanced,
     lift_figures,
-    measure,
     over_chance_figure,
     probe_accuracies,
 )
@@ -384,21 +383,3 @@ def test_confusion_counts_every_image_once_a_repeat_and_its_diagonal_is_the_accu
         np.testing.assert_array_equal(counts.sum(1), 2 * np.bincount(subject.labels))
         assert np.trace(counts) / counts.sum() == pytest.approx(figures[name]["value"])
         assert np.trace(counts) < counts.sum()  # noise is not told
-
-
-def test_what_feeds_no_wanted_array_is_left_out_and_the_rest_is_as_it_was():
-    maps = signal_maps(90)
-    whole = measure(Study(maps))
-    arrays = frozenset({"balanced/release", f"hits/{ALL}", "hits/patch_means"})
-    part = measure(Study(maps, arrays=arrays))
-    made = {f"hits/{name}" for name in (*PARTS, ALL, "patch_means")} | {"balanced/release"}
-    assert set(part.values) == made < set(whole.values)
-    for name, array in part.values.items():
-        np.testing.assert_array_equal(array, whole.values[name])
-    kept = ("value", "ci95", "n", "method")
-    for name in ("balanced-chance", "all-eigenvalues", "release-patch_means"):
-        assert [part.figures["lifts"][name][k] for k in kept] == [
-            whole.figures["lifts"][name][k] for k in kept
-        ]
-    assert "release+friction-friction" not in part.figures["lifts"]
-    assert measure(Study(maps, arrays=frozenset({"error"}))).figures == {"probes": None, "lifts": None}

@@ -63,13 +63,19 @@ class ImageSet:
     def channels(self) -> int:
         return self.store.channels  # after preprocessing
 
-    def tensor(self, start: int = 0, stop: int | None = None) -> torch.Tensor:
-        """Images start..stop-1, preprocessed: (B, channels, H, W) float32 on the CPU.
+    def tensor(
+        self, start: int = 0, stop: int | None = None, device: torch.device | None = None
+    ) -> torch.Tensor:
+        """Images start..stop-1, preprocessed: (B, channels, H, W) float32, on the CPU or a CUDA device.
 
-        An image's values depend on the image alone, never on the batch it is read in.
+        An image's values depend on the image alone, never on the batch it is read in or the device.
         """
-        index = self.order[start:stop]
-        return self.store.tensor(index) if len(index) else torch.empty(0, self.channels, *self.image_size)
+        index, found = self.order[start:stop], None
+        if not len(index):
+            return torch.empty(0, self.channels, *self.image_size)
+        if device is not None and device.type == "cuda":
+            found = self.store.on_device(index, device)
+        return self.store.tensor(index) if found is None else found
 
     def masks(self, start: int = 0, stop: int | None = None) -> np.ndarray | None:
         """True boundary masks of images start..stop-1, (B, H, W) bool, or None where nobody knows them."""

@@ -31,6 +31,10 @@ class Store(Protocol):
     def tensor(self, index: np.ndarray) -> torch.Tensor:
         """Preprocessed images (len(index), channels, H, W) float32, at least one; new memory."""
 
+    def on_device(self, index: np.ndarray, device: torch.device) -> torch.Tensor | None:
+        """The same bits, made on a device from fewer bytes; None where that saves nothing."""
+        return None
+
     def masks(self, index: np.ndarray) -> np.ndarray | None:
         """True boundary masks (len(index), H, W) bool, or None where there are none."""
         return None
@@ -65,6 +69,9 @@ class ArrayStore(Store):
         if self.size == self.images.shape[1:3]:
             return self.transform.to_tensor(self.images[index])
         return self.transform.to_tensor(np.stack([self.transform.array(self.images[i]) for i in index]))
+
+    def on_device(self, index: np.ndarray, device: torch.device) -> torch.Tensor | None:
+        return self.transform and self.transform.of_one_size(self.images[index], device)
 
     def digest(self, index: np.ndarray) -> bytes:
         h = hashlib.sha256(f"{self.images.dtype.str} {self.images.shape[1:]}".encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +16,7 @@ from .luma import LUMA
 
 # (channels given, channels wanted) -> what is done, as a preprocessing text says it.
 STEPS = {(3, 1): "luma", (1, 3): "repeat3"}
+PRECISION = 22  # bits after the point of Pillow's weights
 LARGEST_SIDE = 4096  # of a preprocessed image; beyond it a typing error is likelier than a wish
 
 # Bounds on an image before preprocessing, so that none can exhaust the memory.
@@ -89,6 +92,13 @@ def count(channels: int) -> str:
     return f"{channels} channel{'' if channels == 1 else 's'}"
 
 
+def moved(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A batch on a device, to which the copy is under way."""
+    if device.type != "cuda" or batch.is_cuda:
+        return batch.to(device)
+    return batch.pin_memory().to(device, non_blocking=True)
+
+
 @dataclass(frozen=True)
 class Transform:
     """Resize of the shorter side, optional centre crop, scaling to [0, 1], channels, normalisation."""
@@ -144,9 +154,36 @@ class Transform:
         bands = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[2])]
         return np.stack([self.pixels(Image.fromarray(band)) for band in bands], axis=-1)
 
+    def of_one_size(self, images: np.ndarray, device: torch.device) -> torch.Tensor:
+        """(B, H, W, C) uint8 to (B, channels, H, W) float32 on a device, where they are also resized.
+
+        The same bits as :meth:`array` and :meth:`to_tensor` give.
+        """
+        order = _order(self, images.shape[1:])
+        if order is None:
+            return self.to_tensor(np.stack([self.array(image) for image in images])).to(device)
+        pixels = moved(torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))), device)
+        return self._scaled(self._by_products(pixels, order))
+
+    def _by_products(self, pixels: torch.Tensor, order: Iterable[int]) -> torch.Tensor:
+        """Resize, one side after the other, and crop (B, C, H, W) bytes; with Pillow's bytes in float64."""
+        sides = self._resized(*pixels.shape[2:])
+        for side in order:
+            if pixels.shape[side] != sides[side - 2]:
+                weights = torch.from_numpy(_weights(pixels.shape[side], sides[side - 2])).to(pixels.device)
+                sums = torch.tensordot(pixels.double(), weights, ([side], [1])).movedim(3, side)
+                pixels = sums.add_(2.0 ** (PRECISION - 1)).div_(2.0**PRECISION).floor_().clamp_(0, 255)
+        if self.crop:
+            top, left = (round((side - self.image_size) / 2.0) for side in sides)
+            pixels = pixels[:, :, top : top + self.image_size, left : left + self.image_size]
+        return pixels
+
     def to_tensor(self, pixels: np.ndarray) -> torch.Tensor:
         """(B, H, W, C) uint8 to (B, channels, H, W) float32 in [0, 1], then normalised if asked for."""
-        tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float().div_(255)
+        return self._scaled(torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))))
+
+    def _scaled(self, pixels: torch.Tensor) -> torch.Tensor:
+        tensor = pixels.float().div_(255)
         step = STEPS.get((tensor.shape[1], self.channels))
         if step == "luma":  # in float64, so that three equal channels give exactly their value
             red, green, blue = tensor.double().unbind(1)
@@ -154,6 +191,43 @@ class Transform:
         elif step == "repeat3":
             tensor = tensor.repeat(1, 3, 1, 1)
         if self.normalize is not None:
-            tensor.sub_(torch.tensor(self.normalize.mean).view(-1, 1, 1))
-            tensor.div_(torch.tensor(self.normalize.std).view(-1, 1, 1))
+            tensor.sub_(torch.tensor(self.normalize.mean, device=tensor.device).view(-1, 1, 1))
+            tensor.div_(torch.tensor(self.normalize.std, device=tensor.device).view(-1, 1, 1))
         return tensor
+
+
+@functools.cache
+def _order(transform: Transform, shape: tuple[int, int, int]) -> tuple[int, int] | None:
+    """Which side of images (H, W, C) Pillow resizes first, 2 or 3, and then; None if it does something else.
+
+    That differs between its versions and between sizes, so it is tried on noise.
+    """
+    count = max(1, min(64, 2**20 // math.prod(shape)))  # small ones can be alike by chance
+    noise = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+    expected = np.stack([transform.array(image) for image in noise]).transpose(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.ascontiguousarray(noise.transpose(0, 3, 1, 2)))
+    orders = ((3, 2), (2, 3))
+    return next((o for o in orders if np.array_equal(transform._by_products(pixels, o), expected)), None)
+
+
+@functools.cache
+def _weights(given: int, wanted: int) -> np.ndarray:
+    """Pillow's bilinear weights of one side, (wanted, given) float64 whole numbers of 2^-22.
+
+    A triangle, as wide as an output pixel where that is the wider one, normalised, then rounded (Pillow's
+    ``precompute_coeffs`` and ``normalize_coeffs_8bpc`` in src/libImaging/Resample.c). Sums of products with
+    bytes are whole numbers below 2^53, so float64 gives them exactly, in whatever order.
+    """
+    scale = given / wanted
+    support = max(scale, 1.0)
+    center = (np.arange(wanted) + 0.5) * scale
+    first = np.maximum((center - support + 0.5).astype(np.int64), 0)
+    end = np.minimum((center + support + 0.5).astype(np.int64), given)
+    place = np.arange(given)
+    inside = (place >= first[:, None]) & (place < end[:, None])
+    distance = np.abs((place - center[:, None] + 0.5) * (1.0 / support))
+    weights = np.where(inside & (distance < 1), 1 - distance, 0.0)
+    total = np.zeros(wanted)
+    for column in weights.T:  # in Pillow's order
+        total += column
+    return np.floor(weights / total[:, None] * 2.0**PRECISION + 0.5)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.imageset import ImageSet
+from ..data.transforms import moved
 from ..io.errors import InputError
 from ..model.architectures import architecture_of, fast_forward, grid_shape
 from .patch_maps import make_decoder, tile_maps
@@ -93,7 +94,7 @@ class TileRunner:
 
     def __call__(self, start: int, stop: int) -> Arrays:
         """Maps of images start..stop-1, float32, rows as in :class:`Maps`; ``start`` begins a tile."""
-        batch = self.images.tensor(start, stop)
+        batch = self.images.tensor(start, stop, self.device)
         missing = self.tile - len(batch)
         if missing:
             batch = torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)])
@@ -123,7 +124,7 @@ class TileRunner:
         while at < len(batch):
             piece = slice(at, at + min(self.most.images, len(batch) - at))
             try:
-                parts.append(run(_moved(batch[piece], self.device), piece))
+                parts.append(run(moved(batch[piece], self.device), piece))
                 at = piece.stop
                 continue
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -192,12 +193,6 @@ def _new_stream(device: torch.device) -> torch.cuda.Stream | None:
     stream = torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
     return stream
-
-
-def _moved(batch: Tensor, device: torch.device) -> Tensor:
-    if device.type != "cuda":
-        return batch.to(device)
-    return batch.pin_memory().to(device, non_blocking=True)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
