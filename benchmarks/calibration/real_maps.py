@@ -30,7 +30,7 @@ from geolip_theorems.extraction.cache import MapsCache, default_folder
 from geolip_theorems.extraction.maps import Maps
 from geolip_theorems.questions import Study, ask, claims
 from geolip_theorems.results.companion import PER_IMAGE
-from geolip_theorems.results.record import SubjectRecord, finite
+from geolip_theorems.results.record import finite
 from geolip_theorems.run.analyse import analyse
 from geolip_theorems.run.subject import RunOptions, Subject, live_subject, open_subject
 from geolip_theorems.run.verdicts import verdict_on
@@ -90,13 +90,7 @@ def side(maps: Maps, like: Subject, name: str) -> Side:
     study = Study(maps, **NULLS)
     found = ask(study)
     measured = {"calibrated": found.figures}
-    record = SubjectRecord(
-        id=like.id,
-        model=like.describe_model(),
-        dataset=like.describe_dataset(),
-        seed=0,
-        device="cpu",
-        protocol=like.describe_protocol(),
+    record = like.record(
         measurements=measured,
         verdicts=[verdict_on(claim, measured, study, found.values) for claim in claims()],
     )

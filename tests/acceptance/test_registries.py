@@ -20,7 +20,7 @@ from geolip_theorems.model.sources import open_model
 from geolip_theorems.probes.signals import LIFTS
 from geolip_theorems.questions.readout.measure import OVER_CHANCE, probe_accuracies
 from geolip_theorems.results import companion
-from geolip_theorems.run.flags import SUBJECT_OPTIONS
+from geolip_theorems.run.options import SUBJECT_OPTIONS
 
 from ..make import random_maps
 from .conftest import HERE, ROOT

@@ -17,7 +17,6 @@ from geolip_theorems.data.stores import ArrayStore, GeneratedStore
 from geolip_theorems.extraction import tiles
 from geolip_theorems.extraction.engines import (
     GET_RAY,
-    Spread,
     _connected,
     import_ray,
     in_processes,
@@ -106,7 +105,8 @@ def test_the_order_of_shards_does_not_show(model, images, alone):
 def test_without_workers_nothing_is_spread(model, images):
     extraction = Extraction(model, images)
     assert spread(extraction) is extraction
-    assert isinstance(spread(extraction, 2), Spread)
+    assert extraction.engine is None
+    assert spread(extraction, 2).engine.func is in_processes
 
 
 def deadly(pixels, tmp_path):

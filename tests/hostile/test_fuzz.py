@@ -20,7 +20,7 @@ from geolip_theorems.model.reading import build_model, read_checkpoint
 from geolip_theorems.model.writing import CONFIG_KEY
 from geolip_theorems.results import companion
 from geolip_theorems.results.record import read_results
-from geolip_theorems.run.thresholds import load_claims
+from geolip_theorems.run.settings import load_claims
 
 from .fuzzing import fuzzed
 from .samples import CONFIG, content, good_batch, npy, picture, pictures, results, saved, weights, zipped

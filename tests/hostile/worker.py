@@ -126,8 +126,7 @@ def companion(path: str) -> dict:
 
 
 def toml(path: str) -> dict:
-    from geolip_theorems.run.expectations import load_expectations
-    from geolip_theorems.run.thresholds import load_claims
+    from geolip_theorems.run.settings import load_claims, load_expectations
 
     if "thresholds" in Path(path).name:
         return {claim.name: claim.threshold for claim in load_claims(Path(path))}

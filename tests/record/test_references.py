@@ -11,11 +11,12 @@ import torch
 from geolip_theorems import measure
 from geolip_theorems.data.imageset import from_arrays
 from geolip_theorems.data.sources import load_images
+from geolip_theorems.io.errors import InputError
 from geolip_theorems.model.architectures import extract_patches, read_config
 from geolip_theorems.model.references import with_fitted_last_layer
 from geolip_theorems.model.sources import load_model, random_twin
 from geolip_theorems.run.options import RunOptions
-from geolip_theorems.run.references import LAST_LAYER, MATCHED, REFERENCES, fitting_images, reference_subjects
+from geolip_theorems.run.references import LAST_LAYER, MATCHED, REFERENCES, fitting_images, reference_subject
 from geolip_theorems.run.subject import live_subject
 from geolip_theorems.stats.attribution import Beside, beside, beyond_all
 from tests.signals import ConvAutoencoder
@@ -69,8 +70,8 @@ def test_references_have_the_subjects_error_and_never_see_its_images(model, imag
     fitted_on = fitting_images(subject, chosen).tensor()
     assert len(fitted_on) == 64
     assert not any(torch.equal(one, other) for one in fitted_on for other in pixels)
-    for reference, other, missing in reference_subjects(subject, chosen, mse, 5):
-        assert missing == ""
+    for reference in REFERENCES:
+        other = reference_subject(reference, subject, chosen, mse, 5)
         assert len(other.images) == 56
         error = float((other.model.model(pixels)["recon"] - pixels).square().mean())
         if reference.name in MATCHED:
@@ -84,10 +85,11 @@ def test_what_cannot_be_made_says_why():
         np.random.default_rng(0).integers(0, 256, (70, 8, 8, 3)).astype(np.uint8), name="a", channels=3
     )
     subject = live_subject(ConvAutoencoder().eval(), images, RunOptions(controls=3), "m")
-    found = {r.name: (other, why) for r, other, why in reference_subjects(subject, np.arange(6), 5.0, 5)}
-    assert "no twins" in found[LAST_LAYER][1]
-    assert "mse=5" in found["blur"][1]
-    assert found["zero"][0] is not None
+    named = {reference.name: reference for reference in REFERENCES}
+    for name, why in ((LAST_LAYER, "no twins"), ("blur", "mse=5")):
+        with pytest.raises(InputError, match=why):
+            reference_subject(named[name], subject, np.arange(6), 5.0, 5)
+    assert reference_subject(named["zero"], subject, np.arange(6), 5.0, 5) is not None
     for controls, said in ((3, ["No random-weight twins"]), (0, [])):
         notes = measure(subject.model.model, images, controls=controls, ablation_images=0).notes
         found = [n["text"].partition(":")[0] for n in notes if not n["questions"]]

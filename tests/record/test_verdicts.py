@@ -17,8 +17,7 @@ from geolip_theorems.questions.base import look_up
 from geolip_theorems.report.markdown import summary
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import Results, SubjectRecord, now, read_results, write_results
-from geolip_theorems.run.expectations import Expectation, load_expectations
-from geolip_theorems.run.thresholds import load_claims
+from geolip_theorems.run.settings import Expectation, load_claims, load_expectations
 from geolip_theorems.run.verdicts import verdict_on
 
 CLAIMS = {claim.name: claim for claim in claims()}
@@ -151,8 +150,8 @@ def outcome(found, strict=False):
     """What a test with this verdict does: (kind, message or None)."""
     markers = []
     request = SimpleNamespace(config=None, applymarker=markers.append)
-    original = plugin.suite_options
-    plugin.suite_options = lambda _: SimpleNamespace(strict=strict)
+    original = plugin.option
+    plugin.option = lambda config, flag: strict
     try:
         settle(found, "the message", request)
     except ClaimDoesNotHoldError as error:
@@ -164,7 +163,7 @@ def outcome(found, strict=False):
     except Skipped as error:
         return "skipped", error.msg, markers
     finally:
-        plugin.suite_options = original
+        plugin.option = original
     return "passed", None, markers
 
 

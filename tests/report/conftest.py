@@ -15,7 +15,7 @@ from geolip_theorems.results import companion
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import Results, SubjectRecord, write_results
 from geolip_theorems.run.analyse import analyse
-from geolip_theorems.run.expectations import Expectation
+from geolip_theorems.run.settings import Expectation
 from geolip_theorems.run.subject import RunOptions, live_subject
 
 GOLDEN = Path(__file__).parents[1] / "data" / "svae_d4.pt"

@@ -275,14 +275,9 @@ def test_tables_that_cannot_be_shown_hide_no_path(run_suite, monkeypatch):
     assert "results: reports/latest/results.json" in run.text
 
 
-def test_nothing_selected_leaves_the_results_and_says_so(run_suite):
-    line = "no test was selected: nothing was measured and no results were written"
-    first = run_suite(*MODEL, *SMALL, "-k", "nothing_at_all")
-    assert first.result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert line in first.text.splitlines()
+def test_nothing_selected_leaves_the_results(run_suite):
     run = run_suite(*MODEL, *SMALL, "-k", "q1")
-    assert "no test was selected" not in run.text
     before = run.results
     again = run_suite(*MODEL, *SMALL, "-k", "nothing_at_all")
-    assert f"{line}; {Path('reports/latest/results.json')} is of an earlier run" in again.text.splitlines()
+    assert again.result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert again.results == before

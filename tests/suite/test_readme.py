@@ -58,7 +58,7 @@ def test_the_table_of_options_is_whole(options):
     table = README[README.index("## Options") : README.index("## Commands and exit codes")]
     named = set(re.findall(r"`(--[a-z-]+)", table))
     assert named <= options
-    from geolip_theorems.run.flags import OUTPUT_OPTIONS, RUN_OPTIONS, SUBJECT_OPTIONS
+    from geolip_theorems.run.options import OUTPUT_OPTIONS, RUN_OPTIONS, SUBJECT_OPTIONS
 
     missing = {*SUBJECT_OPTIONS, *RUN_OPTIONS, *OUTPUT_OPTIONS} - set(re.findall(r"`(--[a-z-]+)", README))
     assert missing == set()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..io.errors import InputError
 from ..io.text import LONGEST_NAME, printable
-from ..run.flags import OUTPUT_OPTIONS
+from ..run.options import OUTPUT_OPTIONS
 from .output import print_json, print_table, show
 from .parser import add_command
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.places import part
-from ..run.flags import ALL_OPTIONS, RUNNER, undefaulted
+from ..run.options import ALL_OPTIONS, RUNNER, undefaulted
 from .parser import add_command
 
 INTERRUPTED = 130

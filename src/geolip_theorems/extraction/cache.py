@@ -1,13 +1,7 @@
 """The cache of maps: computed once for a model, an image set and a way of running, then read.
 
-An entry is a folder of arrays that are filled shard by shard (see shards.py) and ``meta.json``, which says
-what they are of. A lock file beside it lets one process extract while others wait; the system takes the
-lock from a process that dies, and the next one goes on from its last finished shard. Analyses of the maps
-are kept in the same folder under keys of their own, which have the ledger in them: an analysis ends with
-the shards it was made from.
-
-Whatever is found there is damaged unless it is exactly what this module writes, under the name that its key
-gives. Damage is news, never an error: what is damaged is made again.
+An entry is a folder of arrays filled shard by shard, ``meta.json`` and the analyses of the maps. A lock lets
+one process extract while others wait. Damage is news, never an error: what is damaged is made again.
 """
 
 from __future__ import annotations
@@ -17,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 
@@ -38,7 +31,10 @@ from .entry import (
 )
 from .housekeeping import prune
 from .maps import Maps
-from .shards import META, SHARD_IMAGES, Layout, Shard, ShardStore
+from .shards import META, SHARD_IMAGES, Shard, ShardStore
+
+if TYPE_CHECKING:  # with torch
+    from .extract import Extraction
 
 WRITINGS = 2  # of rows, where what was written reads back as something else
 PATIENCE = 0.5  # seconds before a process says that it waits for another
@@ -53,29 +49,8 @@ def default_folder() -> Path:
     return Path(platformdirs.user_cache_dir("geolip-theorems"))
 
 
-class Source(Protocol):
-    """What fills an entry: an extraction, see extract.py."""
-
-    def layout(self) -> Layout:
-        """The shape of the arrays."""
-
-    def fits(self, layout: Layout) -> bool:
-        """Whether a layout may be this source's, as far as that is known without computing anything."""
-
-    def run(self, shards: Sequence[Shard]) -> Iterator[tuple[Shard, dict[str, np.ndarray]]]:
-        """The rows of each shard, in any order."""
-
-    def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
-        """The maps that whole arrays are of; ``absent``: why others are missing, see :class:`Layout`."""
-
-
 class Reading(NamedTuple):
-    """Maps from the cache, arrays memory-mapped.
-
-    Attributes:
-        entry: the folder they are in. digest: of its ledger.
-        shards, computed: how many there are, and how many were computed now.
-    """
+    """Memory-mapped maps, their folder, the digest of its ledger, and how many shards were computed."""
 
     maps: Maps
     entry: Path
@@ -86,10 +61,9 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class MapsCache:
-    """A folder of maps.
+    """A folder of maps, made when first needed.
 
     Attributes:
-        folder: where it is; made when first needed.
         limit_gb: entries used longest ago are removed after a write takes it above this size (10^9 bytes).
         fresh_after: compute again what was written before this time (seconds since the epoch).
         say: called with one line of news (waiting, redoing a damaged shard).
@@ -105,14 +79,9 @@ class MapsCache:
     temporary: bool = False
 
     def maps(
-        self, parts: Mapping[str, Any], source: Source, about: Mapping[str, str] | None = None
+        self, parts: Mapping[str, Any], source: Extraction, about: Mapping[str, str] | None = None
     ) -> Reading:
-        """The maps under a key; what of them is not there, or damaged, is computed.
-
-        Args:
-            parts: everything the maps depend on.
-            source: computes shards.
-            about: for people: what ``geolip-theorems cache`` shows of the entry.
+        """The maps under a key of everything they depend on; ``about`` is for people.
 
         Raises:
             InputError: the folder cannot be written, or the disk is full.
@@ -127,7 +96,7 @@ class MapsCache:
                     raise unwritable(self.folder, str(error)) from None
                 self.say(f"cache entry {entry.name} was removed meanwhile; extracting again")
         if found.computed:
-            self._make_room(entry)
+            prune(self, keep=entry)
         return found
 
     def analysis(self, of: Reading, parts: Mapping[str, Any], compute: Callable[[], Found]) -> Found:
@@ -150,12 +119,12 @@ class MapsCache:
                 return found
 
     def _reading(
-        self, entry: Path, parts: Mapping[str, Any], source: Source, about: Mapping[str, str]
+        self, entry: Path, parts: Mapping[str, Any], source: Extraction, about: Mapping[str, str]
     ) -> Reading:
         """The maps, opened while the entry is locked, verified after the last shard was written."""
         computed = 0
         with self._locked(entry):
-            store = self._open(entry, source) or self._create(entry, parts, source, about)
+            store = self._store(entry, parts, source, about)
             for attempt in range(WRITINGS + 1):
                 todo = self._unfinished(store)
                 if not todo:
@@ -182,7 +151,7 @@ class MapsCache:
             self.say(f"cache: {len(done)} of {count} shards are there; going on with the others")
         return [shard for shard in store.shards if shard.number not in done]
 
-    def _fill(self, store: ShardStore, source: Source, todo: Sequence[Shard]) -> None:
+    def _fill(self, store: ShardStore, source: Extraction, todo: Sequence[Shard]) -> None:
         with self._using():
             store.allocate()
         for path in filter(is_analysis, store.folder.iterdir()):  # of the rows that are replaced
@@ -231,19 +200,15 @@ class MapsCache:
         finally:
             lock.release()
 
-    def _open(self, entry: Path, source: Source) -> ShardStore | None:
-        """The entry's files; None where it is absent or nobody can say any more what it holds."""
-        if not os.path.lexists(entry / META):
-            return None
-        store = open_store(entry)
-        if store is None or not source.fits(store.layout):
-            self.say(f"cache entry {entry.name} is damaged ({META}); extracting again")
-            return None
-        return store
-
-    def _create(
-        self, entry: Path, parts: Mapping[str, Any], source: Source, about: Mapping[str, str]
+    def _store(
+        self, entry: Path, parts: Mapping[str, Any], source: Extraction, about: Mapping[str, str]
     ) -> ShardStore:
+        """The entry's files; new ones where it is absent or nobody can say any more what it holds."""
+        if os.path.lexists(entry / META):
+            store = open_store(entry)
+            if store is not None and source.fits(store.layout):
+                return store
+            self.say(f"cache entry {entry.name} is damaged ({META}); extracting again")
         layout = source.layout()
         try:
             with self._using():
@@ -251,9 +216,6 @@ class MapsCache:
         except InputError:
             remove(entry)
             raise
-
-    def _make_room(self, keep: Path) -> None:
-        prune(self, keep=keep)
 
 
 def unwritable(folder: Path, reason: str) -> InputError:

@@ -13,21 +13,19 @@ import pickle
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import torch
 
 from ..io.errors import InputError
 from .extract import Extraction
-from .maps import Maps
-from .shards import Layout, Shard
+from .shards import Shard
 from .tiles import Arrays
 
 RETRIES = 3  # times that workers which died are replaced
@@ -36,60 +34,23 @@ GET_RAY = "Ray is not installed; install it with: pip install 'geolip-theorems[r
 Flow = Iterator[tuple[Shard, Arrays]]
 
 
-@dataclass(frozen=True)
-class Spread:
-    """An extraction whose shards other processes compute; a source for the cache.
-
-    Attributes:
-        extraction: what is computed.
-        engine: (extraction, shards) -> the rows of each shard, in any order.
-    """
-
-    extraction: Extraction
-    engine: Callable[[Extraction, Sequence[Shard]], Flow]
-
-    def layout(self) -> Layout:
-        """See :meth:`Extraction.layout`."""
-        return self.extraction.layout()
-
-    def fits(self, layout: Layout) -> bool:
-        """See :meth:`Extraction.fits`."""
-        return self.extraction.fits(layout)
-
-    def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
-        """See :meth:`Extraction.maps`."""
-        return self.extraction.maps(arrays, absent)
-
-    def run(self, shards: Sequence[Shard]) -> Flow:
-        """See :meth:`Extraction.run`."""
-        done = len(self.extraction.images) - sum(shard.stop - shard.start for shard in shards)
-        with self.extraction.watch() as tell:
-            for shard, arrays in self.engine(self.extraction, shards):
-                done += shard.stop - shard.start
-                tell(done)
-                yield shard, arrays
-
-
 def spread(
     extraction: Extraction, workers: int = 0, engine: str = "local", ray_address: str | None = None
-) -> Extraction | Spread:
-    """The extraction as the options ask for it: in this process, in worker processes or on Ray.
+) -> Extraction:
+    """The extraction, told to run in this process, in worker processes or on Ray (``engine="ray"``).
 
-    Args:
-        extraction: what to compute.
-        workers: how many; 0 for this process alone (with Ray: one for each of its processors or GPUs).
-        engine: ``local`` or ``ray``.
-        ray_address: of a running cluster; None starts Ray on this machine.
+    ``workers`` 0 is this process alone, with Ray one for each of its processors or GPUs; an address of None
+    starts Ray on this machine.
     """
     if engine == "ray":
-        return Spread(extraction, lambda e, shards: on_ray(e, shards, workers, ray_address))
-    if workers:
-        return Spread(extraction, lambda e, shards: in_processes(e, shards, workers))
+        extraction.engine = partial(on_ray, workers=workers, address=ray_address)
+    elif workers:
+        extraction.engine = partial(in_processes, workers=workers)
     return extraction
 
 
 def in_processes(extraction: Extraction, shards: Sequence[Shard], workers: int) -> Flow:
-    """Shards computed by worker processes on this machine, one for each GPU in turn where there are any.
+    """Shards computed by worker processes, one for each GPU in turn where there are any.
 
     Raises:
         InputError: the model or the images cannot be sent to another process, or workers keep dying.
@@ -113,7 +74,7 @@ def in_processes(extraction: Extraction, shards: Sequence[Shard], workers: int) 
 
 
 def on_ray(extraction: Extraction, shards: Sequence[Shard], workers: int, address: str | None) -> Flow:
-    """Shards computed by actors on a Ray cluster, which restarts those that die and repeats their shards.
+    """Shards computed by actors on a Ray cluster, which restarts those that die.
 
     Raises:
         InputError: Ray is not installed or not reachable, or model or images cannot be sent.
@@ -144,13 +105,7 @@ def on_ray(extraction: Extraction, shards: Sequence[Shard], workers: int, addres
 
 
 class Worker:
-    """Computes shards, one thread a worker.
-
-    Args:
-        cargo: from :func:`packed`.
-        device: where to, instead of the extraction's own.
-        threads: tiles computed side by side; no bit depends on it.
-    """
+    """Computes shards on a device, the extraction's own by default; no bit depends on the threads."""
 
     def __init__(self, cargo: bytes, device: str | None = None, threads: int = 1) -> None:
         torch.set_num_threads(threads)
@@ -160,16 +115,11 @@ class Worker:
         self.extraction = Extraction(content.pop("model"), content.pop("images"), **content)
 
     def compute(self, shard: Shard) -> tuple[Shard, Arrays]:
-        """The shard's rows."""
         return next(iter(self.extraction.run([shard])))
 
 
 def packed(extraction: Extraction) -> bytes:
-    """What a worker needs of an extraction.
-
-    Raises:
-        InputError: some of it cannot be pickled.
-    """
+    """What a worker needs of an extraction; ``InputError`` where it cannot be pickled."""
     on_cpu = extraction.device.type == "cpu"
     content: dict[str, Any] = {
         "model": extraction.model if on_cpu else copy.deepcopy(extraction.model).cpu(),
@@ -188,11 +138,7 @@ def packed(extraction: Extraction) -> bytes:
 
 
 def import_ray() -> Any:
-    """The ``ray`` module.
-
-    Raises:
-        InputError: it is not installed; says how to get it.
-    """
+    """The ``ray`` module; ``InputError`` says how to get it."""
     try:
         import ray
     except ImportError:
@@ -230,8 +176,7 @@ def _knock(address: str | None) -> None:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """This process's SIGTERM stays its own, and what is started meanwhile outlives a closed terminal: it
-    ends with this process, after what this one does then."""
+    """This process's SIGTERM stays its own, and what is started meanwhile outlives a closed terminal."""
     if threading.current_thread() is not threading.main_thread() or os.name != "posix":
         yield
         return

@@ -1,7 +1,6 @@
 """The JSON files of an entry of the cache: typed, signed, and bound to the key they are kept under.
 
-A file that is not exactly what this module writes, under the name its key gives, is damaged: readers answer
-None, and whoever asked makes it again.
+Readers give None for a file that is not exactly what this module writes under the name its key gives.
 """
 
 from __future__ import annotations
@@ -32,12 +31,7 @@ Rows = dict[Name, tuple[Count, ...]]
 
 
 class EntryMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What ``meta.json`` says of an entry.
-
-    Attributes:
-        key: what its name is the hash of. about: for people. created: seconds since the epoch.
-        shard_images: images per shard; the others: see :class:`~geolip_theorems.extraction.shards.Layout`.
-    """
+    """``meta.json``: the key whose hash is the entry's name, who it is about, and its :class:`Layout`."""
 
     key: dict[str, Any]
     about: dict[str, str]
@@ -66,11 +60,7 @@ def cache_key(parts: Mapping[str, Any]) -> str:
 def create_store(
     entry: Path, parts: Mapping[str, Any], layout: Layout, shard_images: int, about: Mapping[str, str]
 ) -> ShardStore:
-    """An entry without shards in the place of whatever is there.
-
-    Raises:
-        OSError: there is no room, or the folder cannot be written.
-    """
+    """An entry without shards in the place of whatever is there; ``OSError`` where there is no room."""
     meta = EntryMeta(
         key=_plain(parts),
         about=dict(about),

@@ -1,8 +1,7 @@
 """One pass of a model over an image set, cut into shards and tiles.
 
-A tile is the images of one forward pass, always the same ones, the last tile filled up; on a CPU it runs
-on one thread, so that an image's maps depend neither on how many images are measured, nor on the number of
-threads, processes or machines. A shard is a range of whole tiles: what is written, and resumed, at once.
+A tile is the images of one forward pass, always the same ones; on a CPU it runs on one thread, so that no map
+depends on the number of images, threads, processes or machines. A shard is written, and resumed, at once.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,6 @@ from ..data.imageset import ImageSet
 from ..io.errors import InputError
 from ..model.architectures import architecture_of
 from ..model.threads import ieee_float32, thread_pool
-from .fingerprint import fingerprint, probe_images
 from .maps import ABLATED, ALWAYS, SIGNALS, Maps
 from .patch_maps import decodes
 from .shards import SHARD_IMAGES, Layout, Shard, cut
@@ -29,18 +28,18 @@ from .signals import NO_DECODER, NO_SVD, NOT_ASKED, absent_signals, read_output
 from .tiles import Arrays, Most, ThreadRunners, TileRunner, replica, replicable, tile_size
 
 EXTRACTION_VERSION = 3  # part of the cache key: raise it when a map's definition or arithmetic changes
+PIXELS = 8192  # of all images of a fingerprint together, while they are more than the fewest
+FEWEST, MOST = 2, 8  # images of it; the last is noise
 
 # Gives a function that is told how many images are done.
 Watch = Callable[[], AbstractContextManager[Callable[[int], None]]]
 
 
+@dataclass(eq=False, repr=False)
 class Extraction:
-    """The pass over an image set, computed shard by shard.
+    """The pass over an image set, computed shard by shard; the model is on the device.
 
     Args:
-        model: see :func:`~geolip_theorems.extraction.patch_maps.tile_maps`.
-        images: the image set.
-        device: where the model is.
         ablated: (A,) which images get ablated errors, ascending; None for all.
         batch: images in the works at once; None for as many as there are threads and memory for.
         watch: entered when images are computed; shows progress.
@@ -52,29 +51,25 @@ class Extraction:
     Cost: one forward pass per image; each ablated image adds 2 D decoder passes; the rest is under 5 %.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        images: ImageSet,
-        *,
-        device: str | torch.device = "cpu",
-        ablated: np.ndarray | None = None,
-        batch: int | None = None,
-        watch: Watch = lambda: nullcontext(lambda done: None),
-        say: Callable[[str], None] = lambda line: None,
-    ) -> None:
-        if not len(images):
-            raise InputError(f"data set {images.name!r} has no images")
-        if not hasattr(model, "patch_size"):
+    model: nn.Module
+    images: ImageSet
+    _: KW_ONLY
+    device: str | torch.device = "cpu"
+    ablated: np.ndarray | None = None
+    batch: int | None = None
+    watch: Watch = lambda: nullcontext(lambda done: None)
+    say: Callable[[str], None] = lambda line: None
+    engine: Callable[[Extraction, Sequence[Shard]], Iterable[tuple[Shard, Arrays]]] | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.images):
+            raise InputError(f"data set {self.images.name!r} has no images")
+        if not hasattr(self.model, "patch_size"):
             raise InputError("the model has no patch_size; set it, such as model.patch_size = 4")
-        self.model = model
-        self.images = images
-        self.device = torch.device(device)
+        self.device = torch.device(self.device)
         self.tile = tile_size(self.device)
-        self.ablated = np.arange(len(images)) if ablated is None else np.asarray(ablated, np.int64)
-        self.batch = batch
-        self.watch = watch
-        self.say = say
+        whole = self.ablated is None
+        self.ablated = np.arange(len(self.images)) if whole else np.asarray(self.ablated, np.int64)
         self._first_tiles: dict[tuple[int, int], Arrays] = {}  # from layout() to run()
 
     def layout(self) -> Layout:
@@ -116,15 +111,21 @@ class Extraction:
         return found
 
     def fingerprint(self) -> str:
-        """What the model gives for the first images, see :mod:`.fingerprint`; nothing of it is changed."""
-        images = probe_images(self.images)
+        """A hash of what the model gives for the first images, which may be blank, and one of noise.
+
+        No name, config or state dict of a model need tell it. Nothing of the model is changed.
+        """
+        height, width = self.images.image_size
+        first = self.images.tensor(0, min(MOST, max(FEWEST, PIXELS // (height * width))) - 1)
+        noise = torch.rand(first[:1].shape, generator=torch.Generator().manual_seed(0))
+        images = torch.cat([first, noise])
         model = replica(self.model) if replicable(self.model) else self.model
         most = Most(len(images))
         # A built-in model's decoder is that of its forward pass.
         apart = not architecture_of(model) and decodes(model, images[:1].to(self.device))
         runner = TileRunner(model, self.images, self.device, np.arange(0), apart, len(images), most)
         with self._pool(1) as pool:
-            return pool.submit(fingerprint, runner, images).result()
+            return pool.submit(runner.fingerprint, images).result()
 
     def maps(self, arrays: Mapping[str, np.ndarray], absent: Mapping[str, str]) -> Maps:
         """The maps that whole arrays are of; ``absent``: why others are missing."""
@@ -139,12 +140,21 @@ class Extraction:
         )
 
     def run(self, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Arrays]]:
-        """The rows of each shard, in order; a shard without ablated images has none of their arrays.
+        """The rows of each shard, in any order if an ``engine`` is set, of other processes.
+
+        A shard without ablated images has none of their arrays.
 
         Raises:
             InputError: what :func:`tile_maps` raises.
         """
         done = len(self.images) - sum(shard.stop - shard.start for shard in shards)
+        if self.engine is not None:
+            with self.watch() as tell:
+                for shard, arrays in self.engine(self, shards):
+                    done += shard.stop - shard.start
+                    tell(done)
+                    yield shard, arrays
+            return
         tiles = [(shard, self._tiles(shard)) for shard in shards]
         threads = self._thread_count()
         with self._pool(threads) as pool, self.watch() as tell:

@@ -25,14 +25,11 @@ class Entry:
     """One entry of the cache, as ``geolip-theorems cache`` lists it.
 
     Attributes:
-        key: its name, 32 hexadecimal digits.
-        folder: where it is.
+        key, parts: its name, and what that is the hash of.
         format: ``v3``; an entry of another format is not read any more.
         bytes: size of all its files.
         about: model and data set by name, where they were given, printable.
-        parts: what the key was made of: hashes of weights and images, versions, device.
-        images: how many.
-        shards, finished: how many, and how many of them are on the ledger.
+        finished: shards that are on the ledger.
         created, used: seconds since the epoch; used is the last time it was read or written.
         busy: another process holds its lock.
     """
@@ -63,11 +60,9 @@ def entries(cache: MapsCache) -> list[Entry]:
 
 
 def verify(entry: Entry) -> dict[int, str] | None:
-    """Read all of an entry against its checksums.
+    """Read all of an entry against its checksums: shard number, from 0 -> what is wrong with it.
 
-    Returns:
-        Shard number (from 0) -> what is wrong with it; -1 stands for the entry as a whole. None for an entry
-        that another process is working on.
+    -1 stands for the entry as a whole. None for an entry that another process is working on.
     """
     with ExitStack() as stack:
         try:
@@ -83,13 +78,9 @@ def verify(entry: Entry) -> dict[int, str] | None:
 
 
 def prune(cache: MapsCache, keep: Path | None = None) -> list[Entry]:
-    """Remove the entries used longest ago until the cache is below its limit.
+    """Remove the entries used longest ago until the cache is below its limit; gives what was removed.
 
-    Entries of older formats go first, and all of them where there is nothing to ``keep``. What another
-    process has locked stays.
-
-    Returns:
-        What was removed.
+    Entries of older formats go first, and all of them with nothing to ``keep``. What is locked stays.
     """
     found = entries(cache)
     total = sum(entry.bytes for entry in found)
@@ -143,9 +134,7 @@ def _entry(folder: Path) -> Entry:
 
 
 def _claim(folder: Path, stack: ExitStack) -> None:
-    """Take the locks of an entry and of its analyses, those that are there, until the stack closes.
-
-    Lock files stay: another process may be waiting at one.
+    """Take the locks of an entry and of its analyses until the stack closes; the files stay.
 
     Raises:
         Timeout: another process holds one. OSError: one cannot be opened.

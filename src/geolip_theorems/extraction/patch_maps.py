@@ -31,19 +31,15 @@ def tile_maps(
     decoder: Decoder | None,
     number: int = 0,
 ) -> dict[str, Tensor]:
-    """Every map of a tile.
+    """Every map of a tile of images, (B, C, H, W) on the model's device; the model is run once.
 
     Args:
-        model: maps images to what :func:`read_output` takes. Run once.
-        patch_size: the model's.
-        images: (B, C, H, W) on the model's device.
         ablate: (B,) bool, which images get ablated errors.
         decoder: from :func:`make_decoder`, or None.
         number: of the first image, for messages.
 
     Returns:
-        Tensors (B, gh, gw, ...) named as in :class:`Maps`, on the CPU, those that :func:`absent_signals` does
-        not name; ablated errors have a row an ablated image.
+        Tensors (B, gh, gw, ...) named as in :class:`Maps`, on the CPU; ablated errors of those images only.
 
     Raises:
         InputError: the model's output has a wrong shape or a non-finite value.
@@ -73,10 +69,7 @@ def ablated_errors(
 ) -> tuple[Tensor, Tensor]:
     """Release error (1, N, D) with only mode k, and with all modes but k, through the real decoder.
 
-    Args:
-        image: (1, C, H, W). svd: its part of the model's output.
-
-    Cost: 2 D images through the decoder, elsewhere than on a CPU in one call; the encoder is not run.
+    Args: the image (1, C, H, W) and its part of the model's output. Cost: 2 D images through the decoder.
     """
     target = extract_patches(image, patch_size)
     eye = torch.eye(svd["S"].shape[-1], dtype=svd["S"].dtype, device=image.device)
@@ -161,10 +154,9 @@ def _input_maps(images: Tensor, ps: int) -> dict[str, Tensor]:
 
 
 def gradient_magnitude(images: Tensor) -> Tensor:
-    """Magnitude of the brightness's gradient per pixel: (B, C, H, W) -> (B, 1, H, W).
+    """Magnitude of the gradient per pixel of the luma, or channel mean: (B, C, H, W) -> (B, 1, H, W).
 
-    Brightness is the luma of three channels, the mean of any other number. Sobel filters divided by 8, so
-    that a ramp of slope g a pixel gives g; the border repeated.
+    Sobel filters divided by 8, so that a ramp of slope g a pixel gives g; the border repeated.
     """
     c = images.shape[1]
     weights = torch.tensor(LUMA if c == 3 else [1 / c] * c, dtype=images.dtype, device=images.device)

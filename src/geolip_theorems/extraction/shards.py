@@ -1,11 +1,8 @@
 """An entry of the cache on disk: one ``.npy`` file an array, and a ledger of the shards that are in them.
 
-A shard is a fixed range of images. Its rows are written into files that already have their full size, and
-then its line of the ledger, a small file of its own with a checksum of each array's rows, is moved into
-place. Killed at any moment, an entry holds its finished shards and nothing that looks like one: rows
-without a ledger file are not read, and rows that do not fit their checksum are done again.
-
-Nothing is flushed to the platter on the way: rows that a loss of power took have another checksum.
+A shard's rows are written into files that already have their full size, then its line of the ledger, with a
+checksum of each array's rows, is moved into place. Rows that do not fit their checksum are done again, so a
+process may be killed, and power be lost, at any moment.
 """
 
 from __future__ import annotations
@@ -40,14 +37,9 @@ DTYPE = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class Layout:
-    """The shape of an entry's arrays, all float32.
+    """The shape of an entry's arrays, all float32: by name, of rows per image and per ablated image.
 
-    Attributes:
-        images: rows of an array with one row per image.
-        per_image: name -> shape of a row.
-        ablated: (A,) int64 ascending, the images that have a row in the arrays below.
-        per_ablated: name -> shape of a row.
-        absent: name -> why there is no such array.
+    ``ablated``: (A,) int64 ascending. ``absent``: name -> why there is no such array.
     """
 
     images: int
@@ -84,13 +76,7 @@ def cut(images: int, shard_images: int) -> list[Shard]:
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A shard's line of the ledger.
-
-    Attributes:
-        entry: the name of the entry's folder: no line speaks for rows of another one.
-        start, stop: its images. written: when, in seconds since the epoch.
-        sha256: of each array's rows, by name.
-    """
+    """A shard's line of the ledger: entry, images, when it was written, and each array's rows' hash."""
 
     entry: str
     start: int
@@ -100,13 +86,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShardStore:
-    """The files of one entry. Links in place of its arrays are neither read nor written through.
-
-    Args:
-        folder: the entry's.
-        layout: of its arrays.
-        shard_images: images per shard.
-    """
+    """The files of one entry. Links in place of its arrays are neither read nor written through."""
 
     def __init__(self, folder: Path, layout: Layout, shard_images: int = SHARD_IMAGES) -> None:
         self.folder = folder
@@ -122,8 +102,6 @@ class ShardStore:
 
     def allocate(self) -> None:
         """Give every array's file its header and its full size, on the disk and not only on paper.
-
-        Files that have both already are left alone.
 
         Raises:
             OSError: there is no room, or the folder cannot be written.
@@ -143,12 +121,8 @@ class ShardStore:
     def finished(self, fresh_after: float = 0.0, trust: bool = True) -> tuple[set[int], dict[int, str]]:
         """The shards that are in the files, and those that ought to be but are damaged, with what is wrong.
 
-        Args:
-            fresh_after: shards written before this time (seconds since the epoch) do not count.
-            trust: allow what the next sentences allow.
-
-        Every row is hashed (SHA-256, 1-2 GB/s a core). Above 4 GB that is done once for each time the files
-        were written: their sizes, times and inode numbers of the last whole reading are kept.
+        Shards written before ``fresh_after`` (seconds since the epoch) do not count. Every row is hashed, 1-2
+        GB/s a core; above 4 GB, with ``trust``, once for each time the files were written.
         """
         recorded, damaged = self._ledger(fresh_after)
         if not (trust and self._already_verified()):
@@ -162,9 +136,6 @@ class ShardStore:
 
     def write(self, shard: Shard, arrays: Mapping[str, np.ndarray]) -> None:
         """Put a shard's rows into the files, then its line into the ledger.
-
-        Args:
-            arrays: for each of the layout's arrays the shard's rows; where it has none, nothing.
 
         Raises:
             OSError: there is no room, or the folder cannot be written.
@@ -190,11 +161,7 @@ class ShardStore:
         write_atomically(place, lambda path: Path(path).write_bytes(text))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Every array whole, memory-mapped for reading.
-
-        Raises:
-            OSError: a file is gone, too short, or no regular file any more.
-        """
+        """Every array whole, memory-mapped for reading; ``OSError`` where a file is gone or too short."""
         found = {}
         for name, shape in self._shapes.items():
             with self._open(name) as file:
@@ -302,11 +269,7 @@ def _header(shape: tuple[int, ...]) -> bytes:
 
 
 def _reserve(handle: int, size: int) -> None:
-    """Make a file exactly ``size`` bytes long and see to it that the disk has them.
-
-    Raises:
-        OSError: ENOSPC where it has not.
-    """
+    """Make a file exactly ``size`` bytes long and see to it that the disk has them, else ``OSError``."""
     there = os.fstat(handle).st_size
     if there > size:
         os.ftruncate(handle, size)

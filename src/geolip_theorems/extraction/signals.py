@@ -17,14 +17,7 @@ NO_DECODER = "the model's decoder does not take modes apart, so only energies ar
 
 
 def read_output(out: Any) -> tuple[Tensor, Mapping[str, Tensor] | None]:
-    """The reconstruction and the svd of a model's output, None where it has no S.
-
-    Args:
-        out: a tensor, or a dict with ``recon`` and perhaps ``svd``, a dict with ``S`` and perhaps ``Vt``.
-
-    Raises:
-        InputError: it is neither.
-    """
+    """The reconstruction and the svd of a model's output, None where it has no S; else ``InputError``."""
     if isinstance(out, Tensor):
         return out, None
     if not isinstance(out, Mapping) or not isinstance(out.get("recon"), Tensor):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,7 +17,9 @@ from ..data.imageset import ImageSet
 from ..data.transforms import moved
 from ..io.errors import InputError
 from ..model.architectures import architecture_of, fast_forward, grid_shape
+from ..model.sources import tensors_sha256
 from .patch_maps import make_decoder, tile_maps
+from .signals import read_output
 
 TILES = {"cpu": 8, "cuda": 128, "mps": 32}  # images a forward pass; fixed, so that results are too
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -40,11 +42,7 @@ class Most:
     _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     def halve(self, size: int) -> None:
-        """After a pass of ``size`` images did not fit.
-
-        Raises:
-            InputError: it held one image.
-        """
+        """After a pass of ``size`` images did not fit; ``InputError`` where it held one image."""
         if size <= 1:
             raise InputError(
                 "the memory cannot hold the forward pass of one image; "
@@ -56,41 +54,24 @@ class Most:
                 self.say(f"out of memory at {size} images; going on with {self.images}")
 
 
+@dataclass(eq=False, repr=False)
 class TileRunner:
-    """Computes the maps of a tile; one for each thread.
+    """Computes the maps of a tile; one for each thread. ``decodes``: the model's decoder can be run apart."""
 
-    Args:
-        model, images, device, ablated: see :class:`~geolip_theorems.extraction.extract.Extraction`.
-        decodes: whether the model's decoder can be run apart.
-        tile: images per tile.
-        most: images a pass, shared between threads.
-    """
+    model: nn.Module
+    images: ImageSet
+    device: torch.device
+    ablated: np.ndarray
+    decodes: bool
+    tile: int
+    most: Most
 
-    def __init__(
-        self,
-        model: nn.Module,
-        images: ImageSet,
-        device: torch.device,
-        ablated: np.ndarray,
-        decodes: bool,
-        tile: int,
-        most: Most,
-    ) -> None:
-        self.model = model
-        self.images = images
-        self.device = device
-        self.ablated = ablated
-        grid = grid_shape(*images.image_size, model.patch_size)
-        self.decodes = decodes
-        self.forward: Callable[[Tensor], Any] = model
-        decoder = make_decoder(model, grid)
-        forward = fast_forward(model)
-        if forward is not None:
-            self.forward = forward
-            decoder = partial(forward.decode, grid=grid)
-        self.decoder = decoder if decodes else None
-        self.tile = tile
-        self.most = most
+    def __post_init__(self) -> None:
+        fast = fast_forward(self.model)
+        self.forward: Callable[[Tensor], Any] = self.model if fast is None else fast
+        grid = grid_shape(*self.images.image_size, self.model.patch_size)
+        decoder = make_decoder(self.model, grid) if fast is None else partial(fast.decode, grid=grid)
+        self.decoder = decoder if self.decodes else None
 
     def __call__(self, start: int, stop: int) -> Arrays:
         """Maps of images start..stop-1, float32, rows as in :class:`Maps`; ``start`` begins a tile."""
@@ -115,11 +96,7 @@ class TileRunner:
         return found if shares is None else {**found, "boundary": shares}
 
     def passes(self, batch: Tensor, run: Callable[[Tensor, slice], Found]) -> list[Found]:
-        """What ``run`` gives for a batch on the device: for the whole of it, or for pieces that fit.
-
-        Raises:
-            InputError: the memory cannot hold one image's pass.
-        """
+        """What ``run`` gives for a batch on the device, or for pieces of it that fit the memory."""
         parts, at = [], 0
         while at < len(batch):
             piece = slice(at, at + min(self.most.images, len(batch) - at))
@@ -136,6 +113,25 @@ class TileRunner:
                 torch.cuda.empty_cache()
         return parts
 
+    @torch.inference_mode()
+    def fingerprint(self, images: Tensor) -> str:
+        """Hex SHA-256 of what the model gives for some images, (B, C, H, W) float32 on the CPU.
+
+        The decoder, if any, is given a mixture of the modes. The same for any number of processes;
+        a model that does not repeat itself never has the same one twice.
+        """
+
+        def run(part: Tensor, piece: slice) -> dict[str, Tensor]:
+            recon, svd = read_output(self.forward(part))
+            out = {"recon": recon, "svd": svd}
+            if self.decoder is not None and svd is not None:
+                modes = 1 / torch.arange(1, svd["S"].shape[-1] + 1, device=part.device)
+                out["mixed"] = self.decoder(svd, modes)
+            return _named(out, f"{piece.start}")
+
+        found = self.passes(images, run)
+        return tensors_sha256({name: value for part in found for name, value in part.items()})
+
     def _boundary_shares(self, start: int, stop: int) -> np.ndarray | None:
         """(B, gh, gw) share of each patch's pixels in the true boundary mask."""
         mask = self.images.masks(start, stop)
@@ -146,27 +142,27 @@ class TileRunner:
         return mask.reshape(n, h // ps, ps, w // ps, ps).mean((2, 4), dtype=np.float32)
 
 
-class ThreadRunners:
-    """A tile runner that threads share: each gets its own replica of a model that is not ours.
+def _named(found: Any, name: str) -> dict[str, Tensor]:
+    """The arrays of an output by their place in it; whatever else is there is left to the extraction."""
+    if isinstance(found, Mapping):
+        return {k: v for key in found for k, v in _named(found[key], f"{name}.{key}").items()}
+    return {name: found} if isinstance(found, Tensor) else {}
 
-    Such a model may keep things between calls; its weights are shared, and nothing else is.
-    """
+
+class ThreadRunners:
+    """A tile runner that threads share: each gets its own replica of a model that is not ours."""
 
     def __init__(self, runner: TileRunner) -> None:
         self.runner = runner
         self._own = threading.local()
 
     def __call__(self, start: int, stop: int) -> Arrays:
-        """See :class:`TileRunner`."""
         if not hasattr(self._own, "runner"):
-            self._own.runner = self.runner if architecture_of(self.runner.model) else self._replica()
+            model, own = self.runner.model, self.runner
+            self._own.runner = own if architecture_of(model) else replace(own, model=replica(model))
             self._own.stream = _new_stream(self.runner.device)
         with torch.cuda.stream(self._own.stream):  # on one for all a thread's maps would wait for others'
             return self._own.runner(start, stop)
-
-    def _replica(self) -> TileRunner:
-        r = self.runner
-        return TileRunner(replica(r.model), r.images, r.device, r.ablated, r.decodes, r.tile, r.most)
 
 
 def replica(model: nn.Module) -> nn.Module:

@@ -42,7 +42,7 @@ def pytest_load_initial_conftests(
 def _suggest(parser: pytest.Parser, args: list[str]) -> None:
     """Have pytest's line on an unknown option name the suite's option that may have been meant."""
     from ..io.errors import meant, printable
-    from ..run.flags import ALL_OPTIONS
+    from ..run.options import ALL_OPTIONS
 
     for word in parser.parse_known_and_unknown_args(args)[1]:
         flag = word.partition("=")[0]
@@ -71,8 +71,7 @@ def places(words: Iterable[str], folder: Path, pyargs: bool) -> Iterator[Path]:
 
 def of_theorems(place: Path) -> bool:
     """Whether a file or folder is the theorems' or in it."""
-    theorems = part("theorems").resolve()
-    return theorems in (place, *place.parents)
+    return place.is_relative_to(part("theorems").resolve())
 
 
 def _module(name: str) -> Path | None:

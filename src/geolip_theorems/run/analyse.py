@@ -1,7 +1,4 @@
-"""From a subject to its record: maps, measures, controls, verdicts.
-
-Each stage is cached under everything it depends on, so an unchanged run only reads.
-"""
+"""From a subject to its record: maps, measures, controls, verdicts, cached under all they depend on."""
 
 from __future__ import annotations
 
@@ -19,28 +16,20 @@ from ..extraction.cache import MapsCache, Reading
 from ..extraction.engines import spread
 from ..extraction.extract import Extraction
 from ..extraction.maps import Maps
+from ..io.errors import InputError
 from ..model.threads import meanwhile
 from ..probes.signals import SIGNALS
-from ..questions import (
-    MEASURES_VERSION,
-    Claim,
-    Measured,
-    Question,
-    Study,
-    claims,
-    questions,
-    requested,
-)
+from ..questions import MEASURES_VERSION, Claim, Measured, Question, Study, claims, questions, requested
 from ..results.companion import PER_IMAGE
 from ..results.record import SubjectRecord, Verdict
 from ..script import script_accuracies, script_protocol
 from ..stats.grids import raw_mean
 from .bank import banked
 from .controls import Controls, Member, Referred, Twin, chosen_images, drawn_seeds, has_twins, twin_of
-from .expectations import Expectation
 from .gallery import gallery_arrays
 from .notes import subject_notes
-from .references import REFERENCES, Reference, reference_subjects
+from .references import REFERENCES, Reference, reference_subject
+from .settings import Expectation
 from .subject import Subject, positions_sha256
 from .verdicts import verdict_on
 
@@ -57,11 +46,7 @@ def unwatched(label: str, total: int) -> AbstractContextManager[Callable[[int], 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A subject's maps and what was measured on them.
-
-    Attributes:
-        kept: what single images contribute, by name, see :class:`geolip_theorems.questions.Measured`.
-    """
+    """A subject's maps and what was measured on them; ``kept``: what single images contribute, by name."""
 
     maps: Maps
     record: SubjectRecord
@@ -87,8 +72,6 @@ def analyse(
     """Measure a subject and give the verdicts.
 
     Args:
-        subject: the model and the images.
-        cache: where maps and analyses are kept.
         asked: the claims to judge, with their thresholds; by default the questions' own. Where all of them
             belong to questions on request, nothing else is measured.
         expectations: verdicts expected not to hold.
@@ -98,9 +81,6 @@ def analyse(
 
     Raises:
         InputError: the model's output is unusable, or the cache cannot be written.
-
-    Cost: extraction, see :func:`extract`; the measures, see :func:`geolip_theorems.questions.ask`; for each
-    control the same on ``control_images`` images.
     """
     asked = claims() if asked is None else asked
     standing = tuple(claim for claim in asked if not requested([claim]))
@@ -142,13 +122,7 @@ def analyse(
     work.timings["controls_s"] = round(time.monotonic() - begun, 3)
     attributions = dict.fromkeys(claim.name for claim in asked)
     attributions |= {claim.name: controls.attribution(claim) for claim in standing if controls}
-    record = SubjectRecord(
-        id=subject.id,
-        model=subject.describe_model(),
-        dataset=subject.describe_dataset(),
-        seed=subject.options.seed,
-        device=subject.options.device,
-        protocol=subject.describe_protocol(),
+    record = subject.record(
         measurements={
             **original,
             "calibrated": _with_twins(found.figures, asked, attributions, controls),
@@ -218,17 +192,12 @@ class _Work:
         return self.cache.analysis(read, key, compute)[0]
 
     def parts(
-        self,
-        maps: Maps,
-        read: Reading,
-        standing: bool = True,
-        on_request: Set[str] = frozenset(),
-        **few: Any,
+        self, maps: Maps, read: Reading, standing: bool = True, on_request: Set[str] = frozenset(), **few: Any
     ) -> dict[Question, Callable[[], Measured]]:
         """Each question's measure, each kept by itself; slow ones last.
 
-        ``standing``: the questions of every run are asked. ``on_request``: ids of those asked on request that
-        are asked. ``few``: what is not needed, see :class:`Study`.
+        ``standing``: the questions of every run are asked. ``on_request``: ids of the others that are.
+        ``few``: what is not needed, see :class:`Study`.
         """
         subject, options = self.subject, self.subject.options
         study = Study(maps, options.seed, probe=options.probe, device=options.device, **few)
@@ -258,11 +227,8 @@ class _Work:
     ) -> Callable[[], Controls] | None:
         """The subject and its random-weight twins, measured on the same ``control_images`` images.
 
-        Args:
-            begin: calls a function meanwhile. What needs no twin to be drawn is done so.
-
-        Returns:
-            What draws the twins and waits for all; None where no controls are asked for.
+        ``begin`` calls a function meanwhile; what needs no twin to be drawn is done so. What is returned
+        draws the twins and waits for all; None where no controls are asked for.
         """
         subject, options = self.subject, self.subject.options
         if not options.controls:
@@ -309,10 +275,12 @@ class _Work:
         mse: float,
         seed: int,
     ) -> Referred:
-        """A reference on some of the images, see :func:`reference_subjects`."""
-        ((_, other, missing),) = reference_subjects(self.subject, images, mse, seed, [which])
-        member = Member({}, {}) if other is None else self.other(other, ablated, asked)
-        return Referred(**vars(member), name=which.name, about=which.about, missing=missing)
+        """A reference on some of the images, see :func:`reference_subject`."""
+        try:
+            other = reference_subject(which, self.subject, images, mse, seed)
+        except InputError as error:
+            return Referred({}, {}, which.name, which.about, missing=str(error))
+        return Referred(**vars(self.other(other, ablated, asked)), name=which.name, about=which.about)
 
     def control(self, maps: Maps, read: Reading, asked: tuple[Claim, ...]) -> Member:
         """What the claims need of the controls' images; nulls play no part in it and are not drawn."""

@@ -1,11 +1,7 @@
-"""The bank: figures of random-weight twins of the embedded shape, measured once and kept with the suite.
+"""The bank: figures of random-weight twins of the embedded shape, and of references, kept with the suite.
 
-With them the references that depend on a shape alone, see :mod:`geolip_theorems.run.references`.
-
-A file per image set in ``assets``. It holds figures and what single images add to them, no weights, and
-everything they depend on as its key: it answers only for exactly these images, sizes, versions, seed and
-probe. What it does not depend on is the machine: figures of another one differ by rounding, as do the
-twins' own weights. ``make bank`` writes it.
+A file per image set in ``assets`` holds figures and what single images add to them, no weights, and answers
+only for exactly the images, sizes, versions, seed and probe of its key. ``make bank`` writes it.
 """
 
 from __future__ import annotations
@@ -74,13 +70,9 @@ def bank_key(subject: Subject, images: np.ndarray, ablated: np.ndarray) -> dict[
 
 
 def banked(subject: Subject, images: np.ndarray, ablated: np.ndarray, asked: Iterable[Claim]) -> Bank | None:
-    """The bank for these images, the subject itself left out of its twins.
+    """The bank for these images, the subject itself left out of its twins; see :func:`bank_key`.
 
-    None where there is none for them, or where a claim is on a metric that the bank does not know: it has
-    those of the suite's own claims, and none that somebody else registered.
-
-    Args:
-        images, ablated: see :func:`bank_key`. asked: the claims.
+    None where there is none for them, or where a claim is on a metric that is not the suite's own.
 
     Raises:
         InputError: the bank's file is damaged.
@@ -97,11 +89,7 @@ def banked(subject: Subject, images: np.ndarray, ablated: np.ndarray, asked: Ite
 
 
 def write_bank(path: Path, bank: Bank) -> None:
-    """Write figures and contributions: float32, and int8 where nothing is lost by it.
-
-    Raises:
-        InputError: the folder cannot be written.
-    """
+    """Write figures and contributions: float32, and int8 where nothing is lost by it."""
     about = {name: [_about(one) for one in getattr(bank, name)] for name in ("twins", "references")}
     arrays = {ABOUT: np.array(json.dumps({"key": bank.key, **about}, sort_keys=True))}
     for metric in bank.twins[0].parts:
@@ -112,11 +100,7 @@ def write_bank(path: Path, bank: Bank) -> None:
 
 
 def read_bank(path: Path) -> Bank:
-    """A bank from its file.
-
-    Raises:
-        InputError: missing, damaged, or not of this suite.
-    """
+    """A bank from its file; ``InputError`` where it is missing, damaged, or not of this suite."""
     try:
         arrays = npz.read(path)
         about = json.loads(str(arrays.pop(ABOUT)))

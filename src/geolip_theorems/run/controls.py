@@ -1,7 +1,6 @@
 """Whom a subject is compared with: models of its shape with random weights, measured on the same images.
 
-Twins come from the bank (:mod:`geolip_theorems.run.bank`) where it has them for just these images, else they
-are drawn for this subject and this run: no two subjects share a draw, so none is favoured by a lucky one.
+Twins come from the bank where it has them for these images, else they are drawn for this subject and run.
 """
 
 from __future__ import annotations
@@ -70,11 +69,9 @@ class Referred(Member):
 
 @dataclass(frozen=True)
 class Controls:
-    """The subject, its twins and its references on the same images.
+    """The subject, its twins and its references on the same images, whose units these are.
 
-    Attributes:
-        units: of these images.
-        source: of the twins: ``bank``, ``drawn`` for this subject and run, ``none`` for a foreign model.
+    ``source`` of the twins: ``bank``, ``drawn`` for this subject and run, ``none`` for a foreign model.
     """
 
     subject: Member
@@ -155,9 +152,9 @@ def drawn_seeds(sha256: str, seed: int, count: int) -> list[int]:
 
 
 def chosen_images(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """(M,) ascending, the images that subject and twins are compared on, and (A,) which of these are ablated.
+    """(M,) the images that subject and twins are compared on, and (A,) which of these are ablated, ascending.
 
-    The second are positions among the first, ascending; at most 64, all of them ablated in the subject too.
+    The second are positions among the first; at most 64, all of them ablated in the subject too.
     """
     order = subject.images.spread_order()
     chosen = np.sort(order[: subject.options.control_images])

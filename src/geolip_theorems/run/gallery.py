@@ -1,8 +1,4 @@
-"""What a report draws of a subject: a few images with their maps, and the maps' means.
-
-Small whatever the number of images: these arrays go into the companion file beside ``results.json``,
-and a report is made from the two alone.
-"""
+"""What a report draws of a subject: a few images with their maps, and the maps' means."""
 
 from __future__ import annotations
 
@@ -33,25 +29,16 @@ WITHIN = 1e-3  # how far from [0, 1] an image may be and still be shown as it is
 
 
 def gallery_arrays(subject: Subject, maps: Maps) -> dict[str, np.ndarray]:
-    """Everything the report draws that is not in ``results.json``.
-
-    Args:
-        subject: its model decodes the shown images anew, up to six.
-        maps: of all the subject's images.
+    """Everything the report draws that is not in ``results.json``; up to six images are decoded anew.
 
     Returns:
         ``gallery/...`` of K images, two with the least, the median and the largest mean error:
         ``kind`` (K,) uint8, an index of ``KINDS``; ``index``, ``label`` (K,) int64 (-1 without labels);
-        ``mse`` (K,) float32; ``input``, ``recon`` (K, h, w, 3) uint8, normalisation undone; ``error``,
-        ``friction`` (K, gh, gw) float32 (friction: log10 of the largest over modes; where there is any);
-        ``stretched`` () uint8, 1 where values outside [0, 1] were mapped linearly to what is shown. Images of
-        other than 3 channels are shown grey, as the mean over channels, and ``channels`` () int64 says their
-        number.
+        ``mse`` (K,) float32; ``input``, ``recon`` (K, h, w, 3) uint8, normalisation undone, grey unless of 3
+        ``channels`` () int64; ``error``, ``friction`` (K, gh, gw) float32 (log10 of the largest over modes);
+        ``stretched`` () uint8, 1 where values outside [0, 1] were mapped linearly to what is shown.
         ``picture/...``, see :func:`picture_arrays`, and ``mean_image``, ``no_output`` () float32, the mean
-        squared error on the ablated images of their mean and of zero. All names are slash paths.
-
-    Cost: one forward pass of up to six images, one reading of the ablated ones and one of the maps: 0.3 s for
-    2,000 x 256 patches.
+        squared error on the ablated images of their mean and of zero.
     """
     pictures = {f"picture/{name}": value for name, value in picture_arrays(maps).items()}
     return {**pictures, **_without_model(subject, maps), **_gallery(subject, maps)}
@@ -74,25 +61,20 @@ def _without_model(subject: Subject, maps: Maps) -> dict[str, np.ndarray]:
 
 
 def picture_arrays(maps: Maps) -> dict[str, np.ndarray]:
-    """Means of the maps over images, float32 unless said.
+    """Means of the maps over images, float32 unless said; maps too large to be kept whole are left out.
 
     Returns:
-        ``error`` (gh, gw); ``hot_share`` (gh, gw), share of the images whose error there is above their
-        own mean by two standard deviations; ``class_error`` (c, gh, gw), ``class_interval`` (c, 2), 95 %
-        interval of its mean by Student's t over images or groups, ``class_index``, ``class_count``
-        (c,) int64 of the first 64 classes that have images (labelled images only); ``friction``
-        (gh, gw, D), mean of log10; ``settle`` (gh, gw, D), mean steps, where there are
-        any; ``cost`` (gh, gw, D), what the loss of a mode adds to the error (ablated images only);
-        ``gradient`` (gh, gw);
+        ``error``, ``gradient`` (gh, gw); ``hot_share`` (gh, gw), share of the images whose error there is
+        above their own mean by two standard deviations; ``class_error`` (c, gh, gw), ``class_interval``
+        (c, 2), 95 % interval of its mean by Student's t over images or groups, ``class_index``,
+        ``class_count`` (c,) int64 of the first 64 classes that have images; ``friction`` (gh, gw, D), log10;
+        ``settle`` (gh, gw, D), mean steps; ``cost`` (gh, gw, D), what the loss of a mode adds to the error;
         ``error_by_gradient`` (10, 3), relative error in the deciles of an image's gradient: quartiles
-        over images; ``patch_pixels`` () int64. Maps too large to be kept whole are left out.
+        over images; ``patch_pixels`` () int64.
     """
     error = np.asarray(maps.error, np.float64)
     some = np.linspace(0, len(error) - 1, min(len(error), MOST_RANKED)).astype(int)
-    found = {
-        "error": error.mean(0),
-        "hot_share": _hot_share(error),
-    }
+    found = {"error": error.mean(0), "hot_share": _hot_share(error)}
     if maps.friction is not None:
         found["friction"] = _log_friction(maps.friction).mean(0, dtype=np.float64)
         found["settle"] = np.mean(maps.settle, 0, dtype=np.float64)

@@ -37,12 +37,9 @@ UNREACHED = (
 
 
 def subject_notes(model: nn.Module, maps: Maps, images: ImageSet, twins: bool = True) -> list[dict[str, Any]]:
-    """The notes on a subject, ``{"questions": ["q4", ..], "text": ...}`` each, without questions if it is on
-    all; none for a model with every signal, singular values and fewer than 16 modes on images that differ.
+    """``{"questions": ["q4", ..], "text": ...}`` each, without questions if a note is on all.
 
-    Args:
-        model: its ``spectrum`` says what S are, ``"singular values"`` where it has none.
-        maps, images: of the subject. twins: it has some, or none were asked for.
+    ``twins``: there are some, or none were asked for.
     """
     found = [] if twins else [_note((), NO_TWINS)]
     share = share_in_groups(near_duplicates(images)) if images.groups is None else 0.0

@@ -22,6 +22,7 @@ from ..io.errors import InputError, printable
 from ..model.architectures import grid_shape, kernels
 from ..model.sources import LoadedModel, architecture_config, loaded_module, open_model
 from ..questions import MEASURES_VERSION
+from ..results.record import SubjectRecord
 from .options import RunOptions
 
 DEFAULT_IMAGE_SIZE = 64
@@ -73,42 +74,33 @@ class Subject:
         }
 
     def describe_model(self) -> dict[str, Any]:
-        """The record's ``model`` entry."""
-        model = self.model
-        return {
-            "name": model.name,
-            "source": model.source,
-            "sha256": model.sha256,
-            "implementation": model.implementation,
-            "substitute_for": model.substitute_for,
-            "config": model.config,
-        }
+        """The record's ``model`` entry; no image is read for it."""
+        names = ("name", "source", "sha256", "implementation", "substitute_for", "config")
+        return {name: getattr(self.model, name) for name in names}
 
-    def describe_protocol(self) -> dict[str, Any]:
-        """The record's ``protocol`` entry: what figures depend on besides model, images, seed and device."""
-        options = self.options
-        return {
-            "extraction": EXTRACTION_VERSION,
-            "measures": MEASURES_VERSION,
-            "probe": options.probe,
-            "ablation_images": options.ablation_images,
-            "controls": options.controls,
-            "control_images": options.control_images,
-        }
-
-    def describe_dataset(self) -> dict[str, Any]:
-        """The record's ``dataset`` entry."""
-        images = self.images
-        return {
-            "name": images.name,
-            "source": images.source,
-            "sha256": images.sha256,
-            "preprocessing": images.preprocessing,
-            "substitute_for": images.substitute_for,
-            "n_images": len(images),
-            "classes": None if images.classes is None else list(images.classes),
-            "image_size": list(images.image_size),
-        }
+    def record(self, **found: Any) -> SubjectRecord:
+        """The subject's record: what is known before anything is measured, and what was ``found``."""
+        dataset = ("name", "source", "sha256", "preprocessing", "substitute_for")
+        protocol = ("probe", "ablation_images", "controls", "control_images")
+        images, options = self.images, self.options
+        return SubjectRecord(
+            id=self.id,
+            model=self.describe_model(),
+            dataset={
+                **{name: getattr(images, name) for name in dataset},
+                "n_images": len(images),
+                "classes": None if images.classes is None else list(images.classes),
+                "image_size": list(images.image_size),
+            },
+            seed=options.seed,
+            device=options.device,
+            protocol={
+                "extraction": EXTRACTION_VERSION,
+                "measures": MEASURES_VERSION,
+                **{name: getattr(options, name) for name in protocol},
+            },
+            **found,
+        )
 
 
 def positions_sha256(positions: np.ndarray) -> str:
@@ -122,11 +114,9 @@ def subject_id(model: str, dataset: str) -> str:
 
 
 def open_subject(model: str, dataset: str, options: RunOptions, *, read: bool = True) -> Subject:
-    """Open a model and an image set that fits it.
+    """Open a model and an image set that fits it, named as after ``--model`` and ``--dataset``.
 
     Args:
-        model, dataset: as after ``--model`` and ``--dataset``.
-        options: everything else.
         read: read every image once now, so that a damaged one is found before the work begins; without it
             the first use of the set's hash reads them.
 
@@ -160,23 +150,14 @@ def open_subject(model: str, dataset: str, options: RunOptions, *, read: bool = 
 
 
 def live_subject(model: nn.Module, images: ImageSet, options: RunOptions, name: str) -> Subject:
-    """A subject of a module that is in memory already, for :func:`geolip_theorems.measure`.
-
-    Raises:
-        InputError: the model has no patch size, its weights are not finite, or the images' size or number
-            of channels does not fit.
-    """
+    """A subject of a module in memory; ``InputError`` where model and images cannot be used together."""
     loaded = loaded_module(model, name, "a module in memory")
     _check_fit(model, images)
     return Subject(loaded, images, options)
 
 
 def model_channels(model: nn.Module) -> int:
-    """Channels of the images a model takes: its attribute ``channels``, 3 where it has none.
-
-    Raises:
-        InputError: the attribute is no whole number above 0.
-    """
+    """Channels of the images a model takes: its attribute ``channels``, 3 where it has none."""
     channels = getattr(model, "channels", 3)
     if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
         raise InputError(

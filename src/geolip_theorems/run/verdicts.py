@@ -13,8 +13,8 @@ from ..results.record import SubjectRecord, Verdict
 from ..stats.attribution import Attribution, Beside, beyond_all
 from ..stats.decisions import Sample, decide
 from ..stats.intervals import holm
-from .expectations import Expectation
 from .references import LAST_LAYER, MATCHED
+from .settings import Expectation
 
 NO_LABELS = "the images have no labels, and this question compares classes; give a labelled data set"
 
@@ -30,12 +30,10 @@ def verdict_on(
     expectation: Expectation | None = None,
     probe: str = "ridge",
 ) -> Verdict:
-    """The verdict on one claim.
+    """The verdict on one claim, from the record's measurements and what the images contribute (``kept``).
 
     Args:
-        measurements: the record's. study: the images. kept: what they contribute, see :class:`Measured`.
         attribution, references: what random-weight twins and references say.
-        expectation: the verdict expected.
         probe: of the run, for figures that come from it.
     """
     metric, question = claim.metric, question_of(claim.metric)

@@ -1,8 +1,7 @@
 """The script's protocol: the figures of the script this project began with, from maps, to float rounding.
 
-The protocol is kept as it is, its weaknesses included (one split, one penalty, point values), because
-its figures are the ones in print. Verdicts come from the calibrated measures beside it, see
-``docs/methods.md``.
+Kept as it is, its weaknesses included, because its figures are the ones in print; verdicts come from the
+calibrated measures beside it, see ``docs/methods.md``.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from ..io.errors import InputError
 from ..model.threads import one_thread, thread_pool
 from ..probes.ridge import by_lapack
 from ..questions.study import class_names, image_labels
+from ..stats.grids import region_masks
 from .sums import ClassSums, blocks
 
 MAX_MAPS = 2000  # spatial CV and probes
@@ -40,19 +40,13 @@ PROBES: dict[str, tuple[str, ...]] = {
 def script_protocol(
     maps: Any, seed: int = 0, *, max_maps: int = MAX_MAPS, max_mode_images: int = MAX_MODE_IMAGES
 ) -> dict[str, Any]:
-    """Every figure of the script's protocol.
+    """Every figure of the script's protocol; None for what has no image, label or map to be made from.
 
     Args:
         maps: an object with ``error`` (N, gh, gw), ``S`` and ``friction`` (N, gh, gw, D) or None, ``labels``
             (N,) or None and ``classes``, names or None.
         seed: of the probes' split.
-        max_maps: images used by the spatial CV and the probes; the first ones.
-        max_mode_images: images used by the mode energies.
-
-    Returns:
-        A dict with ``counts, spatial_cv, class_error, class_cosine, regions, mode_energy, full_mse,
-        probes, top_positions, overall``. Figures a class has no image for are None, and so are the
-        parts that need labels, or a map, where there are none.
+        max_maps, max_mode_images: images used by spatial CV and probes, and by the mode energies; the first.
 
     Raises:
         InputError: arrays whose shapes disagree, labels out of range.
@@ -117,20 +111,6 @@ def class_sums(error: np.ndarray, labels: np.ndarray | None, n_classes: int) -> 
     return sums
 
 
-def region_masks(gh: int, gw: int) -> dict[str, np.ndarray]:
-    """Boolean (gh, gw) masks of the script's regions, a quarter of the grid wide.
-
-    ``center`` and ``edge`` part the grid; ``corner`` is the four corner blocks of gh//4 x gw//4 patches.
-    """
-    a, b = gh // 4, gw // 4
-    center = np.zeros((gh, gw), bool)
-    center[a : gh - a, b : gw - b] = True
-    corner = np.zeros((gh, gw), bool)
-    if a and b:
-        corner[np.ix_(np.r_[:a, gh - a : gh], np.r_[:b, gw - b : gw])] = True
-    return {"center": center, "edge": ~center, "corner": corner}
-
-
 def ridge_probe(
     X: torch.Tensor, y: torch.Tensor, order: torch.Tensor, n_train: int, n_classes: int
 ) -> dict[str, torch.Tensor]:
@@ -157,15 +137,13 @@ def ridge_probe(
 def script_accuracies(
     maps: Any, seeds: Iterable[int] = range(10), *, max_maps: int = MAX_MAPS
 ) -> dict[str, dict[str, Any]]:
-    """The script's probe accuracies over split seeds.
+    """The script's probe accuracies over split seeds, None for a probe of a map that is missing.
 
     Returns:
         For each probe ``test`` and ``train``, lists over the seeds, their means ``mean``, ``train_mean``,
-        and the spread of ``test``: ``std`` (unbiased; None for one seed), ``min``, ``max``; None for a probe
-        of a map that is missing.
+        and the spread of ``test``: ``std`` (unbiased; None for one seed), ``min``, ``max``.
 
-    Cost: for each seed the products of all features with each other, which the probes' systems are made of,
-    and a Cholesky factorisation a probe: 0.3 s for 2,000 images of 2,304 features on one core.
+    Cost: 0.3 s a seed for 2,000 images of 2,304 features on one core.
     """
     labels = image_labels(maps)
     if labels is None:

@@ -1,8 +1,4 @@
-"""Exact sums of maps by class, taken block by block: the maps may be larger than memory.
-
-Sums of float32 values are kept as integers: the same values give the same bits however they are cut into
-blocks and in whatever order these come.
-"""
+"""Exact sums of maps by class, taken block by block, whatever the blocks and their order."""
 
 from __future__ import annotations
 
@@ -22,11 +18,8 @@ MOST = 1 << (63 - MANTISSA - GROUP)  # additions of the largest value before a 6
 class ExactSum:
     """Sums of float32 values at each place of a shape, exact and independent of their order.
 
-    A value is an integer of 24 bits times a power of two; integers whose powers are neighbours are added up
-    in one 64-bit integer (a superaccumulator, after Kulisch, Computer Arithmetic and Validity, chapter 8).
-
-    Args:
-        shape: of the sums.
+    Integers of 24 bits whose powers of two are neighbours are added up in one 64-bit integer (after Kulisch's
+    superaccumulator, Computer Arithmetic and Validity, chapter 8).
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -34,15 +27,10 @@ class ExactSum:
         self.count = 0
 
     def add(self, values: np.ndarray, places: np.ndarray | None = None) -> None:
-        """Add rows.
-
-        Args:
-            values: (N, *shape) float32, finite; or, with ``places``, (N, *shape[1:]).
-            places: (N,) which of the first axis each row is added to.
+        """Add (N, *shape) float32 rows; with ``places`` (N,), (N, *shape[1:]) to these of the first axis.
 
         Raises:
-            OverflowError: more than 2^23 rows in all.
-            ValueError: a value is not finite.
+            OverflowError: more than 2^23 rows in all. ValueError: a value is not finite.
         """
         values = np.asarray(values, np.float32)
         if not np.isfinite(values).all():
@@ -73,11 +61,7 @@ class ExactSum:
 
 
 class ClassSums:
-    """Sums of per-image maps by class.
-
-    Args:
-        classes: how many. shape: of a map.
-    """
+    """Sums of per-image maps by class."""
 
     def __init__(self, classes: int, shape: tuple[int, ...]) -> None:
         self.sums = ExactSum((classes, *shape))

@@ -24,7 +24,7 @@ from geolip_theorems.report.html.write import render
 from geolip_theorems.report.markdown import summary
 from geolip_theorems.results.environment import environment
 from geolip_theorems.results.record import Results, finite, now
-from geolip_theorems.run.expectations import load_expectations
+from geolip_theorems.run.settings import load_expectations
 from tests.suite.conftest import ROOT
 
 ASKED = tuple(claim for question in PUBLISHED_QUESTIONS for claim in question.claims)
