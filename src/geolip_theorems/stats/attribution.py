@@ -1,9 +1,4 @@
-"""Is a subject beyond untrained weights, and beyond what takes next to no training?
-
-Subject, random-weight twins and references are measured on the same images, so what the images have in
-common cancels in their differences. The twins' interval joins two kinds of chance: other images, and other
-random weights; a reference is a single model, and its interval is over images alone.
-"""
+"""Is a subject beyond untrained weights, and beyond what takes next to no training?"""
 
 from __future__ import annotations
 
@@ -13,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy
 
 from ..io.errors import InputError
-from .figure import LEVEL
-from .units import LEAST_UNITS, Groups, Units
+from .units import LEAST_UNITS, Groups, Units, student_reach
 
 LEAST_TWINS = 3  # fewer say next to nothing of their spread
 SAYS = {True: "beyond", False: "on the other side of", None: "not shown, within"}
@@ -55,15 +48,12 @@ def attribution(
 
     With d the subject's figure less the mean of k twins', e the half-width of d's 95 % interval over images
     and s the twins' standard deviation, r = sqrt(e^2 + (t s)^2 (1 + 1/k)), t Student's 97.5 % point with
-    k - 1 degrees of freedom, joins the sampling interval and the 95 % prediction range of one more twin. The
-    subject is beyond the twins (True) where d > r and its figure is beyond every twin's, behind them (False)
-    where both are so the other way, else nothing is shown (None). A subject drawn as one more twin is called
-    either at most 2.5 % of the time where twins are near normal, and at most one time in k + 1 whatever
-    their distribution.
+    k - 1 degrees of freedom, joins the sampling interval and the 95 % prediction range of one more twin
+    (Zou and Donner 2008). The subject is beyond the twins (True) where d > r and its figure is beyond every
+    twin's, behind them (False) where both are so the other way, else nothing is shown (None).
 
-    Half-widths are joined as roots of sums of squares (Zou and Donner 2008). e is that of paired differences
-    where images' contributions are given. Else the intervals of subject and twins are joined as if
-    independent, the twins' errors as if they were all the same: too wide, as all saw the same images.
+    e is that of paired differences where images' contributions are given; else the intervals are joined as
+    if independent: too wide, as all saw the same images.
 
     Args:
         subject: a figure (``value``, ``ci95``) measured as the twins were, on the same images.
@@ -86,8 +76,7 @@ def attribution(
         return Attribution(None, f"{k} random twins; at least {LEAST_TWINS} are needed to know their spread")
     values = np.array([twins[j]["value"] for j in known], np.float64)
     mean, std = float(values.mean()), float(values.std(ddof=1))
-    paired = own is not None and len(others) == len(twins)
-    if paired:
+    if own is not None and len(others) == len(twins):
         sampling = _paired_half(own, [others[j] for j in known], groups, inflation)
         method = f"paired over {Units.of(groups, own.shape[1]).name}"
     else:
@@ -95,7 +84,7 @@ def attribution(
         method = "intervals joined as if independent"
     if not math.isfinite(sampling):
         return Attribution(None, f"no interval of the difference from fewer than {LEAST_UNITS} units")
-    spread = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, k - 1)) * std
+    spread = student_reach(k - 1) * std
     one_more = math.hypot(sampling, spread * math.sqrt(1 + 1 / k))
     all_twins = math.hypot(sampling, spread / math.sqrt(k))
     d = subject["value"] - mean
@@ -105,13 +94,10 @@ def attribution(
     difference["method"] = f"{method}; Student t over {k} twins"
     inside = ends[0] <= subject["value"] <= ends[1]
     answer = None if inside else (d > 0) == (comparison == ">")
-    return Attribution(
-        answer,
-        f"{subject['value']:.4g} against {mean:.4g} of {k} twins: {SAYS[answer]} the range of one more twin, "
-        f"{_span(ends)}",
-        twin,
-        difference,
+    reason = (
+        f"{subject['value']:.4g} against {mean:.4g} of {k} twins: {SAYS[answer]} the range of one more twin"
     )
+    return Attribution(answer, f"{reason}, {ends[0]:.4g} to {ends[1]:.4g}", twin, difference)
 
 
 @dataclass(frozen=True)
@@ -189,13 +175,9 @@ def _paired_half(own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, 
         return math.nan
     sums = np.stack([units.sums(row - row.mean()) for row in difference])
     error = math.sqrt(units.factor * np.square(sums).sum(1).mean()) / difference.shape[1]
-    return float(scipy.stats.t.ppf(0.5 + LEVEL / 2, units.df)) * inflation * error
+    return units.reach * inflation * error
 
 
 def _half(figure: Mapping[str, Any]) -> float:
     """The larger of an interval's two reaches."""
     return max(figure["ci95"][1] - figure["value"], figure["value"] - figure["ci95"][0])
-
-
-def _span(ends: Sequence[float]) -> str:
-    return f"{ends[0]:.4g} to {ends[1]:.4g}"

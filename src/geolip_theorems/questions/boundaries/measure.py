@@ -10,7 +10,6 @@ import scipy
 
 from ...data.luma import LUMA
 from ...stats.class_null import sums_by
-from ...stats.estimators import student_reach
 from ...stats.figure import LEVEL, figure
 from ...stats.grids import region_masks
 from ...stats.intervals import difference_figure, mean_figure, permutation_p, ratio_figure
@@ -188,7 +187,7 @@ def map_spread(e: np.ndarray, groups: Groups) -> dict[str, Any]:
     # Each unit's part of the sum over pairs, and of the number of pairs.
     parts = (off @ total - squares) / (places - 1) - variance * sizes * (sizes.sum() - sizes)
     error = 2 * np.sqrt(units.factor * np.square(parts).sum()) / pairs
-    reach = student_reach(units.df) * error
+    reach = units.reach * error
     ends = [float(np.sign(end) * np.sqrt(abs(end))) for end in (variance - reach, variance + reach)]
     return figure(value, ends, len(e), f"products of different maps; Student t over {units.name}")
 

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...stats.class_null import ClassNull, exchangeable, sums_by
-from ...stats.estimators import student_reach
 from ...stats.figure import figure
 from ...stats.grids import NO_ERROR, near_one, over
 from ...stats.intervals import holm, permutation_p
-from ...stats.units import Groups, Units, degrees_of_freedom, unit_factor
+from ...stats.units import Groups, Units, degrees_of_freedom, student_reach, unit_factor
 from ..base import Measured
 from ..study import Study
 

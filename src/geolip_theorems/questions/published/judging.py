@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...stats.attribution import LEAST_TWINS, attribution
-from ...stats.equivalence import Compared, compared, within
+from ...stats.equivalence import Compared, against, compared
 from ...stats.figure import Figure
 from ...stats.intervals import mean_figure
 from ...stats.units import Groups
@@ -96,13 +96,5 @@ def _twins(
     exact = [{"value": float(np.mean(t)), "ci95": [float(np.mean(t))] * 2} for t in twins]
     parts = {"own": own[None], "others": [np.asarray(t)[None] for t in twins]} if paired else {}
     answer = attribution(found, exact, ">", groups=groups, **parts)
-    if answer.difference is None:
-        return None
-    low, high = answer.difference["ci95"]
-    return {
-        "value": answer.twin["value"],
-        "difference": answer.difference["value"],
-        "ci95": (low, high),
-        "margin": float(margin),
-        "equal": within((low, high), margin),
-    }
+    found = answer.difference
+    return found and against(answer.twin["value"], found["value"], tuple(found["ci95"]), margin)

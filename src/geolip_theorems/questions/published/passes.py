@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...model.architectures import extract_patches, stitch_patches
 from .rows import Run, device_of, runner
 
 SIZES, TRAINED, WHOLE = (32, 64, 128, 256), 64, 128  # pixels
+# The trained families whose pixels have one law wherever they are.
 WHITE = ("gaussian", "uniform", "poisson", "mixture", "exponential", "laplace")
 
 
@@ -37,10 +39,10 @@ class Passes:
         return found / self.error[TRAINED][: len(found)] - 1
 
 
-def white_images(size: int, seed: int, channels: int) -> Tensor:
-    """(6, channels, size, size), one of each trained family whose pixels have one law wherever they are."""
+def family_images(families: Iterable[str], size: int, seed: int, channels: int, each: int = 1) -> Tensor:
+    """(F each, channels, size, size): noise of families, one after the other."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.cat([sample(family, 1, size, generator, channels) for family in WHITE])
+    return torch.cat([sample(family, each, size, generator, channels) for family in families])
 
 
 @torch.inference_mode()

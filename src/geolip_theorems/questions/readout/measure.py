@@ -18,7 +18,7 @@ from ...probes.nested import N_FOLDS, Predictions, cross_validated, too_few
 from ...probes.signals import ALL, BEST, COMBINATIONS, LIFTS, PARTS, SIGNALS, missing_probes
 from ...stats.class_null import sums_by
 from ...stats.decisions import POWER
-from ...stats.estimators import influence_of, student_reach
+from ...stats.estimators import influence_of
 from ...stats.figure import LEVEL, Figure, figure
 from ...stats.intervals import simultaneous_reach
 from ...stats.units import Groups, Units
@@ -185,7 +185,7 @@ def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int 
     value, _, error = influence_of(hits, units, n_folds)
     if not units.enough:
         return figure(value, None, n, f"{method}; {units.too_few}")
-    reach = student_reach(units.df)
+    reach = units.reach
     half = reach * max(error, _least_error(value, units.count))
     ends = (max(0.0, value - half), min(1.0, value + half))
     text = f"{method}; Student t over {units.name}, corrected resampled variance"
@@ -227,7 +227,7 @@ def over_chance_figure(
         return figure(lift, None, n, f"{method}; balanced accuracy, {units.too_few}", null=0.0)
     rates = np.array([hits[:, y == c].mean() for c in range(len(classes))])
     seen = np.array([len(np.unique(units.index[y == c])) for c in range(len(classes))])
-    reach = student_reach(units.df)
+    reach = units.reach
     unseen = np.where((rates == 0) | (rates == 1), at_most(seen), 0) / len(classes)
     half = math.hypot(reach * error, *unseen)
     text = f"{method}; balanced accuracy, Student t over {units.name}, corrected resampled variance"
@@ -265,7 +265,7 @@ def lift_figures(
         text = f"{method}; paired, {units.too_few}"
         return {name: figure(value, None, n, text, null=0.0) for name, (value, _, _) in parts.items()}
     influences = np.stack([influence for _, influence, _ in parts.values()], 1)
-    joint, alone = simultaneous_reach(influences, units.df, seed), student_reach(units.df)
+    joint, alone = simultaneous_reach(influences, units.df, seed), units.reach
     text = f"{method}; paired, Student t over {units.name}, corrected resampled variance"
     lifts: dict[str, Any] = {}
     for name, (value, _, error) in parts.items():
