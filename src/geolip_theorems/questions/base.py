@@ -1,9 +1,4 @@
-"""Questions, and what they are made of: metrics and the claims on them.
-
-A metric compared with a number is a claim: ``corrected_cv > 0.1``. A question measures maps once; what it
-returns is every figure, and for each metric what single images contribute. Whatever shows, judges or
-compares results loops over these objects and knows none of them by name.
-"""
+"""Questions, and what they are made of: metrics and the claims on them, ``corrected_cv > 0.1``."""
 
 from __future__ import annotations
 
@@ -115,10 +110,8 @@ class Claim:
     title: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", str(self))
-        if not self.title:
-            object.__setattr__(self, "title", f"{self.metric.title} {self.condition}")
+        object.__setattr__(self, "name", self.name or str(self))
+        object.__setattr__(self, "title", self.title or f"{self.metric.title} {self.condition}")
 
     def named(self, name: str, title: str) -> Claim:
         """The claim under a name of its own."""
@@ -135,7 +128,7 @@ class Claim:
 
     @property
     def condition(self) -> str:
-        """What it says of the figure: ``> 0.1``."""
+        """``> 0.1``."""
         return f"{self.comparison} {self.threshold:g}"
 
     def __str__(self) -> str:
@@ -170,13 +163,11 @@ class Question:
 
     Attributes:
         id: ``q1``; unique.
-        title: what is asked.
-        about: two sentences for a reader who begins here.
+        title: what is asked. about: two sentences for a reader who begins here.
         measure: from the images under study to figures; None where another question's measure has them.
-        metrics: what is compared between versions.
-        claims: what is judged.
-        figures: gives the builders of the report's figures; called when a report is made.
-        tables: gives the builders of its tables, which the terminal shows too; they load no drawing library.
+        metrics: what is compared between versions. claims: what is judged.
+        figures, tables: give the builders of the report's blocks, called when one is made; the terminal shows
+            the tables too, and they load no drawing library.
         cached: its measure is a function of maps, seed and probe alone until ``MEASURES_VERSION`` is raised.
         on_request: measured only where a test asks for one of its claims; it may run the model again
             (``study.model``), and has twins of its own.
@@ -214,37 +205,33 @@ def register(question: Question) -> Question:
     return question
 
 
-def questions() -> tuple[Question, ...]:
-    """Every question asked, in the order of registration."""
-    return tuple(_ASKED.values())
+def questions(on_request: bool = True) -> tuple[Question, ...]:
+    """Every question asked, in the order of registration; ``on_request``: and those asked on request."""
+    return tuple(question for question in _ASKED.values() if on_request or not question.on_request)
 
 
 def ask(study: Study) -> Measured:
-    """Every question's measure on one study, put together.
+    """Every run's questions' measures on one study, put together.
 
-    Cost: 2,000 images of 2,304 features: 27 s on two cores (49 s of processor time), four fifths of it the
-    probes: see :func:`geolip_theorems.probes.nested.cross_validated`.
+    Cost: 2,000 images of 2,304 features: 49 s of processor time, four fifths of it the probes.
     """
-    figures: dict[str, Any] = {}
-    values: dict[str, np.ndarray] = {}
-    for question in questions():
-        if question.measure is not None and not question.on_request:
+    whole = Measured({}, {})
+    for question in questions(on_request=False):
+        if question.measure is not None:
             found = question.measure(study)
-            figures |= found.figures
-            values |= found.values
-    return Measured(figures, values)
+            whole.figures.update(found.figures)
+            whole.values.update(found.values)
+    return whole
 
 
 def metrics(on_request: bool = False) -> tuple[tuple[Question, Metric], ...]:
     """Every metric of every run with its question; ``on_request``: and of what is asked on request."""
-    asked = (question for question in questions() if on_request or not question.on_request)
-    return tuple((question, metric) for question in asked for metric in question.metrics)
+    return tuple((question, metric) for question in questions(on_request) for metric in question.metrics)
 
 
 def claims(on_request: bool = False) -> tuple[Claim, ...]:
     """The claims of every run's questions; ``on_request``: and of those asked on request."""
-    asked = (question for question in questions() if on_request or not question.on_request)
-    return tuple(claim for question in asked for claim in question.claims)
+    return tuple(claim for question in questions(on_request) for claim in question.claims)
 
 
 def question_of(metric: Metric) -> Question | None:

@@ -13,9 +13,7 @@ from ..stats.units import Units
 
 N_PERMUTATIONS, N_NULL = 9999, 999
 MEASURES_VERSION = 6  # raised whenever a figure changes: cached analyses of another version are not used
-SAME_SINCE = (
-    4  # the oldest version whose figures, where they go by the same name, are today's; intervals may differ
-)
+SAME_SINCE = 4  # the oldest version whose figures of the same name are today's; intervals may differ
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,8 @@ class Study:
 
     @cached_property
     def units(self) -> Units:
-        """What is independent: images, or the groups the maps name."""
-        return Units.of(image_groups(self.maps), len(self))
+        """What is independent: images, or the groups that the maps name."""
+        return Units.of(_one_per_image(self.maps, "groups"), len(self))
 
     @property
     def several_classes(self) -> bool:
@@ -69,8 +67,19 @@ class Study:
 
     def shared(self) -> dict[str, np.ndarray]:
         """What every comparison of two runs needs: ``position``, ``label`` and ``group`` (N,) int64."""
-        known = {"position": np.arange(len(self)), "label": self.labels, "group": image_groups(self.maps)}
+        known = {"position": np.arange(len(self)), "label": self.labels, "group": self.units.groups}
         return {name: array for name, array in known.items() if array is not None}
+
+
+def _one_per_image(maps: Any, name: str) -> np.ndarray | None:
+    """The maps' labels or groups, or None; ``InputError`` unless there is one per image."""
+    found = getattr(maps, name, None)
+    if found is None:
+        return None
+    found = np.asarray(found)
+    if found.shape != (len(maps.error),):
+        raise InputError(f"{name} have shape {found.shape}; expected ({len(maps.error)},), one per image")
+    return found
 
 
 def image_labels(maps: Any) -> np.ndarray | None:
@@ -79,12 +88,9 @@ def image_labels(maps: Any) -> np.ndarray | None:
     Raises:
         InputError: their number is not that of the images, or one is negative or not a whole number.
     """
-    labels = getattr(maps, "labels", None)
+    labels = _one_per_image(maps, "labels")
     if labels is None:
         return None
-    labels = np.asarray(labels)
-    if labels.shape != (len(maps.error),):
-        raise InputError(f"labels have shape {labels.shape}; expected ({len(maps.error)},), one per image")
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"labels have dtype {labels.dtype}; expected whole numbers")
     if len(labels) and labels.min() < 0:
@@ -109,18 +115,3 @@ def class_names(maps: Any, labels: np.ndarray) -> tuple[str, ...]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"class name {twice!r} occurs twice; expected different names")
     return names
-
-
-def image_groups(maps: Any) -> np.ndarray | None:
-    """Group of each image, (N,) int64 from 0 without gaps, or None: images of a group depend on each other.
-
-    Raises:
-        InputError: the number of groups' entries is not that of the images.
-    """
-    groups = getattr(maps, "groups", None)
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.shape != (len(maps.error),):
-        raise InputError(f"groups have shape {groups.shape}; expected ({len(maps.error)},), one per image")
-    return np.unique(groups, return_inverse=True)[1].astype(np.int64)

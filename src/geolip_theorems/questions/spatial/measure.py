@@ -21,14 +21,8 @@ ONE_PIXEL = "patches of one pixel: what its error varies by cannot be told from 
 def corrected_squared_cv(error: np.ndarray, pixel_var: np.ndarray, pixels: int) -> np.ndarray:
     """Squared spatial CV of each image without the part that independent pixels give.
 
-    A patch's error is the mean over its pixels of each pixel's squared error, averaged over the channels.
-    If these have population variance v over the m pixels, the mean carries a sampling variance estimated
-    without bias by v / (m - 1). What is left of the unbiased variance over patches estimates the variance
-    of the patches' true errors: without bias, and below zero as often as not where there is none.
-
-    Nothing is assumed of the channels of a pixel, which may be alike, nor of the distribution of a pixel's
-    error. It is assumed that the pixels of a patch are independent: residuals that are smooth from pixel
-    to pixel count as structure. Uneven spread inside a patch takes out too much.
+    A patch's error is a mean over m pixels; with population variance v over these it carries a sampling
+    variance estimated without bias by v / (m - 1), which is taken from the unbiased variance over patches.
 
     Args:
         error: (N, gh, gw). pixel_var: (N, gh, gw) population variance over pixels of the squared error
@@ -55,15 +49,9 @@ def spatial_cv(error: np.ndarray) -> np.ndarray:
 
 def measure(study: Study) -> Measured:
     """See :func:`spatial_structure`; figures under ``spatial_cv``."""
-    maps = study.maps
+    maps, how = study.maps, {"groups": study.units, "seed": study.seed, "n_null": study.n_null}
     found = spatial_structure(
-        maps.error,
-        maps.pixel_var,
-        maps.patch_pixels,
-        error_half=maps.error_half,
-        groups=study.units,
-        seed=study.seed,
-        n_null=study.n_null,
+        maps.error, maps.pixel_var, maps.patch_pixels, error_half=maps.error_half, **how
     )
     return Measured({"spatial_cv": found.figures}, found.values)
 
@@ -87,14 +75,11 @@ def spatial_structure(
 
     Returns:
         Values ``squared_cv``, see above, and ``raw_cv``, without correction, (N,) float64. Figures:
-        ``corrected``: root mean square over images of the corrected CV, the verdict's figure, with ``p``
-        and ``null`` of the pixel shuffle. ``corrected_mean``: mean over images of the corrected CV
-        (of each image's signed root; biased towards 0 where an image's CV is small against its error).
-        ``raw``: mean over images of the uncorrected CV. ``split_half``: the CV from the covariance of the
-        halves, whose sampling errors are independent. ``stability``: correlation of the halves' maps,
-        stepped up to whole patches (Spearman-Brown), mean over images; these two are None without halves.
-        On a grid of one patch or of patches of one pixel, and without any error, values are None and
-        their method says why; an image without error has no part in any of them.
+        ``corrected``: root mean square over images, the verdict's, with ``p`` and ``null`` of the pixel
+        shuffle. ``corrected_mean``: mean of the images' signed roots. ``raw``: mean, uncorrected.
+        ``split_half``: from the covariance of the halves. ``stability``: correlation of the halves' maps,
+        stepped up to whole patches (Spearman-Brown); these two are None without halves. Where nothing can be
+        corrected values are None and their method says why.
 
     Cost: O(N gh gw), and ``n_null`` random maps of at most 200 images: 1.5 s for 256 patches.
     """
@@ -111,13 +96,17 @@ def spatial_structure(
     some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_IN_NULL)).astype(int)]
     null = shuffled_pixel_cv(error[some], pixel_var[some], pixels, seed, n_null)
     observed = float(np.sqrt(np.square(raw[some]).mean()))
-    chance = {"mean": float(null.mean()), "q95": float(np.quantile(null, 0.95))}
-    chance |= {"of": "root mean square raw CV, pixels shuffled over the image", "observed": observed}
-    chance |= {"shuffles": n_null, "images": len(some)}
+    chance = {
+        "mean": float(null.mean()),
+        "q95": float(np.quantile(null, 0.95)),
+        "of": "root mean square raw CV, pixels shuffled over the image",
+        "observed": observed,
+        "shuffles": n_null,
+        "images": len(some),
+    }
     p = permutation_p(observed, null, "greater", 1e-6 * observed)
-    corrected = ROOT.figure(squared, groups)
     result: dict[str, Figure | None] = {
-        "corrected": corrected | {"p": p, "null": chance},
+        "corrected": ROOT.figure(squared, groups) | {"p": p, "null": chance},
         "corrected_mean": mean_figure(signed_root(squared), groups),
         "raw": mean_figure(raw, groups),
         "split_half": None,
@@ -136,12 +125,10 @@ def shuffled_pixel_cv(
 ) -> np.ndarray:
     """Root mean square raw CV of data sets whose pixels are dealt out anew over each image, (n_null,).
 
-    Whole pixels are shuffled: their channels stay together. Every patch then holds m draws from the
-    image's pooled pixel errors, whose mean and variance the maps give exactly (within-patch plus
-    between-patch variance). Patch means of such draws are taken as gamma variables scaled to the image's
-    mean, their shape such that the mean squared CV is that of the shuffle, s^2 / (m mean^2) with s^2 the
-    unbiased pooled variance: P gammas of shape a over their mean have one of 1 / (a + 1/P). So the null
-    has the right centre whatever the distribution of a pixel's error; its width is that of gammas.
+    Every patch then holds m draws from the image's pooled pixel errors, whose mean and variance the maps
+    give exactly. Patch means of such draws are taken as gamma variables scaled to the image's mean, their
+    shape such that the mean squared CV is that of the shuffle, s^2 / (m mean^2) with s^2 the unbiased pooled
+    variance: P gammas of shape a over their mean have one of 1 / (a + 1/P).
     """
     e = np.asarray(error, np.float64).reshape(len(error), -1)
     patches, mean = e.shape[1], e.mean(1)
