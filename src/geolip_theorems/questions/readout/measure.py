@@ -41,15 +41,8 @@ def measure(study: Study) -> Measured:
     only = None if study.arrays is None else _fed(study.arrays)
     if not study.several_classes or only == set():
         return Measured({"probes": None, "lifts": None})
-    probes, lifts, hits = probe_accuracies(
-        study.maps,
-        study.labels,
-        groups=study.units,
-        seed=study.seed,
-        probe=study.probe,
-        device=study.device,
-        only=only,
-    )
+    how = {"groups": study.units, "seed": study.seed, "probe": study.probe, "device": study.device}
+    probes, lifts, hits = probe_accuracies(study.maps, study.labels, only=only, **how)
     values = {HITS + name: rows for name, rows in hits.items()}
     if "release" in hits:
         values[BALANCED] = balanced(hits["release"], study.labels).astype(np.float32)
@@ -85,16 +78,12 @@ def probe_accuracies(
     Returns:
         probes: a figure per feature group, combination and ``best_single`` (its ``null`` the majority
         rate; with ``per_repeat``, and ``chosen``, the variants and penalties taken and how often), and
-        ``probe``, ``chance``, ``n_folds``, ``repeats``; ``confusion``, see :func:`confusion`.
-        lifts: see :func:`lift_figures`.
-        hits: (R, N) bool per probe, the classifier not trained on an image named its class.
-        With too few images per class every value is None and every method says why; so are the values of
-        what needs a map that is missing, with ``best_single``, which is the best of all three signals.
+        ``probe``, ``chance``, ``n_folds``, ``repeats``, ``confusion``.
+        lifts: see :func:`lift_figures`. hits: (R, N) bool per probe.
+        What has too few images per class, or needs a map that is missing, is None and its method says why.
 
     Raises:
         InputError: features that are not finite, an unknown probe.
-
-    Cost: see :func:`geolip_theorems.probes.nested.cross_validated`.
     """
     if probe not in PROBES:
         raise unknown("probe", probe, PROBES)
@@ -131,18 +120,16 @@ def probe_accuracies(
 
 def _unmeasured(maps: Any, n: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Figures without a value, whose methods say which signal is missing: of probes, and of lifts."""
-    missing = missing_probes(maps)
-    lifts = {name: missing[side] for name, pair in LIFTS.items() for side in pair if side in missing}
-    probes, lifts = ({name: figure(None, None, n, why) for name, why in m.items()} for m in (missing, lifts))
+    probes = {name: figure(None, None, n, why) for name, why in missing_probes(maps).items()}
+    lifts = {name: probes[side] for name, pair in LIFTS.items() for side in pair if side in probes}
     return probes, lifts
 
 
 def confusion(results: Mapping[str, Predictions], labels: np.ndarray) -> dict[str, Any] | None:
-    """Which class is taken for which, out of fold.
+    """Which class is taken for which, out of fold; None above 30 classes.
 
-    Returns:
-        ``classes``: (C,) the labels there are; and for each probe of ``CONFUSED`` (C, C) images of the class
-        of the row named as the class of the column, summed over repeats. None above 30 classes.
+    ``classes``: (C,) the labels there are; and for each probe of ``CONFUSED`` (C, C) images of the class of
+    the row named as the class of the column, summed over repeats.
     """
     classes, y = np.unique(labels, return_inverse=True)
     if len(classes) > MOST_CONFUSED:
@@ -193,10 +180,7 @@ def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int 
 
 
 def balanced(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What images add to the mean over classes of a class's accuracy.
-
-    A guess made in the dark has a balanced accuracy of one over the number of classes, however rare some
-    are; the majority rate of a sample is above the true one by chance (Brodersen et al. 2010).
+    """What images add to the mean over classes of a class's accuracy (Brodersen et al. 2010).
 
     Args:
         hits: (R, N) bool. labels: (N,).
@@ -235,11 +219,7 @@ def over_chance_figure(
 
 
 def lift_figures(
-    hits: Mapping[str, np.ndarray],
-    groups: Groups,
-    method: str,
-    seed: int = 0,
-    n_folds: int = N_FOLDS,
+    hits: Mapping[str, np.ndarray], groups: Groups, method: str, seed: int = 0, n_folds: int = N_FOLDS
 ) -> dict[str, Any]:
     """Paired differences between probes.
 
@@ -247,13 +227,10 @@ def lift_figures(
         hits: (R, N) per probe, on the same folds. n_folds: in a repeat.
 
     Returns:
-        A figure per lift of ``LIFTS``: ``ci95`` of this lift, ``reach`` its half-width in standard errors,
-        ``p`` (two-sided); ``ci95_joint`` and ``p_joint`` hold for all lifts at once (max t; times their
-        number); ``smallest_detectable``: the lift this sample would find, its interval above 0, with a
-        chance of 80 %. Two probes that agree on every image have no spread: the exact binomial says how
-        many others could differ. Fewer than six images (groups): values without intervals.
-
-    Cost: 20,000 draws of as many normal variables as there are lifts.
+        A figure per lift of ``LIFTS``: ``ci95``, ``reach`` its half-width in standard errors, ``p``
+        (two-sided); ``ci95_joint`` and ``p_joint`` hold for all lifts at once (max t; times their number);
+        ``smallest_detectable``: the lift this sample would find with a chance of 80 %. Probes that agree on
+        every image have no spread: the exact binomial says how many others could differ.
     """
     n = next(iter(hits.values())).shape[1]
     units = Units.of(groups, n)
@@ -297,9 +274,8 @@ def _least_error(value: float, units: int) -> float:
 
 
 def _chosen(found: Predictions) -> list[dict[str, Any]]:
-    counts = Counter(
-        (choice.weights, round(choice.penalty, 6)) for choices in found.choices for choice in choices
-    )
+    made = (choice for choices in found.choices for choice in choices)
+    counts = Counter((choice.weights, round(choice.penalty, 6)) for choice in made)
     return [
         {"weights": dict(weights), "penalty": penalty, "folds": count}
         for (weights, penalty), count in counts.most_common()
