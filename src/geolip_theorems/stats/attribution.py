@@ -56,11 +56,9 @@ def attribution(
     if independent: too wide, as all saw the same images.
 
     Args:
-        subject: a figure (``value``, ``ci95``) measured as the twins were, on the same images.
-        twins: the same figure of models of the same shape with random weights.
+        subject, twins: a figure (``value``, ``ci95``), and that of models with random weights.
         comparison: the claim's, ``">"`` or ``"<"``.
-        own, others: (R, N) contributions of the subject and of every twin, the metric's influences.
-        groups: (N,) of these images, or None.
+        own, others: (R, N) the metric's influences. groups: (N,) of these images, or None.
         inflation: of the standard error of paired differences.
 
     Raises:
@@ -68,9 +66,9 @@ def attribution(
     """
     if comparison not in (">", "<"):
         raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")
-    known = [j for j, t in enumerate(twins) if t.get("value") is not None and t.get("ci95") is not None]
-    if subject.get("value") is None or subject.get("ci95") is None:
+    if not _defined(subject):
         return Attribution(None, "the subject's figure or its interval is undefined on the controls' images")
+    known = [j for j, twin in enumerate(twins) if _defined(twin)]
     k = len(known)
     if k < LEAST_TWINS:
         return Attribution(None, f"{k} random twins; at least {LEAST_TWINS} are needed to know their spread")
@@ -128,7 +126,7 @@ def beside(
     inflation: float = 1.0,
 ) -> Beside | None:
     """A subject against one reference, as in :func:`attribution`; None where either is undefined."""
-    if None in (subject.get("value"), subject.get("ci95"), reference.get("value"), reference.get("ci95")):
+    if not _defined(subject) or not _defined(reference):
         return None
     if own is not None and other is not None:
         half = _paired_half(own, [other], groups, inflation)
@@ -137,8 +135,7 @@ def beside(
     d = subject["value"] - reference["value"]
     if not math.isfinite(half):
         return None
-    far = abs(d) > half
-    beyond = (d > 0) == (comparison == ">") if far else None
+    beyond = (d > 0) == (comparison == ">") if abs(d) > half else None
     return Beside(name, reference["value"], d, [d - half, d + half], beyond)
 
 
@@ -147,12 +144,8 @@ def beyond_all(
 ) -> bool | None:
     """Whether a figure is the training's doing: beyond the twins and every reference.
 
-    Args:
-        twins: :attr:`Attribution.attributed`.
-        needed: of each of these groups at least one must be among the references.
-
-    Returns:
-        False where the twins or a reference are certainly ahead, None where anything is open or missing.
+    False where the twins or a reference are certainly ahead, None where anything is open or missing. At least
+    one of each of the ``needed`` groups must be among the references.
     """
     answers = [twins, *(found.beyond for found in references)]
     if False in answers:
@@ -176,6 +169,10 @@ def _paired_half(own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, 
     sums = np.stack([units.sums(row - row.mean()) for row in difference])
     error = math.sqrt(units.factor * np.square(sums).sum(1).mean()) / difference.shape[1]
     return units.reach * inflation * error
+
+
+def _defined(figure: Mapping[str, Any]) -> bool:
+    return figure.get("value") is not None and figure.get("ci95") is not None
 
 
 def _half(figure: Mapping[str, Any]) -> float:

@@ -53,8 +53,7 @@ class ClassNull:
     def of(cls, x: np.ndarray, y: np.ndarray, groups: Groups) -> ClassNull:
         """Units of maps x (N, P) of classes y (N,), 0 to C - 1, in groups (N,) or none.
 
-        Groups of a single class say nothing of the differences between classes within groups and are left
-        out where others hold several.
+        Groups of a single class are left out where others hold several.
         """
         units = Units.of(groups, len(y))
         kind, index, sizes = exchangeable(y, units), units.index, units.sizes
@@ -84,10 +83,7 @@ class ClassNull:
         """The same of n shuffles in batches, (B, C, P) and (B, C); counts are those of the shuffle.
 
         G groups have 2^G patterns of signs; where that is no more than n + 1, all but the observed one are
-        given, once each. So p is never below 2^-G; and not below 2^-(G-1) for a statistic to which a pattern
-        and its opposite are the same, such as a sum of squares.
-
-        Cost: O(C U P) a shuffle in float32, U images, groups, or group x class cells.
+        given, once each. Cost: O(C U P) a shuffle in float32.
         """
         rng = np.random.default_rng(seed)
         batch = max(1, BATCH_BYTES // (4 * n_classes * max(1, len(self.owner))))

@@ -24,11 +24,8 @@ FEW = 2  # images of the largest size for these: one costs as much as of all oth
 
 @dataclass(frozen=True)
 class Shown:
-    """What every model is shown: (I, C, H, W) each.
-
-    Attributes:
-        images, noise, unseen: the subject's own, of the trained families, of the others.
-        white: of the largest of ``sizes``, pixels, for the passes; no sizes, no passes.
+    """What every model is shown, (I, C, H, W) each: its own images, the trained families', the others', and
+    white ones of the largest of ``sizes``, pixels, for the passes; no sizes, no passes.
     """
 
     images: torch.Tensor
@@ -106,10 +103,7 @@ def shown_to(model: nn.Module, images: torch.Tensor, seed: int) -> Shown:
 
 
 def model_evidence(model: nn.Module, shown: Shown, seed: int, few: int) -> Evidence:
-    """One model on what it is shown; ``seed`` of the simplices, ``few`` images of the largest size.
-
-    No passes where these are none.
-    """
+    """One model on what it is shown; ``seed`` of the simplices, ``few`` images of the largest size."""
     return Evidence(
         rows_of(model, shown.images, seed),
         rows_of(model, shown.noise, seed, decoded=True),

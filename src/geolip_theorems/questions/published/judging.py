@@ -33,16 +33,14 @@ def judged(
 
     Args:
         own: (I,) one number per image, or a figure that is no mean over images.
-        twins: the same of each random-weight twin: arrays, or numbers.
-        groups: of the images.
+        twins: the same of each random-weight twin: arrays, or numbers. groups: of the images.
         margin: a difference as small is none. Of a published value it is half the range that was given with
             it, else this one, or where this is 0 a tenth of the value.
 
     Returns:
-        Every reference is a :class:`Compared`. ``class`` is ``free``: equal to random rows; ``architecture``:
-        not so, but equal to untrained networks; ``learned``: apart from both, or from untrained networks
-        where there is no free value; ``open``: none is shown. ``contradicted``: apart from the published
-        value.
+        With ``class``, ``free``: equal to random rows; ``architecture``: not so, but equal to untrained
+        networks; ``learned``: apart from both, or from untrained networks where there is no free value;
+        ``open``: none is shown; and ``contradicted``: apart from the published value.
     """
     found = own if isinstance(own, dict) else mean_figure(own, groups)
     beside = {

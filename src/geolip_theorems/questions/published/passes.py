@@ -56,12 +56,11 @@ def passes_of(
         sizes: multiples of the patch size, ascending, 64 among them; without 128 nothing is tiled.
         few: images of the largest size; None for all.
 
-    Cost: attention is quadratic in the patches of an image: 0.4 s per image of 256 pixels for Freckles, 3 s
-    for one of 512.
+    Cost: quadratic in the patches of an image: 0.4 s per image of 256 pixels for Freckles, 3 s for 512.
     """
     run, patch = runner(model), model.patch_size
     error: dict[int, list[float]] = {size: [] for size in sizes}
-    tiled, scale = [], []
+    tiles = []
     for number, image in enumerate(images.to(device_of(model)).split(1)):
         for size in sizes if few is None or number < few else sizes[:-1]:
             part = _centre(image, size)
@@ -70,11 +69,10 @@ def passes_of(
             error[size].append(float(squared.double().mean()))
             if svd is not None and size == WHOLE:
                 whole = svd["S"].double()
-                tiled.append(float((_tiled_spectrum(run, patch, part) - whole).abs().mean()))
-                scale.append(float(whole.mean()))
-    known = len(tiled) == len(images)
-    by_size = {size: np.array(found) for size, found in error.items()}
-    return Passes(by_size, np.array(tiled) if known else None, np.array(scale) if known else None)
+                moved = (_tiled_spectrum(run, patch, part) - whole).abs().mean()
+                tiles.append((float(moved), float(whole.mean())))
+    tiled, scale = np.array(tiles).T if len(tiles) == len(images) else (None, None)
+    return Passes({size: np.array(found) for size, found in error.items()}, tiled, scale)
 
 
 def _centre(image: Tensor, size: int) -> Tensor:

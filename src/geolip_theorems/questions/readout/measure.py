@@ -167,16 +167,14 @@ def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int 
     The estimand is the expected accuracy of the whole procedure, tuning included, at this training size.
     Fewer than six images (groups) give a value and no interval.
     """
-    n = hits.shape[1]
-    units = Units.of(groups, n)
+    units = Units.of(groups, hits.shape[1])
     value, _, error = influence_of(hits, units, n_folds)
-    if not units.enough:
-        return figure(value, None, n, f"{method}; {units.too_few}")
-    reach = units.reach
-    half = reach * max(error, _least_error(value, units.count))
-    ends = (max(0.0, value - half), min(1.0, value + half))
-    text = f"{method}; Student t over {units.name}, corrected resampled variance"
-    return figure(value, ends, n, text, **_counted(units, reach))
+    if value in (0.0, 1.0):  # without spread: as of half an error more, or fewer
+        rate = min(max(value, 0.5 / units.count), 1 - 0.5 / units.count)
+        error = max(error, math.sqrt(rate * (1 - rate) / units.count))
+    found = _figure(value, units.reach * error, units, f"{method}; ")
+    low, high = found["ci95"] or (0.0, 1.0)
+    return found | {"ci95": found["ci95"] and [max(0.0, low), min(1.0, high)]}
 
 
 def balanced(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -203,19 +201,14 @@ def over_chance_figure(
     A class of which all or no image was named has no spread; its error is then that of the exact binomial
     with its images (groups) as trials. Fewer than six images (groups) give a value and no interval.
     """
-    n, units = len(labels), Units.of(groups, len(labels))
+    units = Units.of(groups, len(labels))
     classes, y = np.unique(labels, return_inverse=True)
     value, _, error = influence_of(balanced(hits, labels), units, n_folds)
-    lift = value - 1 / len(classes)
-    if not units.enough:
-        return figure(lift, None, n, f"{method}; balanced accuracy, {units.too_few}", null=0.0)
     rates = np.array([hits[:, y == c].mean() for c in range(len(classes))])
     seen = np.array([len(np.unique(units.index[y == c])) for c in range(len(classes))])
-    reach = units.reach
     unseen = np.where((rates == 0) | (rates == 1), at_most(seen), 0) / len(classes)
-    half = math.hypot(reach * error, *unseen)
-    text = f"{method}; balanced accuracy, Student t over {units.name}, corrected resampled variance"
-    return figure(lift, (lift - half, lift + half), n, text, null=0.0, **_counted(units, reach))
+    half = math.hypot(units.reach * error, *unseen)
+    return _figure(value - 1 / len(classes), half, units, f"{method}; balanced accuracy, ", null=0.0)
 
 
 def lift_figures(
@@ -232,24 +225,21 @@ def lift_figures(
         ``smallest_detectable``: the lift this sample would find with a chance of 80 %. Probes that agree on
         every image have no spread: the exact binomial says how many others could differ.
     """
-    n = next(iter(hits.values())).shape[1]
-    units = Units.of(groups, n)
+    units = Units.of(groups, next(iter(hits.values())).shape[1])
     pairs = {name: pair for name, pair in LIFTS.items() if set(pair) <= set(hits)}
     parts = {name: influence_of(1.0 * hits[a] - hits[b], units, n_folds) for name, (a, b) in pairs.items()}
     if not parts:  # maps of the release error alone
         return {}
+    text = f"{method}; paired, "
     if not units.enough:
-        text = f"{method}; paired, {units.too_few}"
-        return {name: figure(value, None, n, text, null=0.0) for name, (value, _, _) in parts.items()}
+        return {name: _figure(value, 0.0, units, text, null=0.0) for name, (value, _, _) in parts.items()}
     influences = np.stack([influence for _, influence, _ in parts.values()], 1)
     joint, alone = simultaneous_reach(influences, units.df, seed), units.reach
-    text = f"{method}; paired, Student t over {units.name}, corrected resampled variance"
     lifts: dict[str, Any] = {}
     for name, (value, _, error) in parts.items():
         error = error or float(at_most(units.count)) / alone
         p = float(2 * scipy.stats.t.sf(abs(value) / error, units.df))
-        ends = (value - alone * error, value + alone * error)
-        lifts[name] = figure(value, ends, n, text, null=0.0, p=p, **_counted(units, alone)) | {
+        lifts[name] = _figure(value, alone * error, units, text, null=0.0, p=p) | {
             "ci95_joint": [value - joint * error, value + joint * error],
             "p_joint": min(1.0, p * len(parts)),
             "smallest_detectable": (alone + float(scipy.stats.t.ppf(POWER, units.df))) * error,
@@ -262,15 +252,13 @@ def at_most(units: np.ndarray | int) -> np.ndarray:
     return 1 - ((1 - LEVEL) / 2) ** (1 / np.asarray(units, np.float64))
 
 
-def _counted(units: Units, reach: float) -> dict[str, Any]:
-    """What a figure says of its interval: half-width in standard errors, and how many groups it rests on."""
-    return {"reach": reach, "units": units.count} if units.grouped else {"reach": reach}
-
-
-def _least_error(value: float, units: int) -> float:
-    """An accuracy of 0 or 1 has no spread; its error is then that of half an error more, or fewer."""
-    rate = min(max(value, 0.5 / units), 1 - 0.5 / units)
-    return math.sqrt(rate * (1 - rate) / units) if value in (0.0, 1.0) else 0.0
+def _figure(value: float, half: float, units: Units, method: str, **more: Any) -> Figure:
+    """A cross-validated figure with its half-width; without an interval where too few units carry it."""
+    if not units.enough:
+        return figure(value, None, len(units), method + units.too_few, **more)
+    text = f"{method}Student t over {units.name}, corrected resampled variance"
+    counted = {"reach": units.reach, "units": units.count} if units.grouped else {"reach": units.reach}
+    return figure(value, (value - half, value + half), len(units), text, **more, **counted)
 
 
 def _chosen(found: Predictions) -> list[dict[str, Any]]:
