@@ -13,7 +13,8 @@ from scipy import optimize
 
 from geolip_theorems.questions.classes.measure import class_structure
 from geolip_theorems.questions.modes.measure import mode_structure
-from geolip_theorems.questions.spatial.measure import spatial_structure
+from geolip_theorems.questions.spatial.measure import measure as spatial_measure
+from geolip_theorems.questions.study import Study
 from geolip_theorems.stats.estimators import Mean
 from geolip_theorems.stats.ranks import rank_correlation
 
@@ -71,10 +72,10 @@ def spatial(
     half = 0.5 if grey else 1.5
     squared = rng.standard_gamma(half, (n, SIDE * SIDE, PIXELS)) / half * mean[..., None]
     error, var = squared.mean(-1), squared.var(-1)
-    shape = (n, SIDE, SIDE)
-    seed = int(rng.integers(2**31))
-    found = spatial_structure(error.reshape(shape), var.reshape(shape), PIXELS, seed=seed, n_null=N_NULL)
-    return found.figures["corrected"]
+    error, var = (values.reshape(n, SIDE, SIDE) for values in (error, var))
+    maps = SimpleNamespace(error=error, pixel_var=var, patch_pixels=PIXELS, error_half=None)
+    found = spatial_measure(Study(maps, seed=int(rng.integers(2**31)), n_null=N_NULL))
+    return found.figures["spatial_cv"]["corrected"]
 
 
 def class_maps(n_classes: int, cosine: float) -> np.ndarray:

@@ -8,7 +8,6 @@ from ...stats.estimators import RootMeanSquare, signed_root
 from ...stats.figure import Figure, figure
 from ...stats.grids import NO_ERROR, over, raw_mean
 from ...stats.intervals import mean_figure, permutation_p
-from ...stats.units import Groups
 from ..base import Measured
 from ..study import N_NULL, Study
 
@@ -48,41 +47,18 @@ def spatial_cv(error: np.ndarray) -> np.ndarray:
 
 
 def measure(study: Study) -> Measured:
-    """See :func:`spatial_structure`; figures under ``spatial_cv``."""
-    maps, how = study.maps, {"groups": study.units, "seed": study.seed, "n_null": study.n_null}
-    found = spatial_structure(
-        maps.error, maps.pixel_var, maps.patch_pixels, error_half=maps.error_half, **how
-    )
-    return Measured({"spatial_cv": found.figures}, found.values)
+    """Figures of question 1 under ``spatial_cv``; values ``squared_cv`` and ``raw_cv``, (N,) float64.
 
+    ``corrected``: root mean square over images, the verdict's, with ``p`` and ``null`` of the pixel shuffle.
+    ``corrected_mean``: mean of the images' signed roots. ``raw``: mean, uncorrected. ``split_half``: from the
+    covariance of the halves (N, gh, gw, 2) of a patch's pixels. ``stability``: correlation of the halves'
+    maps, stepped up to whole patches (Spearman-Brown); these two are None without halves. Where nothing can
+    be corrected values are None and their method says why.
 
-def spatial_structure(
-    error: np.ndarray,
-    pixel_var: np.ndarray,
-    pixels: int,
-    *,
-    error_half: np.ndarray | None = None,
-    groups: Groups = None,
-    seed: int = 0,
-    n_null: int = N_NULL,
-) -> Measured:
-    """Every figure of question 1.
-
-    Args:
-        error, pixel_var: (N, gh, gw), see :func:`corrected_squared_cv`. pixels: of a patch.
-        error_half: (N, gh, gw, 2), the error over either half of a patch's pixels, or None.
-        groups: (N,) or None. n_null: shuffled data sets; with fewer than 100 p cannot be below 0.01.
-
-    Returns:
-        Values ``squared_cv``, see above, and ``raw_cv``, without correction, (N,) float64. Figures:
-        ``corrected``: root mean square over images, the verdict's, with ``p`` and ``null`` of the pixel
-        shuffle. ``corrected_mean``: mean of the images' signed roots. ``raw``: mean, uncorrected.
-        ``split_half``: from the covariance of the halves. ``stability``: correlation of the halves' maps,
-        stepped up to whole patches (Spearman-Brown); these two are None without halves. Where nothing can be
-        corrected values are None and their method says why.
-
-    Cost: O(N gh gw), and ``n_null`` random maps of at most 200 images: 1.5 s for 256 patches.
+    Cost: O(N gh gw), and ``study.n_null`` random maps of at most 200 images: 1.5 s for 256 patches.
     """
+    error, pixel_var, pixels = study.maps.error, study.maps.pixel_var, study.maps.patch_pixels
+    error_half, groups, n_null = study.maps.error_half, study.units, study.n_null
     squared = corrected_squared_cv(error, pixel_var, pixels)
     raw = spatial_cv(error)
     values = {"squared_cv": squared, "raw_cv": raw}
@@ -91,10 +67,10 @@ def spatial_structure(
         none = figure(None, None, len(error), why)
         shown = none if np.isnan(raw).all() else mean_figure(raw, groups)
         figures = {"corrected": none, "corrected_mean": none, "raw": shown}
-        return Measured({**figures, "split_half": none, "stability": none}, values)
+        return Measured({"spatial_cv": {**figures, "split_half": none, "stability": none}}, values)
     known = np.flatnonzero(np.isfinite(squared))
     some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_IN_NULL)).astype(int)]
-    null = shuffled_pixel_cv(error[some], pixel_var[some], pixels, seed, n_null)
+    null = shuffled_pixel_cv(error[some], pixel_var[some], pixels, study.seed, n_null)
     observed = float(np.sqrt(np.square(raw[some]).mean()))
     chance = {
         "mean": float(null.mean()),
@@ -117,7 +93,7 @@ def spatial_structure(
         result["split_half"] = ROOT.figure(over(covariance, raw_mean(error) ** 2, np.nan), groups)
         stepped = 2 * correlation / np.maximum(1 + correlation, 1e-3)
         result["stability"] = mean_figure(stepped, groups)
-    return Measured(result, values)
+    return Measured({"spatial_cv": result}, values)
 
 
 def shuffled_pixel_cv(
