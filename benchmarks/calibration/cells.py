@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ import numpy as np
 from scipy import optimize
 
 from geolip_theorems.questions.classes.measure import class_structure
-from geolip_theorems.questions.modes.measure import mode_structure
+from geolip_theorems.questions.modes.measure import measure as mode_measure
 from geolip_theorems.questions.spatial.measure import measure as spatial_measure
 from geolip_theorems.questions.study import Study
 from geolip_theorems.stats.estimators import Mean
@@ -174,21 +174,23 @@ def _share(
     cost = rng.random((*other.shape, 4))
     moved = rng.random(other.shape) < share
     np.put_along_axis(cost, np.where(moved, other, 0)[..., None], 2.0, -1)
-    zero, seed = np.zeros(other.shape), int(rng.integers(2**31))
-    maps = _mode_maps(zero, cost)
-    return mode_structure(maps, y, "abc", g, seed=seed, n_permutations=N_PERMUTATIONS).figures["share"]
+    how = {"seed": int(rng.integers(2**31)), "n_permutations": N_PERMUTATIONS}
+    return _mode_share(np.zeros(other.shape), cost, {"labels": y, "classes": "abc", "groups": g}, **how)
 
 
-def _mode_maps(error: np.ndarray, without: np.ndarray) -> SimpleNamespace:
+def _mode_share(
+    error: np.ndarray, without: np.ndarray, more: Mapping[str, Any], **how: Any
+) -> dict[str, Any]:
     parts = {"S": np.ones(without.shape), "error_only": without, "error_without": without}
-    return SimpleNamespace(error=error, **parts, ablated=np.arange(len(error)), absent={})
+    maps = SimpleNamespace(error=error, **parts, ablated=np.arange(len(error)), absent={}, **more)
+    return mode_measure(Study(maps, **how)).figures["modes"]["share"]
 
 
 def rounding(rng: np.random.Generator, n: int) -> dict[str, Any]:
     """No mode matters: errors without a mode differ from the error by the rounding of float32 alone."""
     error = rng.gamma(2.0, 0.1, (n, SIDE, SIDE)).astype(np.float32)
     without = (error[..., None] * (1 + 1e-6 * rng.standard_normal((n, SIDE, SIDE, 4)))).astype(np.float32)
-    return mode_structure(_mode_maps(error, without)).figures["share"]
+    return _mode_share(error, without, {})
 
 
 def gradients(rng: np.random.Generator, n: int, correlation: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from geolip_theorems.questions.boundaries.measure import boundary_structure
 from geolip_theorems.questions.classes.measure import class_structure
-from geolip_theorems.questions.modes.measure import mode_structure
+from geolip_theorems.questions.modes import MODES
 from geolip_theorems.questions.readout import RELEASE
 from geolip_theorems.questions.spatial import SPATIAL
 from geolip_theorems.questions.study import Study
@@ -47,7 +47,7 @@ def structures(maps):
     """The figures of questions 1, 2, 3 and 6 that have no unit."""
     yield spatial_figures(maps)
     yield class_structure(maps.error, maps.labels, maps.classes, n_splits=4, n_permutations=9)
-    yield mode_structure(maps, maps.labels, maps.classes, n_permutations=9).figures["share"]
+    yield MODES.measure(Study(maps, n_permutations=9)).figures["modes"]["share"]
     found = boundary_structure(maps, n_permutations=9).figures
     yield {name: found[name] for name in ("gradient", "gradient_given_brightness", "regions")}
 

@@ -33,12 +33,10 @@ class Metric:
 
     Attributes:
         name: where the figure stands in a record's calibrated measurements, keys joined by dots.
-        title: in a few words.
         estimator: how it comes from what images contribute.
         reads: the kept arrays that hold that, see :class:`Measured`.
         unit: ``pp``, percentage points of a share; ``%``, compared relative to the reference; else none.
-        better: +1 where larger is better, -1 where smaller is, 0 where neither is: it is compared, and never
-            fails a run.
+        better: +1 where larger is better, -1 where smaller is; where 0 it never fails a comparison.
         smallest: the smallest change of interest, in the figure's own unit; of a relative metric, a share.
         rows: the kept array with the positions of the images that have a part in it; None for all images.
         tested: the figure has a ``p``, which a claim on labelled images needs below 0.01.
@@ -98,9 +96,7 @@ def _number(name: str, threshold: Any) -> float:
 class Claim:
     """``metric > threshold`` or ``metric < threshold``.
 
-    Attributes:
-        name: short, as in thresholds and expectations files; the condition itself unless one is given.
-        title: the claim in a few words.
+    ``name``: as in thresholds and expectations files. ``title``: the claim in a few words.
     """
 
     metric: Metric
@@ -149,8 +145,7 @@ class Measured:
 
     Attributes:
         figures: every figure, as it stands in the record's calibrated measurements.
-        values: what single images contribute, by name, one row per image unless the metric names its rows;
-            kept beside the record, for attribution and for comparisons with other versions.
+        values: what single images contribute, by name, one row per image unless the metric names its rows.
     """
 
     figures: dict[str, Any]
@@ -241,15 +236,14 @@ def question_of(metric: Metric) -> Question | None:
 
 def requested(asked: Iterable[Claim]) -> set[str]:
     """The ids of the questions asked on request that some claims belong to."""
-    found = (question_of(claim.metric) for claim in asked)
+    found = map(question_of, (claim.metric for claim in asked))
     return {question.id for question in found if question and question.on_request}
 
 
 def with_thresholds(table: Mapping[str, float]) -> tuple[Claim, ...]:
     """Every question's claims, those on request too, thresholds replaced by claim name.
 
-    Raises:
-        InputError: a name that no claim has, or a threshold that is no finite number.
+    ``InputError`` for a name that no claim has, or a threshold that is no finite number.
     """
     known = {claim.name: claim for claim in claims(on_request=True)}
     for name in table:

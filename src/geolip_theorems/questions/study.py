@@ -24,8 +24,7 @@ class Study:
         maps: see :class:`geolip_theorems.extraction.Maps`; parts that are None were not measured.
         seed: of every random choice.
         n_permutations: shuffles of the labels. n_null: of the pixels. Only p and nulls depend on the two.
-        arrays: names of the kept arrays that are wanted, see :class:`Measured`; None for all. What feeds none
-            of them may be left out.
+        arrays: names of the kept arrays that are wanted, None for all; what feeds none may be left out.
         probe: the readout of the questions that train one. device: of its linear algebra.
         model, images: the loaded model and the image set, for questions asked on request; else None.
         memo: what questions share, by name.
@@ -83,11 +82,7 @@ def _one_per_image(maps: Any, name: str) -> np.ndarray | None:
 
 
 def image_labels(maps: Any) -> np.ndarray | None:
-    """The labels as (N,) int64, or None.
-
-    Raises:
-        InputError: their number is not that of the images, or one is negative or not a whole number.
-    """
+    """The labels as (N,) int64, or None; ``InputError`` unless whole numbers from 0, one per image."""
     labels = _one_per_image(maps, "labels")
     if labels is None:
         return None
@@ -101,8 +96,7 @@ def image_labels(maps: Any) -> np.ndarray | None:
 def class_names(maps: Any, labels: np.ndarray) -> tuple[str, ...]:
     """The names of the classes, "0", "1", .. where the maps carry none.
 
-    Raises:
-        InputError: a label has no name, or two classes share one.
+    ``InputError`` where a label has no name, or two classes share one.
     """
     needed = int(labels.max()) + 1 if len(labels) else 0
     names = getattr(maps, "classes", None)

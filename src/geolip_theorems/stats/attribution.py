@@ -57,12 +57,9 @@ def attribution(
 
     Args:
         subject, twins: a figure (``value``, ``ci95``), and that of models with random weights.
-        comparison: the claim's, ``">"`` or ``"<"``.
+        comparison: the claim's, ``">"`` or ``"<"``; ``InputError`` for another.
         own, others: (R, N) the metric's influences. groups: (N,) of these images, or None.
         inflation: of the standard error of paired differences.
-
-    Raises:
-        InputError: another comparison.
     """
     if comparison not in (">", "<"):
         raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")

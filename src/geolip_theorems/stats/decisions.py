@@ -37,12 +37,8 @@ class Decision:
 
 
 class Sample(NamedTuple):
-    """What an estimate rests on.
-
-    Attributes:
-        images: their number.
-        groups: of images, where these and not images are what is independent.
-        reach: the interval's half-width in standard errors, where it is not Student's t for these units.
+    """What an estimate rests on: images, groups of them where these are what is independent, and the
+    interval's half-width in standard errors where it is not Student's t for these units.
     """
 
     images: int | None = None
@@ -64,19 +60,14 @@ def decide(
 
     Args:
         value, ci95: the estimate and the ends of its 95 % interval.
-        comparison: ``">"`` or ``"<"``.
+        comparison: ``">"`` or ``"<"``; ``InputError`` for another.
         p: of the claim's null, where the claim has one.
-        sample: what the estimate rests on, for ``n_to_decide``.
+        sample: for ``n_to_decide``, see :func:`units_to_decide`.
         needs_p: the claim needs a p; without one it cannot hold.
 
     Returns:
         ``holds`` where the whole interval is on the claim's side and p < 0.01; ``fails`` where the whole
         interval is on the other; else ``inconclusive``. An end on the threshold is on neither side.
-        ``n_to_decide`` see :func:`units_to_decide`; images, in groups of the present size where units are
-        groups.
-
-    Raises:
-        InputError: another comparison.
     """
     if comparison not in (">", "<"):
         raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,6 @@ from ...stats.units import Groups, Units
 from ..base import Measured
 from ..study import Study
 
-N_PERMUTATIONS = 9999
 MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
 NONE_DECODED = "no image was decoded without a mode"
 RESAMPLES = 999
@@ -26,63 +25,39 @@ TIE = 1e-5  # of the statistic: class sums of shuffles are float32
 
 
 def measure(study: Study) -> Measured:
-    """See :func:`mode_structure`; figures under ``modes``."""
-    maps = study.maps
-    if maps.S is None:
-        none = figure(None, None, 0, why_absent(maps, "S"))
-        return Measured({"modes": {"energy": [], "share": none, "ablation": None}})
-    found = mode_structure(
-        maps, study.labels, study.names, study.units, seed=study.seed, n_permutations=study.n_permutations
-    )
-    return Measured({"modes": found.figures}, found.values)
+    """Figures of question 3 under ``modes``; values ``ablated`` (A,) int64, ``other_mode`` (A,) float64.
 
+    Of the maps' ``S`` (N, gh, gw, D), in any order, and ``error_only``, ``error_without`` (A, gh, gw, D), the
+    error of the images ``ablated`` (None: the first A) decoded with only mode k and with all but mode k.
 
-def mode_structure(
-    maps: Any,
-    labels: np.ndarray | None = None,
-    names: Sequence[str] = (),
-    groups: Groups = None,
-    *,
-    seed: int = 0,
-    n_permutations: int = N_PERMUTATIONS,
-) -> Measured:
-    """Every figure of question 3.
-
-    Args:
-        maps: ``S`` (N, gh, gw, D), in any order; ``error`` (N, gh, gw); ``error_only``, ``error_without``
-            (A, gh, gw, D), the error of the images ``ablated`` (A,) decoded with only mode k and with all
-            but mode k; None for a model without a separable decoder (``ablated`` None: the first A).
-        labels, groups: (N,) or None. names: of the classes.
-
-    Returns:
-        Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) float64. Figures:
-        ``energy``: a mode's share of the sum of squares of S. ``share``: of the patches, those whose
-        costliest mode is not the overall one, the verdict's, with ``p`` and ``null`` where there are labels.
-        ``ablation``: None without a separable decoder, else ``cost``, what losing mode k adds, and ``only``,
-        the error with mode k alone; both, ``cost_per_class`` and ``cost_per_region`` a figure per mode;
-        ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw) as lists; ``overall_mode``,
-        ``overall_shares``, ``costliest_on_average``; ``energy_rank``: Spearman, of cost with energy.
+    ``energy``: a mode's share of the sum of squares of S. ``share``: of the patches, those whose costliest
+    mode is not the overall one, the verdict's, with ``p`` and ``null`` where there are labels. ``ablation``:
+    None without a separable decoder, else ``cost``, what losing mode k adds, and ``only``, the error with
+    mode k alone; both, ``cost_per_class`` and ``cost_per_region`` a figure per mode; ``cost_map`` (gh, gw, D)
+    and ``dominant_map`` (gh, gw) as lists; ``overall_mode``, ``overall_shares``, ``costliest_on_average``;
+    ``energy_rank``: Spearman, of cost with energy.
 
     Cost: O(A gh gw D) and O(A C D) a permutation: 0.5 s for 256 images of 256 patches.
     """
+    maps = study.maps
     error, error_only, error_without = maps.error, maps.error_only, maps.error_without
-    units, energy = Units.of(groups, len(error)), mode_energy(np.asarray(maps.S, np.float64))
-    per_image = energy.mean((1, 2))
-    shares = [share_figure(column, units) for column in per_image.T]
-    result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
-    if error_without is None or error_only is None:
-        return Measured(result | {"share": figure(None, None, 0, why_absent(maps, "error_without"))})
-    if len(error_without) == 0:
-        return Measured(result | {"share": figure(None, None, 0, NONE_DECODED)})
+    result: dict[str, Any] = {"energy": [], "share": None, "ablation": None}
+    missing = why_absent(maps, "S")
+    if not missing:
+        energy = mode_energy(np.asarray(maps.S, np.float64))
+        result["energy"] = [share_figure(column, study.units) for column in energy.mean((1, 2)).T]
+        missing = why_absent(maps, "error_without") or why_absent(maps, "error_only")
+    if missing or len(error_without) == 0:
+        return Measured({"modes": result | {"share": figure(None, None, 0, missing or NONE_DECODED)}})
     rows = np.arange(len(error_without)) if maps.ablated is None else np.asarray(maps.ablated)
-    labels, groups = None if labels is None else labels[rows], units.take(rows)
+    labels, groups = None if study.labels is None else study.labels[rows], study.units.take(rows)
     cost = _costs(error[rows], error_without)[0]
     dominant, overall = costliest_modes(error[rows], error_without)
     elsewhere = share_elsewhere(dominant, overall)
     values = {"ablated": rows.astype(np.int64), "other_mode": elsewhere}
     result["share"] = share_figure(elsewhere, groups)
     mean_cost, (flat, shares) = cost.mean((1, 2)), (a.reshape(len(rows), -1) for a in (cost, energy[rows]))
-    members = {} if labels is None else {name: labels == c for c, name in enumerate(names)}
+    members = {name: labels == c for c, name in enumerate(study.names)}
     by_class = {
         name: _per_mode(mean_cost[of], groups.take(of)) if of.any() else None for name, of in members.items()
     }
@@ -97,16 +72,17 @@ def mode_structure(
         "cost_map": cost.mean(0).tolist(),
         "dominant_map": scipy.stats.mode(dominant, axis=0).mode.tolist(),
         "overall_mode": overall,
-        "overall_shares": overall_shares(error[rows], error_without, groups, seed),
+        "overall_shares": overall_shares(error[rows], error_without, groups, study.seed),
         "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
         "energy_rank": mean_figure(rank_correlation(flat, shares), groups),
     }
     if labels is not None and len(np.unique(labels)) > 1:
         share = np.stack([(dominant == k).mean((1, 2)) for k in range(cost.shape[-1])], 1)
-        observed, null, described = class_dependence(share, labels, groups, seed, n_permutations)
+        how = {"seed": study.seed, "n": study.n_permutations}
+        observed, null, described = class_dependence(share, labels, groups, **how)
         p = permutation_p(observed, null, "greater", TIE * observed)
         result["share"] |= {"p": p, "null": described}
-    return Measured(result, values)
+    return Measured({"modes": result}, values)
 
 
 def costliest_modes(error: np.ndarray, error_without: np.ndarray) -> tuple[np.ndarray, int]:

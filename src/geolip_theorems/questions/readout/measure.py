@@ -162,11 +162,7 @@ def _predictions(
 
 
 def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int = N_FOLDS) -> dict[str, Any]:
-    """The mean of hits (R, N) over repeats and images with its interval, cut to 0 .. 1.
-
-    The estimand is the expected accuracy of the whole procedure, tuning included, at this training size.
-    Fewer than six images (groups) give a value and no interval.
-    """
+    """The mean of hits (R, N) over repeats and images with its interval, cut to 0 .. 1."""
     units = Units.of(groups, hits.shape[1])
     value, _, error = influence_of(hits, units, n_folds)
     if value in (0.0, 1.0):  # without spread: as of half an error more, or fewer
@@ -199,7 +195,7 @@ def over_chance_figure(
     """Balanced accuracy of hits (R, N) less one over the number of classes.
 
     A class of which all or no image was named has no spread; its error is then that of the exact binomial
-    with its images (groups) as trials. Fewer than six images (groups) give a value and no interval.
+    with its images (groups) as trials.
     """
     units = Units.of(groups, len(labels))
     classes, y = np.unique(labels, return_inverse=True)
