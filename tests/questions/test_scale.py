@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geolip_theorems.questions.boundaries.measure import boundary_structure
+from geolip_theorems.questions.boundaries.measure import measure as boundaries
 from geolip_theorems.questions.classes.measure import class_structure
 from geolip_theorems.questions.modes import MODES
 from geolip_theorems.questions.readout import RELEASE
@@ -48,7 +48,7 @@ def structures(maps):
     yield spatial_figures(maps)
     yield class_structure(maps.error, maps.labels, maps.classes, n_splits=4, n_permutations=9)
     yield MODES.measure(Study(maps, n_permutations=9)).figures["modes"]["share"]
-    found = boundary_structure(maps, n_permutations=9).figures
+    found = boundaries(Study(maps), n_permutations=9).figures["boundaries"]
     yield {name: found[name] for name in ("gradient", "gradient_given_brightness", "regions")}
 
 

@@ -23,36 +23,17 @@ N_PERMUTATIONS = 199
 MOST_IN_NULL = 2000
 
 
-def measure(study: Study) -> Measured:
-    """See :func:`boundary_structure`; figures under ``boundaries``."""
-    found = boundary_structure(study.maps, study.labels, study.names, study.units, seed=study.seed)
-    return Measured({"boundaries": found.figures}, found.values)
+def measure(study: Study, n_permutations: int = N_PERMUTATIONS) -> Measured:
+    """Figures of question 6 under ``boundaries``; what an input is missing for is None.
 
-
-def boundary_structure(
-    maps: Any,
-    labels: np.ndarray | None = None,
-    names: Sequence[str] = (),
-    groups: Groups = None,
-    *,
-    seed: int = 0,
-    n_permutations: int = N_PERMUTATIONS,
-) -> Measured:
-    """Every figure of question 6.
-
-    Args:
-        maps: ``error``, ``gradient``, ``input_var``, ``boundary`` (N, gh, gw), ``input_mean`` (N, gh, gw,
-            channels); all but the error may be None.
-        labels, groups: (N,) or None. names: of the classes.
-
-    Returns:
-        Values ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,): rank correlations with the
-        error, NaN where an image has none. Figures: their means (``gradient`` is the verdict's; ``contrast``:
-        standard deviation of a patch's input over its brightness), that of ``variance``, and
-        ``hot_patches``, ``regions``, ``true_boundary``. What an input is missing for is None.
+    Values ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,): rank correlations with the error,
+    NaN where an image has none. Figures: their means (``gradient`` is the verdict's; ``contrast``: standard
+    deviation of a patch's input over its brightness), that of ``variance``, and ``hot_patches``, ``regions``,
+    ``true_boundary``.
 
     Cost: one sort of N x gh x gw values per map and ``n_permutations`` shuffles: 3 s for 2,000 x 256.
     """
+    maps, groups = study.maps, study.units
     error, bright = maps.error, None if maps.input_mean is None else brightness(maps.input_mean)
     e, slope, spread, bright = (
         None if part is None else part.reshape(len(error), -1)
@@ -69,11 +50,11 @@ def boundary_structure(
         name: mean_figure(values[name], groups, null=0.0) if name in values else None
         for name in (*others, "gradient_given_brightness")
     }
-    result["hot_patches"] = hot_patches(error, groups, seed, n_permutations)
-    result["regions"] = region_contrasts(error, labels, names, groups)
+    result["hot_patches"] = hot_patches(error, groups, study.seed, n_permutations)
+    result["regions"] = region_contrasts(error, study.labels, study.names, groups)
     result["true_boundary"] = None if maps.boundary is None else band_contrast(error, maps.boundary, groups)
     values.pop("variance", None)  # no metric reads it
-    return Measured(result, values)
+    return Measured({"boundaries": result}, values)
 
 
 def brightness(input_mean: np.ndarray) -> np.ndarray:
@@ -215,12 +196,10 @@ def region_contrasts(
 
 
 def band_contrast(error: np.ndarray, boundary: np.ndarray, groups: Groups) -> dict[str, Any]:
-    """Error inside and outside the true boundary band, patches weighted by their share in it.
+    """Error ``inside`` and ``outside`` the true boundary band, patches weighted by their share in it.
 
-    Returns:
-        ``inside``, ``outside``: mean over images. ``difference``: paired, with p. ``ratio``: of these
-        means. ``correlation``: Spearman, of error with the share.
-        Images wholly inside or outside are left out.
+    Also the paired ``difference``, the ``ratio`` of the two means, and the ``correlation`` of error with the
+    share. Images wholly inside or outside are left out.
     """
     e = np.asarray(error, np.float64).reshape(len(error), -1)
     b = np.asarray(boundary, np.float64).reshape(e.shape)
