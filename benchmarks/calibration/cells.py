@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from geolip_theorems.questions.classes.measure import class_structure
+from geolip_theorems.questions.classes.measure import measure as class_measure
 from geolip_theorems.questions.modes.measure import measure as mode_measure
 from geolip_theorems.questions.spatial.measure import measure as spatial_measure
 from geolip_theorems.questions.study import Study
@@ -130,10 +130,9 @@ def _cosine(
     if g is not None:
         x += of_group * rng.standard_normal((g.max() + 1, places))[g]
         x += of_cell * rng.standard_normal((g.max() + 1, n_classes, places))[g, y]
-    names, seed = [str(c) for c in range(n_classes)], int(rng.integers(2**31))
-    x = x.reshape(len(y), SIDE, SIDE)
-    found = class_structure(x, y, names, groups=g, seed=seed, n_splits=10, n_permutations=N_PERMUTATIONS)
-    return found["min"]
+    maps = SimpleNamespace(error=x.reshape(len(y), SIDE, SIDE), labels=y, groups=g)
+    study = Study(maps, seed=int(rng.integers(2**31)), n_permutations=N_PERMUTATIONS)
+    return class_measure(study, n_splits=10).figures["class_cosine"]["min"]
 
 
 def modes(rng: np.random.Generator, n: int, share: float, by_class: bool) -> dict[str, Any]:

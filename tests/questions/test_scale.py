@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geolip_theorems.questions.boundaries.measure import measure as boundaries
-from geolip_theorems.questions.classes.measure import class_structure
+from geolip_theorems.questions.classes.measure import measure as class_cosines
 from geolip_theorems.questions.modes import MODES
 from geolip_theorems.questions.readout import RELEASE
 from geolip_theorems.questions.spatial import SPATIAL
@@ -46,7 +46,7 @@ def spatial_figures(maps):
 def structures(maps):
     """The figures of questions 1, 2, 3 and 6 that have no unit."""
     yield spatial_figures(maps)
-    yield class_structure(maps.error, maps.labels, maps.classes, n_splits=4, n_permutations=9)
+    yield class_cosines(Study(maps, n_permutations=9), n_splits=4).figures["class_cosine"]
     yield MODES.measure(Study(maps, n_permutations=9)).figures["modes"]["share"]
     found = boundaries(Study(maps), n_permutations=9).figures["boundaries"]
     yield {name: found[name] for name in ("gradient", "gradient_given_brightness", "regions")}
@@ -92,7 +92,8 @@ def test_without_any_error_the_figure_is_undefined_and_says_so():
     zero = np.zeros((30, 4, 4))
     found = spatial_figures(made_maps(zero, pixel_var=zero))
     assert {f["method"] for f in found.values()} == {NO_ERROR}
-    found = class_structure(zero, np.arange(30) % 3, "abc", n_permutations=9)
+    labelled = made_maps(zero, labels=np.arange(30) % 3)
+    found = class_cosines(Study(labelled, n_permutations=9)).figures["class_cosine"]
     assert found["min"]["value"] is None
     assert found["min"]["method"] == NO_ERROR
 

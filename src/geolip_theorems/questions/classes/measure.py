@@ -18,56 +18,37 @@ from ..base import Measured
 from ..study import Study
 
 N_SPLITS = 50  # each gives two estimates, one from either half
-N_PERMUTATIONS = 9999
 LEAST_UNITS = 4  # images, or groups, a class needs to be split and to have its noise estimated
 LEAST_LENGTH = 1e-150  # of a mean map; its square is a number above 0
 TIE = 1e-5  # of what a cosine is below 1: class sums of shuffles are float32
 
 
-def measure(study: Study) -> Measured:
-    """See :func:`class_structure`; figures under ``class_cosine``, None where there are not two classes.
+def measure(study: Study, n_splits: int = N_SPLITS) -> Measured:
+    """Figures of question 2 under ``class_cosine``, None where there are not two classes.
 
     Values: ``error_map`` (N, gh, gw) float16 in units of ``error_map_scale`` () float64, the largest error,
     so rounding is 0.05 %.
+
+    ``min``: see :func:`held_out_minimum`, the verdict's, with the permutation ``p`` and ``null``.
+    ``raw_min``: the script's. ``per_class``: for each a figure, the mean of its noise-corrected cosines with
+    the others; its ``p``, also adjusted by Holm, is of ``median_cosine``, the median of its raw cosines (the
+    larger middle one of an even number). ``left_out``: classes with too few images (or groups). Where fewer
+    than two are left values are None and their method says why.
+
+    Cost: O(N P) a split and O(C N P) a permutation in float32: 5 s for 2,000 images of 256 patches.
     """
     error = np.asarray(study.maps.error, np.float64)
     scale = float(error.max()) or 1.0
     values = {"error_map": (error / scale).astype(np.float16), "error_map_scale": np.array(scale)}
-    if not study.several_classes:
-        return Measured({"class_cosine": None}, values)
-    how = {"groups": study.units, "seed": study.seed, "n_permutations": study.n_permutations}
-    found = class_structure(study.maps.error, study.labels, study.names, **how)
+    found = _class_cosines(error, study, n_splits) if study.several_classes else None
     return Measured({"class_cosine": found}, values)
 
 
-def class_structure(
-    error: np.ndarray,
-    labels: np.ndarray,
-    names: Sequence[str],
-    *,
-    groups: Groups = None,
-    seed: int = 0,
-    n_splits: int = N_SPLITS,
-    n_permutations: int = N_PERMUTATIONS,
-) -> dict[str, Any]:
-    """Every figure of question 2.
-
-    Args:
-        error: (N, gh, gw). labels: (N,) int64. names: of the classes. groups: (N,) or None.
-
-    Returns:
-        ``min``: see :func:`held_out_minimum`, the verdict's, with the permutation ``p`` and ``null``.
-        ``raw_min``: the script's. ``per_class``: for each a figure, the mean of its noise-corrected cosines
-        with the others; its ``p``, also adjusted by Holm, is of ``median_cosine``, the median of its raw
-        cosines (the larger middle one of an even number). ``left_out``: classes with too few images (or
-        groups). Where fewer than two are left values are None and their method says why.
-
-    Cost: O(N P) a split and O(C N P) a permutation in float32: 5 s for 2,000 images of 256 patches.
-    """
-    units = Units.of(groups, len(labels))
+def _class_cosines(error: np.ndarray, study: Study, n_splits: int) -> dict[str, Any]:
+    labels, names, units, seed = study.labels, study.names, study.units, study.seed
     keep, kept = _measurable(labels, units)
     left_out = [names[c] for c in np.unique(labels) if c not in kept]
-    x = near_one(np.asarray(error, np.float64).reshape(len(error), -1)[keep])
+    x = near_one(error.reshape(len(error), -1)[keep])
     if len(kept) < 2 or not x.any():
         few, why = len(kept) < 2, f"fewer than two classes have {LEAST_UNITS} {units.name}"
         none = figure(None, None, len(error) if few else len(x), why if few else NO_ERROR)
@@ -75,7 +56,7 @@ def class_structure(
     y = np.searchsorted(kept, labels[keep])
     g = units.take(keep)
     chosen = [names[c] for c in kept]
-    null = shuffled_cosines(x, y, g, seed, n_permutations)
+    null = shuffled_cosines(x, y, g, seed, study.n_permutations)
     p = permutation_p(null["minimum"], null["minima"], "less", TIE * (1 - null["minimum"]))
     shared = {"p": p, "null": null["described"]}
     minimum = held_out_minimum(x, y, g, seed, n_splits)

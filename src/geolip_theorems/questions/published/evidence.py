@@ -74,12 +74,10 @@ def gathered(study: Study) -> Gathered:
     twins = [random_twin(model.config, seed).to(device) for seed in seeds]
     largest = (len(shown.white), *[FEW] * PASS_TWINS, *[0] * len(twins))
     threads = torch.get_num_threads() if device.type == "cpu" else 1
-
-    def evidence(one: nn.Module, few: int) -> Evidence:
-        return model_evidence(one, shown, study.seed, few)
-
     with ieee_float32(), thread_pool(threads) as pool:  # of torch's own, each waits for the others
-        own, *others = pool.map(evidence, (model, *twins), largest)
+        own, *others = pool.map(
+            lambda one, few: model_evidence(one, shown, study.seed, few), (model, *twins), largest
+        )
     study.memo["published"] = Gathered(own, tuple(others), study.units.take(chosen))
     return study.memo["published"]
 
