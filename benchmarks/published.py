@@ -40,7 +40,7 @@ from geolip_theorems.questions.published.evidence import FEW, PASS_TWINS, twin_s
 from geolip_theorems.questions.published.free import PATCHES_ALONE
 from geolip_theorems.questions.published.judging import judged
 from geolip_theorems.questions.published.margins import CHANGE
-from geolip_theorems.questions.published.passes import SIZES, passes_of, white_images
+from geolip_theorems.questions.published.passes import SIZES, WHITE, family_images, passes_of
 from geolip_theorems.questions.published.passes import TRAINED as PIXELS
 from geolip_theorems.questions.published.tables import read_figures
 from geolip_theorems.questions.published.values import published
@@ -101,7 +101,7 @@ def weights(name: str) -> str:
 def at_size(subject: Subject, size: int) -> dict[str, Any]:
     """The change of the error at a size too large for the suite: seconds per image and network."""
     model = subject.model.model
-    images = white_images(size, 0, getattr(model, "channels", 3))
+    images = family_images(WHITE, size, 0, getattr(model, "channels", 3))
 
     def change(one: torch.nn.Module, few: int) -> np.ndarray:
         return passes_of(one, images, (SIZES[0], PIXELS, size), few).change(size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from geolip_theorems.questions.classes.measure import class_structure
-from geolip_theorems.questions.modes.measure import mode_structure
-from geolip_theorems.questions.spatial.measure import spatial_structure
+from geolip_theorems.questions.classes.measure import measure as class_measure
+from geolip_theorems.questions.modes.measure import measure as mode_measure
+from geolip_theorems.questions.spatial.measure import measure as spatial_measure
+from geolip_theorems.questions.study import Study
 from geolip_theorems.stats.estimators import Mean
 from geolip_theorems.stats.ranks import rank_correlation
 
@@ -71,10 +72,10 @@ def spatial(
     half = 0.5 if grey else 1.5
     squared = rng.standard_gamma(half, (n, SIDE * SIDE, PIXELS)) / half * mean[..., None]
     error, var = squared.mean(-1), squared.var(-1)
-    shape = (n, SIDE, SIDE)
-    seed = int(rng.integers(2**31))
-    found = spatial_structure(error.reshape(shape), var.reshape(shape), PIXELS, seed=seed, n_null=N_NULL)
-    return found.figures["corrected"]
+    error, var = (values.reshape(n, SIDE, SIDE) for values in (error, var))
+    maps = SimpleNamespace(error=error, pixel_var=var, patch_pixels=PIXELS, error_half=None)
+    found = spatial_measure(Study(maps, seed=int(rng.integers(2**31)), n_null=N_NULL))
+    return found.figures["spatial_cv"]["corrected"]
 
 
 def class_maps(n_classes: int, cosine: float) -> np.ndarray:
@@ -129,10 +130,9 @@ def _cosine(
     if g is not None:
         x += of_group * rng.standard_normal((g.max() + 1, places))[g]
         x += of_cell * rng.standard_normal((g.max() + 1, n_classes, places))[g, y]
-    names, seed = [str(c) for c in range(n_classes)], int(rng.integers(2**31))
-    x = x.reshape(len(y), SIDE, SIDE)
-    found = class_structure(x, y, names, groups=g, seed=seed, n_splits=10, n_permutations=N_PERMUTATIONS)
-    return found["min"]
+    maps = SimpleNamespace(error=x.reshape(len(y), SIDE, SIDE), labels=y, groups=g)
+    study = Study(maps, seed=int(rng.integers(2**31)), n_permutations=N_PERMUTATIONS)
+    return class_measure(study, n_splits=10).figures["class_cosine"]["min"]
 
 
 def modes(rng: np.random.Generator, n: int, share: float, by_class: bool) -> dict[str, Any]:
@@ -173,21 +173,23 @@ def _share(
     cost = rng.random((*other.shape, 4))
     moved = rng.random(other.shape) < share
     np.put_along_axis(cost, np.where(moved, other, 0)[..., None], 2.0, -1)
-    zero, seed = np.zeros(other.shape), int(rng.integers(2**31))
-    maps = _mode_maps(zero, cost)
-    return mode_structure(maps, y, "abc", g, seed=seed, n_permutations=N_PERMUTATIONS).figures["share"]
+    how = {"seed": int(rng.integers(2**31)), "n_permutations": N_PERMUTATIONS}
+    return _mode_share(np.zeros(other.shape), cost, {"labels": y, "classes": "abc", "groups": g}, **how)
 
 
-def _mode_maps(error: np.ndarray, without: np.ndarray) -> SimpleNamespace:
+def _mode_share(
+    error: np.ndarray, without: np.ndarray, more: Mapping[str, Any], **how: Any
+) -> dict[str, Any]:
     parts = {"S": np.ones(without.shape), "error_only": without, "error_without": without}
-    return SimpleNamespace(error=error, **parts, ablated=np.arange(len(error)), absent={})
+    maps = SimpleNamespace(error=error, **parts, ablated=np.arange(len(error)), absent={}, **more)
+    return mode_measure(Study(maps, **how)).figures["modes"]["share"]
 
 
 def rounding(rng: np.random.Generator, n: int) -> dict[str, Any]:
     """No mode matters: errors without a mode differ from the error by the rounding of float32 alone."""
     error = rng.gamma(2.0, 0.1, (n, SIDE, SIDE)).astype(np.float32)
     without = (error[..., None] * (1 + 1e-6 * rng.standard_normal((n, SIDE, SIDE, 4)))).astype(np.float32)
-    return mode_structure(_mode_maps(error, without)).figures["share"]
+    return _mode_share(error, without, {})
 
 
 def gradients(rng: np.random.Generator, n: int, correlation: float) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def classes(study: Study) -> dict[str, str]:
     """What each figure of rows is called: ``free`` or ``open`` (without twins nothing is learned)."""
     found: dict[str, str] = {}
     for question, names in FIGURES.items():
-        figures: Any = getattr(measure, question)(study).figures[f"published_{question}"]["images"]
+        figures: Any = getattr(measure, question)(study)["images"]
         found |= {name: figures[name]["class"] for name in names if "class" in figures[name]}
     return found
 

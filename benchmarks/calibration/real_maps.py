@@ -34,7 +34,7 @@ from geolip_theorems.results.record import finite
 from geolip_theorems.run.analyse import analyse
 from geolip_theorems.run.subject import RunOptions, Subject, live_subject, open_subject
 from geolip_theorems.run.verdicts import verdict_on
-from geolip_theorems.stats.estimators import student_reach
+from geolip_theorems.stats.units import student_reach
 
 MODEL = "freckles_embedded"
 NOISE = (

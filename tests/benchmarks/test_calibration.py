@@ -70,12 +70,13 @@ def test_a_null_without_class_by_group_is_caught(monkeypatch):
 
 def test_a_correction_that_counts_channels_as_independent_is_caught(monkeypatch):
     """The sampling part of 48 values where a grey patch has 16 pixels."""
-    real = calibration_cells.spatial_structure
-    monkeypatch.setattr(
-        calibration_cells,
-        "spatial_structure",
-        lambda error, var, _, **options: real(error, var, 48, **options),
-    )
+    real = calibration_cells.spatial_measure
+
+    def counted(study):
+        study.maps.patch_pixels = 48
+        return real(study)
+
+    monkeypatch.setattr(calibration_cells, "spatial_measure", counted)
     assert any("not true" in text for text in run_cell(CELLS["q1 grey residuals"], FEW).refusals())
 
 

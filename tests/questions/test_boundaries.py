@@ -10,11 +10,12 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
+from geolip_theorems.questions import Study
 from geolip_theorems.questions.boundaries.measure import (
     band_contrast,
-    boundary_structure,
     hot_patches,
     map_spread,
+    measure,
     region_contrasts,
 )
 from geolip_theorems.stats.decisions import Sample, decide
@@ -22,11 +23,10 @@ from geolip_theorems.stats.decisions import Sample, decide
 RNG = np.random.default_rng(0)
 
 
-def measured(error, gradient=None, input_var=None, input_mean=None, boundary=None, **options):
-    maps = SimpleNamespace(
-        error=error, gradient=gradient, input_var=input_var, input_mean=input_mean, boundary=boundary
-    )
-    return boundary_structure(maps, **options).figures
+def measured(error, n_permutations=9, **given):
+    known = ("gradient", "input_var", "input_mean", "boundary", "labels", "classes", "groups")
+    maps = SimpleNamespace(error=error, **dict.fromkeys(known) | given)
+    return measure(Study(maps), n_permutations).figures["boundaries"]
 
 
 def verdict(figure):
@@ -188,7 +188,7 @@ def test_every_figure_of_question_6_has_an_interval_and_a_method():
         input_mean=rng.random((n, 8, 8, 3)),
         boundary=(rng.random((n, 8, 8)) < 0.3).astype(float),
         labels=np.arange(n) // 20,
-        names="abc",
+        classes="abc",
         groups=groups,
         n_permutations=9,
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics.pairwise import cosine_similarity
 
+from geolip_theorems.questions import Study
 from geolip_theorems.questions.classes.measure import (
-    class_structure,
     corrected_cosines,
     held_out_minimum,
     linearised_interval,
+    measure,
     shuffled_cosines,
     stratified_variance,
 )
@@ -37,10 +39,13 @@ def bumps(n_classes, height, side=8):
     return means
 
 
+def class_figures(x, y, n_splits, groups=None, **options):
+    study = Study(SimpleNamespace(error=x, labels=y, classes=NAMES, groups=groups), **options)
+    return measure(study, n_splits).figures["class_cosine"]
+
+
 def measured(x, y, **options):
-    return class_structure(
-        x, y, NAMES, n_permutations=options.pop("n_permutations", 499), n_splits=10, **options
-    )
+    return class_figures(x, y, **{"n_permutations": 499, "n_splits": 10} | options)
 
 
 def verdict(result):
@@ -186,7 +191,7 @@ def test_each_class_has_an_interval():
     held = 0
     for seed in range(200):
         x, y = drawn(means, 16, seed=seed)
-        ci = class_structure(x, y, NAMES, n_permutations=1, n_splits=1)["per_class"]["a"]["ci95"]
+        ci = class_figures(x, y, n_permutations=1, n_splits=1)["per_class"]["a"]["ci95"]
         held += ci[0] <= true <= ci[1]
     assert stats.binomtest(held, 200, 0.95).pvalue > 1e-3
 

@@ -10,11 +10,12 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder
 
+from geolip_theorems.questions import Study
 from geolip_theorems.questions.modes.measure import (
     MARGIN,
     class_dependence,
     costliest_modes,
-    mode_structure,
+    measure,
     share_elsewhere,
 )
 from geolip_theorems.stats.class_null import ClassNull
@@ -40,11 +41,17 @@ def mode_maps(S, error, only, without, ablated=None, absent=None):
     return SimpleNamespace(**parts, ablated=rows, absent=absent or {})
 
 
+def mode_structure(maps, labels=None, names=None, groups=None, **options):
+    """The figures of maps with these labels, class names and groups."""
+    given = {**vars(maps), "labels": labels, "classes": names, "groups": groups}
+    return measure(Study(SimpleNamespace(**given), **options)).figures["modes"]
+
+
 def measured(cost, S=None, labels=LABELS, **options):
     error, only, without = ablated(cost)
     S = np.broadcast_to(np.arange(cost.shape[-1], 0, -1.0), cost.shape) if S is None else S
     options = {"n_permutations": 499, "names": NAMES} | options
-    return mode_structure(mode_maps(S, error, only, without), labels, **options).figures
+    return mode_structure(mode_maps(S, error, only, without), labels, **options)
 
 
 def verdict(result):
@@ -130,7 +137,7 @@ def test_costs_are_the_differences_of_the_errors():
 
 def test_energy_rank_is_spearmans():
     subject = random_maps(n=20, D=3)
-    result = mode_structure(subject, n_permutations=9).figures
+    result = mode_structure(subject, n_permutations=9)
     energy = subject.S**2 / (subject.S**2).sum(-1, keepdims=True)
     cost = subject.error_without - subject.error[:10, ..., None]
     expected = [
@@ -189,10 +196,9 @@ def test_a_small_class_that_scatters_is_no_effect_of_class(grouped):
 def test_without_a_separable_decoder_only_energies():
     subject = random_maps()
     why = "the decoder does not take modes apart"
-    found = mode_structure(
+    result = mode_structure(
         mode_maps(subject.S, subject.error, None, None, absent={"error_without": why}), subject.labels
     )
-    result = found.figures
     assert result["ablation"] is None
     assert result["share"]["method"] == why
     assert sum(f["value"] for f in result["energy"]) == pytest.approx(1)
@@ -212,9 +218,7 @@ def test_rounding_noise_is_no_other_mode():
     assert (without - error[..., None]).argmax(-1).std() > 1  # the old rule: each mode a quarter of the time
     dominant, overall = costliest_modes(error, without)
     assert share_elsewhere(dominant, overall).max() == 0
-    result = mode_structure(
-        mode_maps(np.ones(without.shape), error, without, without), n_permutations=9
-    ).figures
+    result = mode_structure(mode_maps(np.ones(without.shape), error, without, without), n_permutations=9)
     assert verdict_without_labels(result) == "fails"
 
 
@@ -265,9 +269,9 @@ def test_ablated_images_keep_their_labels_and_groups():
     S = np.ones(cost.shape)
     groups = np.arange(N) % 10
     options = {"labels": LABELS, "names": NAMES, "groups": groups, "n_permutations": 99}
-    part = mode_structure(mode_maps(S, error, only[few], without[few], few), **options).figures
+    part = mode_structure(mode_maps(S, error, only[few], without[few], few), **options)
     options |= {"labels": LABELS[few], "groups": groups[few]}
-    alone = mode_structure(mode_maps(S[few], error[few], only[few], without[few]), **options).figures
+    alone = mode_structure(mode_maps(S[few], error[few], only[few], without[few]), **options)
     assert part["share"] == alone["share"]
     assert part["ablation"] == alone["ablation"]
 
@@ -282,9 +286,9 @@ def test_few_groups_give_a_value_and_no_verdict():
 def test_no_order_of_the_modes_is_assumed():
     """Modes in another order give the same figures in that order: S may be column norms, in none."""
     subject, order = random_maps(D=5), np.array([3, 0, 4, 1, 2])
-    first = mode_structure(subject).figures
+    first = mode_structure(subject)
     S, only, without = (a[..., order] for a in (subject.S, subject.error_only, subject.error_without))
-    again = mode_structure(mode_maps(S, subject.error, only, without)).figures
+    again = mode_structure(mode_maps(S, subject.error, only, without))
 
     def values(figures):
         return pytest.approx([figure["value"] for figure in figures])

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geolip_theorems.questions.boundaries.measure import boundary_structure
-from geolip_theorems.questions.classes.measure import class_structure
-from geolip_theorems.questions.modes.measure import mode_structure
+from geolip_theorems.questions.boundaries.measure import measure as boundaries
+from geolip_theorems.questions.classes.measure import measure as class_cosines
+from geolip_theorems.questions.modes import MODES
 from geolip_theorems.questions.readout import RELEASE
-from geolip_theorems.questions.spatial.measure import spatial_structure
+from geolip_theorems.questions.spatial import SPATIAL
 from geolip_theorems.questions.study import Study
 from geolip_theorems.stats.grids import NO_ERROR, mode_energy
 
+from ..make import maps as made_maps
 from ..make import random_maps
 
 SQUARES = ("pixel_var",)
@@ -38,13 +39,16 @@ def numbers(tree):
     return [] if tree is None or isinstance(tree, str) else [float(tree)]
 
 
+def spatial_figures(maps):
+    return SPATIAL.measure(Study(maps, n_null=9)).figures["spatial_cv"]
+
+
 def structures(maps):
     """The figures of questions 1, 2, 3 and 6 that have no unit."""
-    found = spatial_structure(maps.error, maps.pixel_var, 16, error_half=maps.error_half, n_null=9).figures
-    yield found
-    yield class_structure(maps.error, maps.labels, maps.classes, n_splits=4, n_permutations=9)
-    yield mode_structure(maps, maps.labels, maps.classes, n_permutations=9).figures["share"]
-    found = boundary_structure(maps, n_permutations=9).figures
+    yield spatial_figures(maps)
+    yield class_cosines(Study(maps, n_permutations=9), n_splits=4).figures["class_cosine"]
+    yield MODES.measure(Study(maps, n_permutations=9)).figures["modes"]["share"]
+    found = boundaries(Study(maps), n_permutations=9).figures["boundaries"]
     yield {name: found[name] for name in ("gradient", "gradient_given_brightness", "regions")}
 
 
@@ -80,15 +84,16 @@ def test_a_pattern_keeps_its_cv_at_any_error():
     pattern = rng.gamma(1.0, 1.0, (40, 8, 8))
     squared = pattern.var((1, 2), ddof=1) / pattern.mean((1, 2)) ** 2
     for error in (1e-2, 5e-6, 2.8e-10, 3e-13):
-        found = spatial_structure(pattern * error, np.zeros(pattern.shape), 16, n_null=9).figures
+        found = spatial_figures(made_maps(pattern * error, pixel_var=np.zeros(pattern.shape)))
         assert found["corrected"]["value"] == pytest.approx(np.sqrt(squared.mean()))
 
 
 def test_without_any_error_the_figure_is_undefined_and_says_so():
     zero = np.zeros((30, 4, 4))
-    found = spatial_structure(zero, zero, 16, n_null=9).figures
+    found = spatial_figures(made_maps(zero, pixel_var=zero))
     assert {f["method"] for f in found.values()} == {NO_ERROR}
-    found = class_structure(zero, np.arange(30) % 3, "abc", n_permutations=9)
+    labelled = made_maps(zero, labels=np.arange(30) % 3)
+    found = class_cosines(Study(labelled, n_permutations=9)).figures["class_cosine"]
     assert found["min"]["value"] is None
     assert found["min"]["method"] == NO_ERROR
 
@@ -98,7 +103,7 @@ def test_an_image_without_error_has_no_part_in_it():
     error, var = rng.gamma(2.0, 1.0, (30, 4, 4)), rng.gamma(2.0, 1.0, (30, 4, 4))
     error[3], var[3] = 0, 0
     rest = np.arange(30) != 3
-    whole, part = (spatial_structure(error[r], var[r], 16, n_null=9).figures for r in (slice(None), rest))
+    whole, part = (spatial_figures(made_maps(error[r], pixel_var=var[r])) for r in (slice(None), rest))
     assert whole["corrected"]["value"] == part["corrected"]["value"]
     assert whole["corrected"]["n"] == 29
 

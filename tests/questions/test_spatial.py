@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from geolip_theorems.questions import Study
 from geolip_theorems.questions.spatial import corrected_cv
 from geolip_theorems.questions.spatial.measure import (
     corrected_squared_cv,
+    measure,
     shuffled_pixel_cv,
-    spatial_structure,
 )
 from geolip_theorems.stats.decisions import Sample, decide
 from geolip_theorems.stats.estimators import signed_root
@@ -24,13 +25,7 @@ COUNTED = 48  # values of a patch: what the correction once took for independent
 
 
 def measured(subject, **options):
-    return spatial_structure(
-        subject.error,
-        subject.pixel_var,
-        subject.patch_pixels,
-        error_half=subject.error_half,
-        **{"n_null": 199} | options,
-    ).figures
+    return measure(Study(subject, **{"n_null": 199} | options)).figures["spatial_cv"]
 
 
 def verdict(result):

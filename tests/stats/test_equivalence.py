@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from geolip_theorems.stats.equivalence import (
+    against,
     compared,
     distance_figure,
     folded,
     largest,
     nested_shares,
-    within,
 )
 from geolip_theorems.stats.figure import figure
 from geolip_theorems.stats.intervals import mean_figure
@@ -27,7 +27,7 @@ from geolip_theorems.stats.intervals import mean_figure
     ],
 )
 def test_within(ends, equal):
-    assert within(ends, 1.0) is equal
+    assert against(0.0, 0.0, ends, 1.0)["equal"] is equal
 
 
 def test_a_wide_interval_around_the_reference_shows_nothing():

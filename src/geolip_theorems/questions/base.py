@@ -1,9 +1,4 @@
-"""Questions, and what they are made of: metrics and the claims on them.
-
-A metric compared with a number is a claim: ``corrected_cv > 0.1``. A question measures maps once; what it
-returns is every figure, and for each metric what single images contribute. Whatever shows, judges or
-compares results loops over these objects and knows none of them by name.
-"""
+"""Questions, and what they are made of: metrics and the claims on them, ``corrected_cv > 0.1``."""
 
 from __future__ import annotations
 
@@ -38,12 +33,10 @@ class Metric:
 
     Attributes:
         name: where the figure stands in a record's calibrated measurements, keys joined by dots.
-        title: in a few words.
         estimator: how it comes from what images contribute.
         reads: the kept arrays that hold that, see :class:`Measured`.
         unit: ``pp``, percentage points of a share; ``%``, compared relative to the reference; else none.
-        better: +1 where larger is better, -1 where smaller is, 0 where neither is: it is compared, and never
-            fails a run.
+        better: +1 where larger is better, -1 where smaller is; where 0 it never fails a comparison.
         smallest: the smallest change of interest, in the figure's own unit; of a relative metric, a share.
         rows: the kept array with the positions of the images that have a part in it; None for all images.
         tested: the figure has a ``p``, which a claim on labelled images needs below 0.01.
@@ -103,9 +96,7 @@ def _number(name: str, threshold: Any) -> float:
 class Claim:
     """``metric > threshold`` or ``metric < threshold``.
 
-    Attributes:
-        name: short, as in thresholds and expectations files; the condition itself unless one is given.
-        title: the claim in a few words.
+    ``name``: as in thresholds and expectations files. ``title``: the claim in a few words.
     """
 
     metric: Metric
@@ -115,10 +106,8 @@ class Claim:
     title: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", str(self))
-        if not self.title:
-            object.__setattr__(self, "title", f"{self.metric.title} {self.condition}")
+        object.__setattr__(self, "name", self.name or str(self))
+        object.__setattr__(self, "title", self.title or f"{self.metric.title} {self.condition}")
 
     def named(self, name: str, title: str) -> Claim:
         """The claim under a name of its own."""
@@ -135,7 +124,7 @@ class Claim:
 
     @property
     def condition(self) -> str:
-        """What it says of the figure: ``> 0.1``."""
+        """``> 0.1``."""
         return f"{self.comparison} {self.threshold:g}"
 
     def __str__(self) -> str:
@@ -156,8 +145,7 @@ class Measured:
 
     Attributes:
         figures: every figure, as it stands in the record's calibrated measurements.
-        values: what single images contribute, by name, one row per image unless the metric names its rows;
-            kept beside the record, for attribution and for comparisons with other versions.
+        values: what single images contribute, by name, one row per image unless the metric names its rows.
     """
 
     figures: dict[str, Any]
@@ -170,13 +158,11 @@ class Question:
 
     Attributes:
         id: ``q1``; unique.
-        title: what is asked.
-        about: two sentences for a reader who begins here.
+        title: what is asked. about: two sentences for a reader who begins here.
         measure: from the images under study to figures; None where another question's measure has them.
-        metrics: what is compared between versions.
-        claims: what is judged.
-        figures: gives the builders of the report's figures; called when a report is made.
-        tables: gives the builders of its tables, which the terminal shows too; they load no drawing library.
+        metrics: what is compared between versions. claims: what is judged.
+        figures, tables: give the builders of the report's blocks, called when one is made; the terminal shows
+            the tables too, and they load no drawing library.
         cached: its measure is a function of maps, seed and probe alone until ``MEASURES_VERSION`` is raised.
         on_request: measured only where a test asks for one of its claims; it may run the model again
             (``study.model``), and has twins of its own.
@@ -214,37 +200,33 @@ def register(question: Question) -> Question:
     return question
 
 
-def questions() -> tuple[Question, ...]:
-    """Every question asked, in the order of registration."""
-    return tuple(_ASKED.values())
+def questions(on_request: bool = True) -> tuple[Question, ...]:
+    """Every question asked, in the order of registration; ``on_request``: and those asked on request."""
+    return tuple(question for question in _ASKED.values() if on_request or not question.on_request)
 
 
 def ask(study: Study) -> Measured:
-    """Every question's measure on one study, put together.
+    """Every run's questions' measures on one study, put together.
 
-    Cost: 2,000 images of 2,304 features: 27 s on two cores (49 s of processor time), four fifths of it the
-    probes: see :func:`geolip_theorems.probes.nested.cross_validated`.
+    Cost: 2,000 images of 2,304 features: 49 s of processor time, four fifths of it the probes.
     """
-    figures: dict[str, Any] = {}
-    values: dict[str, np.ndarray] = {}
-    for question in questions():
-        if question.measure is not None and not question.on_request:
+    whole = Measured({}, {})
+    for question in questions(on_request=False):
+        if question.measure is not None:
             found = question.measure(study)
-            figures |= found.figures
-            values |= found.values
-    return Measured(figures, values)
+            whole.figures.update(found.figures)
+            whole.values.update(found.values)
+    return whole
 
 
 def metrics(on_request: bool = False) -> tuple[tuple[Question, Metric], ...]:
     """Every metric of every run with its question; ``on_request``: and of what is asked on request."""
-    asked = (question for question in questions() if on_request or not question.on_request)
-    return tuple((question, metric) for question in asked for metric in question.metrics)
+    return tuple((question, metric) for question in questions(on_request) for metric in question.metrics)
 
 
 def claims(on_request: bool = False) -> tuple[Claim, ...]:
     """The claims of every run's questions; ``on_request``: and of those asked on request."""
-    asked = (question for question in questions() if on_request or not question.on_request)
-    return tuple(claim for question in asked for claim in question.claims)
+    return tuple(claim for question in questions(on_request) for claim in question.claims)
 
 
 def question_of(metric: Metric) -> Question | None:
@@ -254,15 +236,14 @@ def question_of(metric: Metric) -> Question | None:
 
 def requested(asked: Iterable[Claim]) -> set[str]:
     """The ids of the questions asked on request that some claims belong to."""
-    found = (question_of(claim.metric) for claim in asked)
+    found = map(question_of, (claim.metric for claim in asked))
     return {question.id for question in found if question and question.on_request}
 
 
 def with_thresholds(table: Mapping[str, float]) -> tuple[Claim, ...]:
     """Every question's claims, those on request too, thresholds replaced by claim name.
 
-    Raises:
-        InputError: a name that no claim has, or a threshold that is no finite number.
+    ``InputError`` for a name that no claim has, or a threshold that is no finite number.
     """
     known = {claim.name: claim for claim in claims(on_request=True)}
     for name in table:

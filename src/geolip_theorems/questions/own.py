@@ -31,25 +31,23 @@ class OwnMetric(Metric):
         try:
             found = np.asarray(self.function(study.maps), np.float64)
         except Exception as error:  # it may raise anything: it is not ours
-            raise InputError(
-                f"metric {self.name!r} cannot be computed: {type(error).__name__}: {reason(error)}"
-            ) from error
-        if found.shape != (len(study),) or np.isinf(found).any():
-            what = "infinite numbers" if found.shape == (len(study),) else f"shape {found.shape}"
-            raise InputError(
-                f"metric {self.name!r} gave {what}; expected one finite number (or NaN) per image, shape "
-                f"({len(study)},)"
-            )
+            why = f"{type(error).__name__}: {reason(error)}"
+            raise InputError(f"metric {self.name!r} cannot be computed: {why}") from error
+        right = (len(study),)
+        if found.shape != right or np.isinf(found).any():
+            what = "infinite numbers" if found.shape == right else f"shape {found.shape}"
+            wanted = f"one finite number (or NaN) per image, shape {right}"
+            raise InputError(f"metric {self.name!r} gave {what}; expected {wanted}")
         return found
 
 
 def measure(study: Study) -> Measured:
     """``own``: the mean of every metric of one's own, and each image's number, (N,) float64."""
-    figures, values = {}, {}
-    for metric in _own():
-        (kept,) = metric.reads
-        values[kept] = numbers = metric.numbers(study)
-        figures[metric.function.__name__] = metric.estimator.figure(numbers, study.units)
+    values = {metric.reads[0]: metric.numbers(study) for metric in _own()}
+    figures = {
+        metric.function.__name__: metric.estimator.figure(values[metric.reads[0]], study.units)
+        for metric in _own()
+    }
     return Measured({OWN: figures}, values)
 
 

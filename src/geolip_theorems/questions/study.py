@@ -13,9 +13,7 @@ from ..stats.units import Units
 
 N_PERMUTATIONS, N_NULL = 9999, 999
 MEASURES_VERSION = 6  # raised whenever a figure changes: cached analyses of another version are not used
-SAME_SINCE = (
-    4  # the oldest version whose figures, where they go by the same name, are today's; intervals may differ
-)
+SAME_SINCE = 4  # the oldest version whose figures of the same name are today's; intervals may differ
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,7 @@ class Study:
         maps: see :class:`geolip_theorems.extraction.Maps`; parts that are None were not measured.
         seed: of every random choice.
         n_permutations: shuffles of the labels. n_null: of the pixels. Only p and nulls depend on the two.
-        arrays: names of the kept arrays that are wanted, see :class:`Measured`; None for all. What feeds none
-            of them may be left out.
+        arrays: names of the kept arrays that are wanted, None for all; what feeds none may be left out.
         probe: the readout of the questions that train one. device: of its linear algebra.
         model, images: the loaded model and the image set, for questions asked on request; else None.
         memo: what questions share, by name.
@@ -59,8 +56,8 @@ class Study:
 
     @cached_property
     def units(self) -> Units:
-        """What is independent: images, or the groups the maps name."""
-        return Units.of(image_groups(self.maps), len(self))
+        """What is independent: images, or the groups that the maps name."""
+        return Units.of(_one_per_image(self.maps, "groups"), len(self))
 
     @property
     def several_classes(self) -> bool:
@@ -69,22 +66,26 @@ class Study:
 
     def shared(self) -> dict[str, np.ndarray]:
         """What every comparison of two runs needs: ``position``, ``label`` and ``group`` (N,) int64."""
-        known = {"position": np.arange(len(self)), "label": self.labels, "group": image_groups(self.maps)}
+        known = {"position": np.arange(len(self)), "label": self.labels, "group": self.units.groups}
         return {name: array for name, array in known.items() if array is not None}
 
 
-def image_labels(maps: Any) -> np.ndarray | None:
-    """The labels as (N,) int64, or None.
+def _one_per_image(maps: Any, name: str) -> np.ndarray | None:
+    """The maps' labels or groups, or None; ``InputError`` unless there is one per image."""
+    found = getattr(maps, name, None)
+    if found is None:
+        return None
+    found = np.asarray(found)
+    if found.shape != (len(maps.error),):
+        raise InputError(f"{name} have shape {found.shape}; expected ({len(maps.error)},), one per image")
+    return found
 
-    Raises:
-        InputError: their number is not that of the images, or one is negative or not a whole number.
-    """
-    labels = getattr(maps, "labels", None)
+
+def image_labels(maps: Any) -> np.ndarray | None:
+    """The labels as (N,) int64, or None; ``InputError`` unless whole numbers from 0, one per image."""
+    labels = _one_per_image(maps, "labels")
     if labels is None:
         return None
-    labels = np.asarray(labels)
-    if labels.shape != (len(maps.error),):
-        raise InputError(f"labels have shape {labels.shape}; expected ({len(maps.error)},), one per image")
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"labels have dtype {labels.dtype}; expected whole numbers")
     if len(labels) and labels.min() < 0:
@@ -95,8 +96,7 @@ def image_labels(maps: Any) -> np.ndarray | None:
 def class_names(maps: Any, labels: np.ndarray) -> tuple[str, ...]:
     """The names of the classes, "0", "1", .. where the maps carry none.
 
-    Raises:
-        InputError: a label has no name, or two classes share one.
+    ``InputError`` where a label has no name, or two classes share one.
     """
     needed = int(labels.max()) + 1 if len(labels) else 0
     names = getattr(maps, "classes", None)
@@ -109,18 +109,3 @@ def class_names(maps: Any, labels: np.ndarray) -> tuple[str, ...]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"class name {twice!r} occurs twice; expected different names")
     return names
-
-
-def image_groups(maps: Any) -> np.ndarray | None:
-    """Group of each image, (N,) int64 from 0 without gaps, or None: images of a group depend on each other.
-
-    Raises:
-        InputError: the number of groups' entries is not that of the images.
-    """
-    groups = getattr(maps, "groups", None)
-    if groups is None:
-        return None
-    groups = np.asarray(groups)
-    if groups.shape != (len(maps.error),):
-        raise InputError(f"groups have shape {groups.shape}; expected ({len(maps.error)},), one per image")
-    return np.unique(groups, return_inverse=True)[1].astype(np.int64)

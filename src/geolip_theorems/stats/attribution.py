@@ -1,9 +1,4 @@
-"""Is a subject beyond untrained weights, and beyond what takes next to no training?
-
-Subject, random-weight twins and references are measured on the same images, so what the images have in
-common cancels in their differences. The twins' interval joins two kinds of chance: other images, and other
-random weights; a reference is a single model, and its interval is over images alone.
-"""
+"""Is a subject beyond untrained weights, and beyond what takes next to no training?"""
 
 from __future__ import annotations
 
@@ -13,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy
 
 from ..io.errors import InputError
-from .figure import LEVEL
-from .units import LEAST_UNITS, Groups, Units
+from .units import LEAST_UNITS, Groups, Units, student_reach
 
 LEAST_TWINS = 3  # fewer say next to nothing of their spread
 SAYS = {True: "beyond", False: "on the other side of", None: "not shown, within"}
@@ -55,39 +48,30 @@ def attribution(
 
     With d the subject's figure less the mean of k twins', e the half-width of d's 95 % interval over images
     and s the twins' standard deviation, r = sqrt(e^2 + (t s)^2 (1 + 1/k)), t Student's 97.5 % point with
-    k - 1 degrees of freedom, joins the sampling interval and the 95 % prediction range of one more twin. The
-    subject is beyond the twins (True) where d > r and its figure is beyond every twin's, behind them (False)
-    where both are so the other way, else nothing is shown (None). A subject drawn as one more twin is called
-    either at most 2.5 % of the time where twins are near normal, and at most one time in k + 1 whatever
-    their distribution.
+    k - 1 degrees of freedom, joins the sampling interval and the 95 % prediction range of one more twin
+    (Zou and Donner 2008). The subject is beyond the twins (True) where d > r and its figure is beyond every
+    twin's, behind them (False) where both are so the other way, else nothing is shown (None).
 
-    Half-widths are joined as roots of sums of squares (Zou and Donner 2008). e is that of paired differences
-    where images' contributions are given. Else the intervals of subject and twins are joined as if
-    independent, the twins' errors as if they were all the same: too wide, as all saw the same images.
+    e is that of paired differences where images' contributions are given; else the intervals are joined as
+    if independent: too wide, as all saw the same images.
 
     Args:
-        subject: a figure (``value``, ``ci95``) measured as the twins were, on the same images.
-        twins: the same figure of models of the same shape with random weights.
-        comparison: the claim's, ``">"`` or ``"<"``.
-        own, others: (R, N) contributions of the subject and of every twin, the metric's influences.
-        groups: (N,) of these images, or None.
+        subject, twins: a figure (``value``, ``ci95``), and that of models with random weights.
+        comparison: the claim's, ``">"`` or ``"<"``; ``InputError`` for another.
+        own, others: (R, N) the metric's influences. groups: (N,) of these images, or None.
         inflation: of the standard error of paired differences.
-
-    Raises:
-        InputError: another comparison.
     """
     if comparison not in (">", "<"):
         raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")
-    known = [j for j, t in enumerate(twins) if t.get("value") is not None and t.get("ci95") is not None]
-    if subject.get("value") is None or subject.get("ci95") is None:
+    if not _defined(subject):
         return Attribution(None, "the subject's figure or its interval is undefined on the controls' images")
+    known = [j for j, twin in enumerate(twins) if _defined(twin)]
     k = len(known)
     if k < LEAST_TWINS:
         return Attribution(None, f"{k} random twins; at least {LEAST_TWINS} are needed to know their spread")
     values = np.array([twins[j]["value"] for j in known], np.float64)
     mean, std = float(values.mean()), float(values.std(ddof=1))
-    paired = own is not None and len(others) == len(twins)
-    if paired:
+    if own is not None and len(others) == len(twins):
         sampling = _paired_half(own, [others[j] for j in known], groups, inflation)
         method = f"paired over {Units.of(groups, own.shape[1]).name}"
     else:
@@ -95,7 +79,7 @@ def attribution(
         method = "intervals joined as if independent"
     if not math.isfinite(sampling):
         return Attribution(None, f"no interval of the difference from fewer than {LEAST_UNITS} units")
-    spread = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, k - 1)) * std
+    spread = student_reach(k - 1) * std
     one_more = math.hypot(sampling, spread * math.sqrt(1 + 1 / k))
     all_twins = math.hypot(sampling, spread / math.sqrt(k))
     d = subject["value"] - mean
@@ -105,13 +89,10 @@ def attribution(
     difference["method"] = f"{method}; Student t over {k} twins"
     inside = ends[0] <= subject["value"] <= ends[1]
     answer = None if inside else (d > 0) == (comparison == ">")
-    return Attribution(
-        answer,
-        f"{subject['value']:.4g} against {mean:.4g} of {k} twins: {SAYS[answer]} the range of one more twin, "
-        f"{_span(ends)}",
-        twin,
-        difference,
+    reason = (
+        f"{subject['value']:.4g} against {mean:.4g} of {k} twins: {SAYS[answer]} the range of one more twin"
     )
+    return Attribution(answer, f"{reason}, {ends[0]:.4g} to {ends[1]:.4g}", twin, difference)
 
 
 @dataclass(frozen=True)
@@ -142,7 +123,7 @@ def beside(
     inflation: float = 1.0,
 ) -> Beside | None:
     """A subject against one reference, as in :func:`attribution`; None where either is undefined."""
-    if None in (subject.get("value"), subject.get("ci95"), reference.get("value"), reference.get("ci95")):
+    if not _defined(subject) or not _defined(reference):
         return None
     if own is not None and other is not None:
         half = _paired_half(own, [other], groups, inflation)
@@ -151,8 +132,7 @@ def beside(
     d = subject["value"] - reference["value"]
     if not math.isfinite(half):
         return None
-    far = abs(d) > half
-    beyond = (d > 0) == (comparison == ">") if far else None
+    beyond = (d > 0) == (comparison == ">") if abs(d) > half else None
     return Beside(name, reference["value"], d, [d - half, d + half], beyond)
 
 
@@ -161,12 +141,8 @@ def beyond_all(
 ) -> bool | None:
     """Whether a figure is the training's doing: beyond the twins and every reference.
 
-    Args:
-        twins: :attr:`Attribution.attributed`.
-        needed: of each of these groups at least one must be among the references.
-
-    Returns:
-        False where the twins or a reference are certainly ahead, None where anything is open or missing.
+    False where the twins or a reference are certainly ahead, None where anything is open or missing. At least
+    one of each of the ``needed`` groups must be among the references.
     """
     answers = [twins, *(found.beyond for found in references)]
     if False in answers:
@@ -189,13 +165,13 @@ def _paired_half(own: np.ndarray, others: Sequence[np.ndarray], groups: Groups, 
         return math.nan
     sums = np.stack([units.sums(row - row.mean()) for row in difference])
     error = math.sqrt(units.factor * np.square(sums).sum(1).mean()) / difference.shape[1]
-    return float(scipy.stats.t.ppf(0.5 + LEVEL / 2, units.df)) * inflation * error
+    return units.reach * inflation * error
+
+
+def _defined(figure: Mapping[str, Any]) -> bool:
+    return figure.get("value") is not None and figure.get("ci95") is not None
 
 
 def _half(figure: Mapping[str, Any]) -> float:
     """The larger of an interval's two reaches."""
     return max(figure["ci95"][1] - figure["value"], figure["value"] - figure["ci95"][0])
-
-
-def _span(ends: Sequence[float]) -> str:
-    return f"{ends[0]:.4g} to {ends[1]:.4g}"

@@ -18,11 +18,9 @@ def exchangeable(labels: np.ndarray, groups: Groups) -> str:
 
     * Without groups the labels of images are shuffled.
     * Where every group is of one class (blocks of one photograph) its label is shuffled whole.
-    * Where a group holds several classes, the differences between its classes are one draw of what
-      classes do *and* of what they happen to do in this group. Shuffling its images would keep only the
-      first and take every class x group interaction for an effect of class. So the group's whole profile,
-      what each class differs by from the group's mean, has its sign flipped: a score test with signs
-      flipped (Hemerik, Goeman and Finos 2020), valid whatever the classes' variances and covariances.
+    * Where a group holds several classes, shuffling its images would take every class x group interaction
+      for an effect of class. So the sign of the group's whole profile, what each class differs by from the
+      group's mean, is flipped (Hemerik, Goeman and Finos 2020).
     """
     units = Units.of(groups, len(labels))
     if not units.grouped:
@@ -39,7 +37,7 @@ class ClassNull:
     Attributes:
         kind: see :func:`exchangeable`.
         sums: (U, P) each unit's summed deviations from the mean map (of its group, where signs flip).
-        sizes: (U,) images in it. owner: (U,) its class, 0 to C - 1.
+        sizes: (U,) its images. owner: (U,) its class, 0 to C - 1.
         group: (U,) the group whose sign it has, 0 to G - 1; None where labels are shuffled.
         total: sum of squares of all images' deviations.
     """
@@ -55,8 +53,7 @@ class ClassNull:
     def of(cls, x: np.ndarray, y: np.ndarray, groups: Groups) -> ClassNull:
         """Units of maps x (N, P) of classes y (N,), 0 to C - 1, in groups (N,) or none.
 
-        Groups of a single class say nothing of the differences between classes within groups and are left
-        out where others hold several.
+        Groups of a single class are left out where others hold several.
         """
         units = Units.of(groups, len(y))
         kind, index, sizes = exchangeable(y, units), units.index, units.sizes
@@ -86,10 +83,7 @@ class ClassNull:
         """The same of n shuffles in batches, (B, C, P) and (B, C); counts are those of the shuffle.
 
         G groups have 2^G patterns of signs; where that is no more than n + 1, all but the observed one are
-        given, once each. So p is never below 2^-G; and not below 2^-(G-1) for a statistic to which a pattern
-        and its opposite are the same, such as a sum of squares.
-
-        Cost: O(C U P) a shuffle in float32, U images, groups, or group x class cells.
+        given, once each. Cost: O(C U P) a shuffle in float32.
         """
         rng = np.random.default_rng(seed)
         batch = max(1, BATCH_BYTES // (4 * n_classes * max(1, len(self.owner))))
@@ -101,11 +95,10 @@ class ClassNull:
                 n = len(patterns)
         for start in range(0, n, batch):
             rows = min(batch, n - start)
+            owner, sign = np.tile(self.owner, (rows, 1)), None
             if self.group is None:
-                owner = rng.permuted(np.tile(self.owner, (rows, 1)), axis=1)
-                sign = None
+                owner = rng.permuted(owner, axis=1)
             else:
-                owner = np.broadcast_to(self.owner, (rows, len(self.owner)))
                 flips = rng.choice([-1, 1], (rows, count)) if patterns is None else patterns[start:][:rows]
                 sign = flips[:, self.group]
             yield self._summed(owner, sign, n_classes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -37,12 +37,8 @@ class Decision:
 
 
 class Sample(NamedTuple):
-    """What an estimate rests on.
-
-    Attributes:
-        images: their number.
-        groups: of images, where these and not images are what is independent.
-        reach: the interval's half-width in standard errors, where it is not Student's t for these units.
+    """What an estimate rests on: images, groups of them where these are what is independent, and the
+    interval's half-width in standard errors where it is not Student's t for these units.
     """
 
     images: int | None = None
@@ -64,73 +60,51 @@ def decide(
 
     Args:
         value, ci95: the estimate and the ends of its 95 % interval.
-        comparison: ``">"`` or ``"<"``.
+        comparison: ``">"`` or ``"<"``; ``InputError`` for another.
         p: of the claim's null, where the claim has one.
-        sample: what the estimate rests on, for ``n_to_decide``.
+        sample: for ``n_to_decide``, see :func:`units_to_decide`.
         needs_p: the claim needs a p; without one it cannot hold.
 
     Returns:
         ``holds`` where the whole interval is on the claim's side and p < 0.01; ``fails`` where the whole
         interval is on the other; else ``inconclusive``. An end on the threshold is on neither side.
-        ``n_to_decide`` see :func:`units_to_decide`; images, in groups of the present size where units are
-        groups.
-
-    Raises:
-        InputError: another comparison.
     """
     if comparison not in (">", "<"):
         raise InputError(f"comparison {comparison!r} is not known; expected '>' or '<'")
     if value is None or ci95 is None or not np.isfinite([value, *ci95]).all():
         return Decision("inconclusive", "the figure or its interval is undefined for these images")
     sign = 1.0 if comparison == ">" else -1.0
-    decision = _decided(value, ci95, threshold, sign, p, sample or Sample(), needs_p)
-    return replace(decision, p=_claim_p(sign * (value - threshold), value, ci95, sign, p, needs_p))
+    distance = sign * (value - threshold)
+    near, far = sorted((sign * (end - threshold)) for end in ci95)
+    n, units, reach = sample or Sample()
+    count = n if units is None else units
+    untested, small = needs_p and p is None, p is not None and p < ALPHA
+    verdict, more = "inconclusive", None
+    if far < 0:
+        verdict, reason = "fails", f"is wholly on the other side of {threshold:g}"
+    elif near <= 0:
+        reason = f"contains {threshold:g}"
+        more = units_to_decide(distance, distance - near if distance > 0 else far - distance, count, reach)
+        if distance > 0 and (needs_p or p is not None) and not small:  # it has to hold against its null too
+            both = (more, _units_for_p(p, count))
+            more = None if None in both else max(both)
+    elif untested:
+        reason = "is on the claim's side but its null was not tested"
+    elif p is not None and not small:
+        reason, more = f"is on the claim's side but p = {p:.3g}", _units_for_p(p, count)
+    else:
+        extra = "" if p is None else f" and p = {p:.3g}"
+        verdict, reason = "holds", f"is wholly on the claim's side of {threshold:g}{extra}"
+    more, words = _suggest(more, n, units)
+    reason = f"the interval {ci95[0]:.4g} to {ci95[1]:.4g} {reason}{words}"
+    return Decision(verdict, reason, more, None if untested else _claim_p(distance, value, ci95, sign, p))
 
 
-def _claim_p(
-    distance: float, value: float, ci95: Sequence[float], sign: float, p: float | None, needs_p: bool
-) -> float | None:
+def _claim_p(distance: float, value: float, ci95: Sequence[float], sign: float, p: float | None) -> float:
     """See :class:`Decision`; the interval's p by the normal distribution that gives it 95 %."""
-    if p is None and needs_p:
-        return None
     half = value - ci95[0] if sign > 0 else ci95[1] - value
     score = math.copysign(math.inf, distance) if half <= 0 else TWO_SIDED * distance / half
     return max(float(scipy.stats.norm.sf(score)), p or 0.0)
-
-
-def _decided(
-    value: float,
-    ci95: Sequence[float],
-    threshold: float,
-    sign: float,
-    p: float | None,
-    sample: Sample,
-    needs_p: bool,
-) -> Decision:
-    """The verdict and its reason; ``sign`` is 1 for >, -1 for <."""
-    near, far = sorted((sign * (end - threshold)) for end in ci95)
-    n, units, reach = sample
-    span = f"the interval {ci95[0]:.4g} to {ci95[1]:.4g}"
-    if far < 0:
-        return Decision("fails", f"{span} is wholly on the other side of {threshold:g}")
-    if near <= 0:
-        distance = sign * (value - threshold)
-        half = distance - near if distance > 0 else far - distance
-        count = n if units is None else units
-        more = units_to_decide(distance, half, count, reach)
-        tested, small = needs_p or p is not None, p is not None and p < ALPHA
-        if distance > 0 and tested and not small:  # it would have to hold against its null too
-            both = (more, _units_for_p(p, count))
-            more = None if None in both else max(both)
-        more, words = _suggest(more, n, units)
-        return Decision("inconclusive", f"{span} contains {threshold:g}{words}", more)
-    if p is None and needs_p:
-        return Decision("inconclusive", f"{span} is on the claim's side but its null was not tested")
-    if p is not None and not p < ALPHA:
-        more, words = _suggest(_units_for_p(p, n if units is None else units), n, units)
-        return Decision("inconclusive", f"{span} is on the claim's side but p = {p:.3g}{words}", more)
-    extra = "" if p is None else f" and p = {p:.3g}"
-    return Decision("holds", f"{span} is wholly on the claim's side of {threshold:g}{extra}")
 
 
 def units_to_decide(
@@ -138,10 +112,9 @@ def units_to_decide(
 ) -> int | None:
     """Independent units (images, or groups) at which the interval would leave the threshold.
 
-    The standard error, half / reach, is taken to shrink with one over the root of the units, the reach to
-    keep its tail probability while its degrees of freedom grow; the number is the least m with
-    (reach(m) + t_0.8(m)) x error(m) <= |distance|, which is a decision four times in five if the present
-    estimate is the truth.
+    The least m with (reach(m) + t_0.8(m)) x error(m) <= |distance|, a decision four times in five if the
+    estimate is the truth. The standard error, half / reach, shrinks with the root of the units; the reach
+    keeps its tail probability.
 
     Args:
         distance: of the estimate from the threshold.

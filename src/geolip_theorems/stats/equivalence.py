@@ -1,7 +1,6 @@
-"""Is a figure equal to a reference? The whole interval has to lie within a margin that was named before.
+"""Is a figure equal to a reference? Its whole 95 % interval has to lie within a margin that was named before.
 
-A difference that was not found is no equality: too few images never find one. So equality is shown by two
-one-sided tests (Schuirmann 1987), here at 2.5 % each, as the interval is the 95 % one that every figure has.
+Two one-sided tests (Schuirmann 1987), here at 2.5 % each: a difference that was not found is no equality.
 """
 
 from __future__ import annotations
@@ -35,26 +34,24 @@ def compared(found: Figure, reference: float, margin: float, half: float = 0.0) 
 
     The two half-widths are joined as the root of the sum of squares (Zou and Donner 2008).
     """
-    if found["value"] is None or found["ci95"] is None or not math.isfinite(reference):
+    value, ci95 = found["value"], found["ci95"]
+    if value is None or ci95 is None or not math.isfinite(reference):
         return None
-    value = found["value"]
-    down, up = (math.hypot(end - value, half) for end in found["ci95"])
-    ends = (value - down - reference, value + up - reference)
+    down, up = (math.hypot(end - value, half) for end in ci95)
+    return against(reference, value - reference, (value - down - reference, value + up - reference), margin)
+
+
+def against(reference: float, difference: float, ends: Interval, margin: float) -> Compared:
+    """A difference from a reference and its interval, held against the margin."""
+    low, high = ends
+    outside = False if low > margin or high < -margin else None
     return {
         "value": float(reference),
-        "difference": float(value - reference),
+        "difference": float(difference),
         "ci95": ends,
         "margin": float(margin),
-        "equal": within(ends, margin),
+        "equal": True if -margin < low and high < margin else outside,
     }
-
-
-def within(ends: Interval, margin: float) -> bool | None:
-    """Whether an interval is within (-margin, margin): True; False where wholly outside; else None."""
-    low, high = ends
-    if -margin < low and high < margin:
-        return True
-    return False if low > margin or high < -margin else None
 
 
 def distance_figure(found: Figure, reference: float, margin: float, half: float = 0.0) -> Figure:
@@ -89,12 +86,13 @@ def largest(found: list[tuple[float, Interval]]) -> tuple[float, Interval]:
 def nested_shares(values: np.ndarray) -> dict[str, float]:
     """The shares of images, patches of an image and draws in a patch in the squared error of the mean.
 
+    From the mean squares of the nested analysis of variance (Searle, Casella and McCulloch 1992, 3.6).
+
     Args:
         values: (I, P, R), R draws in each of P patches of each of I images.
 
     Returns:
-        ``images``, ``patches``, ``draws``: shares that add to 1, from the mean squares of the nested analysis
-        of variance (Searle, Casella and McCulloch 1992, 3.6), components below 0 set to 0.
+        ``images``, ``patches``, ``draws``: shares that add to 1, components below 0 set to 0.
     """
     i, p, r = values.shape
     patch, image = values.mean(2), values.mean((1, 2))

@@ -1,9 +1,7 @@
 """Estimators: how a figure comes from what single images contribute, and how two models' figures differ.
 
-An estimate's influence is what an image adds to it to first order, so a difference's is the difference of
-two models' influences, and what the images have in common cancels (Efron 1982, the infinitesimal
-jackknife). Images of a group are one unit. The arrays an estimator reads are those its metric names, one
-row per image; the attribution to twins and the comparison of versions both read them, and nothing else.
+An image's influence is what it adds to an estimate to first order; a difference's is the difference of two
+models' influences, in which what the images have in common cancels (Efron 1982, infinitesimal jackknife).
 """
 
 from __future__ import annotations
@@ -11,12 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import scipy
 
-from .figure import LEVEL, Figure, figure
+from .figure import Figure, figure
 from .intervals import mean_figure, share_figure
 from .units import Groups, Units
 
@@ -58,7 +54,7 @@ class Kept:
     Attributes:
         values: the metric's arrays, in the order it names them.
         figure: the metric's figure.
-        labels, classes: of the images, where the estimator asks for them; else None and empty.
+        labels, classes: of the images, None and empty where they have none.
     """
 
     values: tuple[np.ndarray, ...]
@@ -67,7 +63,7 @@ class Kept:
     classes: Sequence[str] = ()
 
 
-class Estimator(Protocol):
+class Estimator:
     """How a figure comes from images.
 
     Attributes:
@@ -75,11 +71,12 @@ class Estimator(Protocol):
         cross_validated: the values come from the run's probe.
     """
 
-    relative: bool
-    cross_validated: bool
+    relative = False
+    cross_validated = False
 
     def inflation(self, units: int) -> float:
         """Factor on the standard error that the influences of so many images (groups) give."""
+        return 1.0
 
     def influence(self, values: Sequence[np.ndarray]) -> np.ndarray | None:
         """(R, N) what images add to the figure, R repeats; NaN for an image without a part in it.
@@ -87,36 +84,22 @@ class Estimator(Protocol):
         Only differences between images count, so a constant may be missing. None where the figure is no
         function of single images.
         """
-
-    def difference(self, first: Kept, second: Kept, units: Units) -> Paired | None:
-        """Second less first, paired by image; None where the two do not fit each other."""
-
-
-class _ByImage:
-    """What most estimators share: nothing inflates them and a difference is absolute."""
-
-    relative = False
-    cross_validated = False
-
-    def inflation(self, units: int) -> float:
-        return 1.0
-
-    def influence(self, values: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(values[0], np.float64)[None]
 
     def difference(self, first: Kept, second: Kept, units: Units) -> Paired | None:
+        """Second less first, paired by image; None where the two do not fit each other."""
         a, b = (np.asarray(side.values[0], np.float64) for side in (first, second))
         return self.paired(a, b, units) if a.shape == b.shape else None
 
     def paired(self, a: np.ndarray, b: np.ndarray, groups: Groups = None) -> Paired:
+        """The same of arrays."""
         raise NotImplementedError
 
 
-class Mean(_ByImage):
+class Mean(Estimator):
     """The mean over images of one number per image."""
 
     def figure(self, values: np.ndarray, groups: Groups = None) -> Figure:
-        """See :func:`geolip_theorems.stats.intervals.mean_figure`."""
         return mean_figure(values, groups)
 
     def paired(self, a: np.ndarray, b: np.ndarray, groups: Groups = None) -> Paired:
@@ -132,7 +115,6 @@ class Share(Mean):
     """The mean of a share per image, inside 0 to 1."""
 
     def figure(self, values: np.ndarray, groups: Groups = None) -> Figure:
-        """See :func:`geolip_theorems.stats.intervals.share_figure`."""
         return share_figure(values, groups)
 
 
@@ -150,16 +132,16 @@ class RelativeMean(Mean):
         return Paired.of(ratio - 1, (b - ratio * a) / (first * len(a)), Units.of(groups, len(a)))
 
 
-class RootMeanSquare(_ByImage):
+class RootMeanSquare(Estimator):
     """The signed root of the mean of one square per image, which may be estimated below zero."""
 
     def figure(self, values: np.ndarray, groups: Groups = None) -> Figure:
         """The mean square's figure turned into that of its root; the interval's ends turn with it."""
         squared = mean_figure(values, groups)
         value, ci = squared["value"], squared["ci95"]
-        ends = None if ci is None else tuple(float(signed_root(end)) for end in ci)
+        ends = None if ci is None else [signed_root(end) for end in ci]
         method = f"signed root of the mean square; {squared['method']}"
-        return figure(None if value is None else float(signed_root(value)), ends, squared["n"], method)
+        return figure(None if value is None else signed_root(value), ends, squared["n"], method)
 
     def influence(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """Linearised. A root has no derivative at 0: where the mean is within its standard error of 0 the
@@ -173,10 +155,9 @@ class RootMeanSquare(_ByImage):
     def paired(self, a: np.ndarray, b: np.ndarray, groups: Groups = None) -> Paired:
         """Difference of the signed roots of the means of (N,) squares.
 
-        A root has no tangent at 0, and two models that are alike may move along it together: how far they
-        are apart then depends on where they are. So the standard error is the steepest secant, the greatest
-        change of the difference on the ellipses of two and of three standard errors about the two means, a
-        standard error. Far from 0 that is the tangent's.
+        A root has no tangent at 0, and two models that are alike may move along it together. So the standard
+        error is the steepest secant: the greatest change of the difference on the ellipses of two and of
+        three standard errors about the two means, a standard error. Far from 0 that is the tangent's.
         """
         known = np.isfinite(a) & np.isfinite(b)
         units, a, b = Units.of(groups, len(a)).take(known), a[known], b[known]
@@ -202,17 +183,15 @@ class RootMeanSquare(_ByImage):
 def inflation(units: int, n_folds: int = 5, repeats: int = 2) -> float:
     """Factor on the standard error that the hits of one repeat give for the mean over repeats.
 
-    Folds share most of their training images, so a cross-validated accuracy varies more than its images'
-    hits say. The corrected resampled variance of R x K folds is (1 / (R K) + 1 / (K - 1)) times a fold's,
-    the second term being test over training images (Nadeau and Bengio 2003; Bouckaert and Frank 2004); a
-    fold's variance is K times that of the mean over all images. 1.32 for 2 x 5 folds. It is needed with
-    few groups; with ten images (groups) or more 0.87 of it covers, on real maps and simulated ones: see
+    Folds share most of their training images. The corrected resampled variance of R x K folds is (1 / (R K)
+    + 1 / (K - 1)) times a fold's (Nadeau and Bengio 2003; Bouckaert and Frank 2004), which is K times that
+    of the mean over all images. With ten images (groups) or more 0.87 of its root covers: see
     docs/calibration.md.
     """
     return math.sqrt(1 / repeats + n_folds / (n_folds - 1)) * (1 if units < STEADY_UNITS else STEADY)
 
 
-class Accuracy(_ByImage):
+class Accuracy(Estimator):
     """The mean of out-of-fold hits (R, N); or, of two probes on the same folds, of their difference."""
 
     cross_validated = True
@@ -244,7 +223,7 @@ def influence_of(values: np.ndarray, groups: Groups, n_folds: int = 5) -> tuple[
     """Mean of (R, N) values, the influence of each unit, and the mean's standard error.
 
     The standard error is that of a single repeat (root mean square over the repeats) times
-    :func:`inflation`: repeats share their images, and folds their training images.
+    :func:`inflation`.
     """
     units = Units.of(groups, values.shape[1])
     residual = np.stack([np.bincount(units.index, row - row.mean()) for row in values])
@@ -256,11 +235,6 @@ def influence_of(values: np.ndarray, groups: Groups, n_folds: int = 5) -> tuple[
 def signed_root(x: np.ndarray | float) -> np.ndarray:
     """sign(x) sqrt(|x|): the root of an estimated square that may be below zero."""
     return np.sign(x) * np.sqrt(np.abs(x))
-
-
-def student_reach(df: float) -> float:
-    """Half-width of a 95 % interval in standard errors."""
-    return float(scipy.stats.t.ppf(0.5 + LEVEL / 2, df))
 
 
 def _mean(values: np.ndarray) -> float:

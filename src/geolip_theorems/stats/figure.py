@@ -9,8 +9,6 @@ from typing import Annotated, Any, TypedDict
 from msgspec import Meta
 
 LEVEL = 0.95
-
-
 Interval = tuple[float, float]
 
 
@@ -49,10 +47,7 @@ def figure(
 ) -> Figure:
     """A :class:`Figure`; a value that is not finite becomes None, an interval without one too."""
     value = None if value is None or not math.isfinite(value) else float(value)
-    if value is None or ci95 is None or not all(math.isfinite(end) for end in ci95):
-        ci95 = None
-    entries = {"value": value, "ci95": None if ci95 is None else [float(end) for end in ci95]}
+    known = value is not None and ci95 is not None and all(map(math.isfinite, ci95))
+    entries = {"value": value, "ci95": list(map(float, ci95)) if known else None}
     entries |= {"n": int(n), "method": method}
-    if null is not None:
-        entries["null"] = null
-    return entries | more
+    return entries | ({} if null is None else {"null": null}) | more

@@ -9,9 +9,7 @@ import numpy as np
 import scipy
 
 from .figure import LEVEL, Figure, figure
-from .units import Groups, Units, degrees_of_freedom, unit_factor
-
-Interval = tuple[float, float]
+from .units import Groups, Units, student_reach, unit_factor
 
 
 def mean_figure(values: np.ndarray, groups: Groups = None, **more: Any) -> Figure:
@@ -31,16 +29,15 @@ def mean_figure(values: np.ndarray, groups: Groups = None, **more: Any) -> Figur
     values = np.asarray(values, np.float64)
     known = np.isfinite(values)
     units, values = Units.of(groups, len(values)).take(known), values[known]
-    n, counts = len(values), units.sizes
     if not units.enough:
-        return figure(values.mean() if n else None, None, n, units.too_few, **more)
-    sums = units.sums(values)
+        return figure(values.mean() if len(values) else None, None, len(values), units.too_few, **more)
+    sums, counts = units.sums(values), units.sizes
     value = sums.sum() / counts.sum()
-    if np.ptp(values) == 0:
-        ci, method = (value, value), f"no spread: identical values in all {units.name}"
-    else:
-        ci, method = _student(sums - value * counts, counts, value), f"Student t over {units.name}"
-    return figure(value, ci, n, method, **more)
+    method, half = f"no spread: identical values in all {units.name}", 0.0
+    if np.ptp(values) > 0:
+        half = units.reach * standard_error(sums - value * counts, counts)
+        method = f"Student t over {units.name}"
+    return figure(value, (value - half, value + half), len(values), method, **more)
 
 
 def share_figure(share: np.ndarray, groups: Groups = None) -> Figure:
@@ -53,21 +50,14 @@ def share_figure(share: np.ndarray, groups: Groups = None) -> Figure:
     result = mean_figure(share, groups)
     if result["ci95"] is None:
         return result
+    (low, high), method = result["ci95"], result["method"]
     known = np.isfinite(share)
-    low, high = result["ci95"]
-    method = result["method"]
     if np.ptp(share[known]) == 0:
         units = Units.of(groups, len(share)).take(known)
         q = scipy.stats.binomtest(0, units.count).proportion_ci(LEVEL).high
         low, high = result["value"] * (1 - q), result["value"] * (1 - q) + q
         method = f"identical shares: exact binomial, {units.name} as trials"
     return result | {"ci95": [float(max(low, 0.0)), float(min(high, 1.0))], "method": method}
-
-
-def _student(residual_sums: np.ndarray, counts: np.ndarray, value: float) -> Interval:
-    error = standard_error(residual_sums, counts)
-    reach = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, degrees_of_freedom(counts))) * error
-    return value - reach, value + reach
 
 
 def standard_error(residual_sums: np.ndarray, counts: np.ndarray) -> float:
@@ -91,9 +81,8 @@ def ratio_figure(above: np.ndarray, below: np.ndarray, groups: Groups = None, **
     if not units.enough:
         return figure(value, None, n, units.too_few, **more)
     sums, weights = units.sums(above), units.sums(below)
-    error = standard_error(sums - value * weights, weights)
-    reach = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, units.df)) * error
-    return figure(value, (value - reach, value + reach), n, method, **more)
+    half = units.reach * standard_error(sums - value * weights, weights)
+    return figure(value, (value - half, value + half), n, method, **more)
 
 
 def difference_figure(values: np.ndarray, groups: Groups = None, **more: Any) -> Figure:
@@ -102,33 +91,30 @@ def difference_figure(values: np.ndarray, groups: Groups = None, **more: Any) ->
     if result["ci95"] is None:
         return result
     units = Units.of(groups, len(values)).take(np.isfinite(values))
-    reach = result["ci95"][1] - result["value"]
-    if reach == 0:  # identical differences: the sign test, which needs no spread
+    half = result["ci95"][1] - result["value"]
+    if half == 0:  # identical differences: the sign test, which needs no spread
         p = 1.0 if result["value"] == 0 else 2.0 ** (1 - units.count)
     else:
-        t = result["value"] / reach * scipy.stats.t.ppf(0.5 + LEVEL / 2, units.df)
-        p = float(2 * scipy.stats.t.sf(abs(t), units.df))
+        p = float(2 * scipy.stats.t.sf(abs(result["value"] / half * units.reach), units.df))
     return result | {"p": p, "null": 0.0}
 
 
 def simultaneous_reach(influence: np.ndarray, df: float, seed: int = 0, draws: int = 20_000) -> float:
     """How many standard errors make intervals that hold all at once: the 95 % point of max |t|.
 
+    From a multivariate t with the estimates' correlation (Hothorn, Bretz and Westfall 2008), at least
+    Student's own.
+
     Args:
         influence: (G, L) each unit's contribution to L estimates; columns without spread are left out.
         df: degrees of freedom of the standard errors.
-
-    Returns:
-        The multiplier, from a multivariate t with the estimates' correlation (Hothorn, Bretz and
-        Westfall 2008), at least Student's own.
     """
-    single = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, df))
+    single = student_reach(df)
     influence = influence[:, influence.std(0) > 0]
     if influence.shape[1] < 2:
         return single
     rng = np.random.default_rng(seed)
-    correlation = np.corrcoef(influence.T)
-    values, vectors = np.linalg.eigh(correlation)
+    values, vectors = np.linalg.eigh(np.corrcoef(influence.T))
     root = vectors * np.sqrt(np.clip(values, 0, None))
     normal = rng.standard_normal((draws, len(root))) @ root.T
     scale = np.sqrt(rng.chisquare(df, draws) / df)

@@ -16,7 +16,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Returns:
         (N,) float64.
     """
-    x, y = _centred_ranks(a), _centred_ranks(b)
+    x, y = (scipy.stats.rankdata(rows, axis=1) - (rows.shape[1] + 1) / 2 for rows in (a, b))
     xx, yy = np.square(x).sum(1), np.square(y).sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         r = (x * y).sum(1) / np.sqrt(xx * yy)
@@ -35,8 +35,3 @@ def partial_rank_correlation(a: np.ndarray, b: np.ndarray, given: np.ndarray) ->
     with np.errstate(invalid="ignore", divide="ignore"):
         r = (ab - ag * bg) / np.sqrt(left_a * left_b)
     return np.where(left_b > 1e-9, np.where(left_a > 1e-9, r, np.where(np.isnan(ab), np.nan, 0.0)), np.nan)
-
-
-def _centred_ranks(a: np.ndarray) -> np.ndarray:
-    ranks = scipy.stats.rankdata(a, axis=1)
-    return ranks - (a.shape[1] + 1) / 2

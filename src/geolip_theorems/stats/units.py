@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
+
+from .figure import LEVEL
 
 LEAST_UNITS = 6  # for an interval: fewer say too little of their own spread
 
@@ -37,9 +40,8 @@ class Units:
 
     def take(self, images: np.ndarray) -> Units:
         """The units of some images: a mask (N,) or indices."""
-        if not self.grouped:
-            return Units(np.arange(len(np.arange(len(self.index))[images])))
-        return Units(np.unique(self.index[images], return_inverse=True)[1], grouped=True)
+        index = self.index[images]
+        return Units.of(index if self.grouped else None, len(index))
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -72,6 +74,11 @@ class Units:
         return degrees_of_freedom(self.sizes)
 
     @property
+    def reach(self) -> float:
+        """See :func:`student_reach`."""
+        return student_reach(self.df)
+
+    @property
     def enough(self) -> bool:
         """Whether they carry an interval."""
         return self.count >= LEAST_UNITS
@@ -98,10 +105,9 @@ Groups = np.ndarray | Units | None
 def unit_factor(sizes: np.ndarray) -> float:
     """What makes the sum of squares of units' residuals unbiased for the variance of their sum.
 
-    U/(U-1) for U units of equal size. Where units differ in size the residuals of large ones are pulled to
-    0, as these make up most of the mean they are taken from: n_u (e_u - mean e) has an expected square in
-    proportion to n_u^2 (1 - 2 n_u / N + sum n^2 / N^2), if images of a unit have all in common. Infinite
-    for a single unit.
+    U/(U-1) for U units of equal size. Residuals of large units are pulled to 0, as these make up most of
+    the mean: n_u (e_u - mean e) has an expected square in proportion to n_u^2 (1 - 2 n_u / N + sum n^2 /
+    N^2), if images of a unit have all in common. Infinite for a single unit.
     """
     squares, total = np.square(sizes, dtype=np.float64), float(np.sum(sizes))
     kept = (squares * (1 - 2 * sizes / total + squares.sum() / total**2)).sum()
@@ -109,8 +115,10 @@ def unit_factor(sizes: np.ndarray) -> float:
 
 
 def degrees_of_freedom(sizes: np.ndarray) -> float:
-    """Of that standard error: Kish's effective number of units, (sum n)^2 / sum n^2, less one.
-
-    Units of equal size give U - 1. One group that holds most of the images leaves few degrees of freedom.
-    """
+    """Of that standard error: Kish's effective number of units, (sum n)^2 / sum n^2, less one."""
     return float(np.sum(sizes) ** 2 / np.square(sizes).sum() - 1)
+
+
+def student_reach(df: float) -> float:
+    """Half-width of a 95 % interval in standard errors."""
+    return float(scipy.stats.t.ppf(0.5 + LEVEL / 2, df))

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from geolip_theorems.model.architectures import PatchSVAE
-from geolip_theorems.questions.published.evidence import model_evidence, shown_to, trained_noise, unseen_noise
+from geolip_theorems.questions.published.evidence import model_evidence, shown_to
 from geolip_theorems.questions.published.formulas import effective_rank
 from geolip_theorems.questions.published.measure import family_ratio, resampled_codebook
-from geolip_theorems.questions.published.passes import SIZES, passes_of, white_images
+from geolip_theorems.questions.published.passes import SIZES, WHITE, family_images, passes_of
 from geolip_theorems.questions.published.rows import even_patches, rows_of
 
 SMALL = {"V": 16, "D": 4, "patch_size": 4, "hidden": 24, "depth": 1}
@@ -70,7 +70,7 @@ def test_a_model_without_rows_has_none(pictures):
 
 
 def test_patches_that_do_not_see_each_other_are_the_same_at_every_size():
-    images = white_images(128, 0, 3)[:2]
+    images = family_images(WHITE, 128, 0, 3)[:2]
     closed, open_ = model(n_cross_layers=0), model()
     with torch.no_grad():
         open_.cross_attn[0].alpha_logits.fill_(9.0)
@@ -87,7 +87,7 @@ def test_patches_that_do_not_see_each_other_are_the_same_at_every_size():
 
 
 def test_tiles_are_put_where_they_were():
-    images = white_images(128, 0, 3)[:1]
+    images = family_images(WHITE, 128, 0, 3)[:1]
     net = model(n_cross_layers=0)
     with torch.inference_mode():
         whole = net(images)["svd"]["S"].double()
@@ -126,10 +126,10 @@ def test_what_every_model_is_shown_fits_its_patches(pictures):
     assert model_evidence(model(patch_size=3), one, 0, few=6).passes is None
 
 
-def test_noise_is_in_pairs_of_a_family():
-    trained, unseen = trained_noise(16, 0, 1), unseen_noise(16, 0, 1)
-    assert trained.shape == unseen.shape == (32, 1, 16, 16)
-    assert not torch.equal(trained, unseen)
+def test_noise_is_in_pairs_of_a_family(pictures):
+    shown = shown_to(model(), pictures, 0)
+    assert shown.noise.shape == shown.unseen.shape == (32, 3, 64, 64)
+    assert not torch.equal(shown.noise, shown.unseen)
 
 
 @pytest.mark.parametrize("grid", [(16, 16), (4, 4), (8, 32), (2, 2)])

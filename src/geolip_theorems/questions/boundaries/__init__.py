@@ -6,28 +6,14 @@ from ...stats.estimators import Mean
 from ..base import Metric, Question, later
 from .measure import measure
 
-gradient_correlation = Metric(
-    "boundaries.gradient",
-    "rank correlation of error and gradient",
-    Mean(),
-    reads=("gradient",),
-    better=+1,
-    smallest=0.02,
-)
-contrast_correlation = Metric(
-    "boundaries.contrast",
-    "rank correlation of error and contrast",
-    Mean(),
-    reads=("contrast",),
-    smallest=0.02,
-)
-gradient_given_brightness = Metric(
-    "boundaries.gradient_given_brightness",
-    "the same with gradient, brightness held",
-    Mean(),
-    reads=("gradient_given_brightness",),
-    smallest=0.02,
-)
+
+def _metric(name: str, title: str, better: int = 0) -> Metric:
+    return Metric(f"boundaries.{name}", title, Mean(), reads=(name,), better=better, smallest=0.02)
+
+
+gradient_correlation = _metric("gradient", "rank correlation of error and gradient", better=+1)
+contrast_correlation = _metric("contrast", "rank correlation of error and contrast")
+gradient_given_brightness = _metric("gradient_given_brightness", "the same with gradient, brightness held")
 
 
 BOUNDARIES = Question(
@@ -40,13 +26,8 @@ BOUNDARIES = Question(
     claims=((gradient_correlation > 0.1).named("gradient", "errors follow the boundaries of the image"),),
     figures=later(
         f"{__name__}.figures",
-        "region_bars",
-        "correlations",
-        "region_contrasts",
-        "error_by_gradient",
-        "gallery",
-        "friction_maps",
-        "settle_maps",
+        *("region_bars", "correlations", "region_contrasts", "error_by_gradient"),
+        *("gallery", "friction_maps", "settle_maps"),
     ),
     tables=later(f"{__name__}.tables", "failure_numbers"),
 )

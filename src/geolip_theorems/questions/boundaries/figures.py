@@ -13,7 +13,7 @@ from ...drawing.figures import figure, interval_plot, map_tiles
 from ...drawing.shown import Shown
 from ...stats.grids import region_masks
 from . import gradient_correlation
-from .naming import NAMES, contrasts
+from .tables import NAMES, contrasts
 
 KINDS = ("best", "median", "worst")
 REGIONS = {"center": style.ACCENT, "edge": style.WARM, "corner": style.GOOD}

@@ -10,7 +10,7 @@ import scipy
 
 from ...data.luma import LUMA
 from ...stats.class_null import sums_by
-from ...stats.estimators import student_reach
+from ...stats.estimators import signed_root
 from ...stats.figure import LEVEL, figure
 from ...stats.grids import region_masks
 from ...stats.intervals import difference_figure, mean_figure, permutation_p, ratio_figure
@@ -23,46 +23,22 @@ N_PERMUTATIONS = 199
 MOST_IN_NULL = 2000
 
 
-def measure(study: Study) -> Measured:
-    """See :func:`boundary_structure`; figures under ``boundaries``."""
-    found = boundary_structure(study.maps, study.labels, study.names, study.units, seed=study.seed)
-    return Measured({"boundaries": found.figures}, found.values)
+def measure(study: Study, n_permutations: int = N_PERMUTATIONS) -> Measured:
+    """Figures of question 6 under ``boundaries``; what an input is missing for is None.
 
-
-def boundary_structure(
-    maps: Any,
-    labels: np.ndarray | None = None,
-    names: Sequence[str] = (),
-    groups: Groups = None,
-    *,
-    seed: int = 0,
-    n_permutations: int = N_PERMUTATIONS,
-) -> Measured:
-    """Every figure of question 6.
-
-    Args:
-        maps: ``error``, ``gradient``, ``input_var``, ``boundary`` (N, gh, gw), ``input_mean`` (N, gh, gw,
-            channels); all but the error may be None.
-        labels, groups: (N,) or None. names: of the classes.
-
-    Returns:
-        Values ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,): rank correlations with the
-        error, NaN where an image has none. Figures:
-        ``gradient`` (the verdict's figure), ``contrast`` (standard deviation of a patch's input over its
-        brightness) and ``variance``: Spearman correlation of the error map with each, mean over images;
-        ``gradient_given_brightness``: partial; ``hot_patches``: of the mean map, see
-        :func:`hot_patches`; ``regions``: paired differences of relative error between regions, also a
-        class; ``true_boundary``: error inside and outside the boundary band. What an input is missing
-        for is None.
+    Values ``gradient``, ``contrast``, ``gradient_given_brightness`` (N,): rank correlations with the error,
+    NaN where an image has none. Figures: their means (``gradient`` is the verdict's; ``contrast``: standard
+    deviation of a patch's input over its brightness), that of ``variance``, and ``hot_patches``, ``regions``,
+    ``true_boundary``.
 
     Cost: one sort of N x gh x gw values per map and ``n_permutations`` shuffles: 3 s for 2,000 x 256.
     """
-    error, gradient, input_var, input_mean = maps.error, maps.gradient, maps.input_var, maps.input_mean
-    n = len(error)
-    e = np.asarray(error, np.float64).reshape(n, -1)
-    bright = None if input_mean is None else brightness(input_mean).reshape(n, -1)
-    slope = None if gradient is None else gradient.reshape(n, -1)
-    spread = None if input_var is None else input_var.reshape(n, -1)
+    maps, groups = study.maps, study.units
+    error, bright = maps.error, None if maps.input_mean is None else brightness(maps.input_mean)
+    e, slope, spread, bright = (
+        None if part is None else part.reshape(len(error), -1)
+        for part in (np.asarray(error, np.float64), maps.gradient, maps.input_var, bright)
+    )
     contrast = None
     if spread is not None and bright is not None:
         contrast = np.sqrt(np.maximum(spread, 0)) / np.maximum(np.abs(bright), 1e-3)
@@ -74,11 +50,11 @@ def boundary_structure(
         name: mean_figure(values[name], groups, null=0.0) if name in values else None
         for name in (*others, "gradient_given_brightness")
     }
-    result["hot_patches"] = hot_patches(error, groups, seed, n_permutations)
-    result["regions"] = region_contrasts(error, labels, names, groups)
+    result["hot_patches"] = hot_patches(error, groups, study.seed, n_permutations)
+    result["regions"] = region_contrasts(error, study.labels, study.names, groups)
     result["true_boundary"] = None if maps.boundary is None else band_contrast(error, maps.boundary, groups)
     values.pop("variance", None)  # no metric reads it
-    return Measured(result, values)
+    return Measured({"boundaries": result}, values)
 
 
 def brightness(input_mean: np.ndarray) -> np.ndarray:
@@ -98,12 +74,10 @@ def hot_patches(
         error: (N, gh, gw); at most 2,000 images of it are used. groups: (N,) or None.
 
     Returns:
-        A figure: ``value`` positions above mean + 2 standard deviations (the script's count, which
-        is about 2 % of the positions of any map), its ``null`` and ``p``; its interval counts the
-        positions that are surely, and those that are possibly above that level (:func:`_hot_interval`);
-        ``beyond_chance``: positions whose mean error is above the 95 % point of the shuffled maps'
-        maximum; ``spread``: standard deviation over positions of the true mean map, see
-        :func:`map_spread`, with null and p of the observed one. None on a grid of one patch.
+        A figure: ``value`` positions above mean + 2 standard deviations (the script's count), its
+        ``null`` and ``p``, its interval see :func:`_hot_interval`; ``beyond_chance``: positions above the
+        95 % point of the shuffled maps' maximum; ``spread``: see :func:`map_spread`. None on a grid of one
+        patch.
 
     Cost: ``n`` shuffles of the images' (groups') maps: 2 s for 2,000 x 256.
     """
@@ -123,18 +97,20 @@ def hot_patches(
         level = m.mean(-1, keepdims=True) + np.maximum(2 * m.std(-1, ddof=1, keepdims=True), flat)
         return (m > level).sum(-1)
 
+    def described(drawn: np.ndarray) -> dict[str, Any]:
+        found = {"mean": float(drawn.mean()), "q95": float(np.quantile(drawn, 0.95))}
+        return found | {"shuffled": f"positions of {units.name}", "shuffles": n}
+
     counts, spreads = count(null), null.std(1, ddof=1)
     value, spread = int(count(observed)), float(observed.std(ddof=1))
     p = permutation_p(value, counts.astype(float), "greater")
-    ci, method = _hot_interval(summed, units, flat)
-    shuffles = {"shuffled": f"positions of {units.name}", "shuffles": n}
-    chance = {"mean": float(counts.mean()), "q95": float(np.quantile(counts, 0.95)), **shuffles}
     beyond = int((observed > np.quantile(null.max(1), 0.95) + flat).sum())
-    result = figure(value, ci, len(e), method, null=chance, p=p, beyond_chance=beyond)
-    of_spread = {"mean": float(spreads.mean()), "q95": float(np.quantile(spreads, 0.95)), **shuffles}
-    p = permutation_p(spread, spreads + flat, "greater")
-    of_spread |= {"of": "standard deviation of the mean map", "observed": spread}
-    return result | {"spread": map_spread(e, units) | {"p": p, "null": of_spread}}
+    more = {"null": described(counts), "p": p, "beyond_chance": beyond}
+    more["spread"] = map_spread(e, units) | {"p": permutation_p(spread, spreads + flat, "greater")}
+    of_spread = {"of": "standard deviation of the mean map", "observed": spread}
+    more["spread"]["null"] = described(spreads) | of_spread
+    ci, method = _hot_interval(summed, units, flat)
+    return figure(value, ci, len(e), method, **more)
 
 
 def _hot_interval(summed: np.ndarray, units: Units, flat: float) -> tuple[tuple[float, float] | None, str]:
@@ -182,15 +158,14 @@ def map_spread(e: np.ndarray, groups: Groups) -> dict[str, Any]:
         return figure(None, None, len(e), units.too_few)
     squares = np.square(off).sum(1)
     variance = (np.square(total).sum() - squares.sum()) / pairs / (places - 1)
-    value = float(np.sign(variance) * np.sqrt(abs(variance)))
     if not units.enough:
-        return figure(value, None, len(e), units.too_few)
+        return figure(signed_root(variance), None, len(e), units.too_few)
     # Each unit's part of the sum over pairs, and of the number of pairs.
     parts = (off @ total - squares) / (places - 1) - variance * sizes * (sizes.sum() - sizes)
-    error = 2 * np.sqrt(units.factor * np.square(parts).sum()) / pairs
-    reach = student_reach(units.df) * error
-    ends = [float(np.sign(end) * np.sqrt(abs(end))) for end in (variance - reach, variance + reach)]
-    return figure(value, ends, len(e), f"products of different maps; Student t over {units.name}")
+    half = units.reach * (2 * np.sqrt(units.factor * np.square(parts).sum()) / pairs)
+    ends = signed_root(variance - half), signed_root(variance + half)
+    method = f"products of different maps; Student t over {units.name}"
+    return figure(signed_root(variance), ends, len(e), method)
 
 
 def region_contrasts(
@@ -198,9 +173,8 @@ def region_contrasts(
 ) -> dict[str, Any]:
     """Differences between regions of each image's error over its mean, paired over images.
 
-    Returns:
-        ``edge-center`` and ``corner-center``: figures with p, None for a region without patches;
-        ``per_class``: the same a class (None for a class without images), or None without labels.
+    ``edge-center`` and ``corner-center``: figures with p, None for a region without patches; ``per_class``:
+    the same a class (None for a class without images), or None without labels.
     """
     e = np.asarray(error, np.float64)
     mean = e.mean((1, 2))
@@ -216,25 +190,16 @@ def region_contrasts(
             for name in ("edge", "corner")
         }
 
-    result = contrasts(np.arange(len(e)))
-    result["per_class"] = (
-        None
-        if labels is None
-        else {
-            name: contrasts(np.flatnonzero(labels == c)) if (labels == c).any() else None
-            for c, name in enumerate(names)
-        }
-    )
-    return result
+    members = {} if labels is None else {name: np.flatnonzero(labels == c) for c, name in enumerate(names)}
+    by_class = {name: contrasts(rows) if len(rows) else None for name, rows in members.items()}
+    return contrasts(np.arange(len(e))) | {"per_class": None if labels is None else by_class}
 
 
 def band_contrast(error: np.ndarray, boundary: np.ndarray, groups: Groups) -> dict[str, Any]:
-    """Error inside and outside the true boundary band, patches weighted by their share in it.
+    """Error ``inside`` and ``outside`` the true boundary band, patches weighted by their share in it.
 
-    Returns:
-        ``inside``, ``outside``: mean over images. ``difference``: paired, with p. ``ratio``: of these
-        means. ``correlation``: Spearman, of error with the share.
-        Images wholly inside or outside are left out.
+    Also the paired ``difference``, the ``ratio`` of the two means, and the ``correlation`` of error with the
+    share. Images wholly inside or outside are left out.
     """
     e = np.asarray(error, np.float64).reshape(len(error), -1)
     b = np.asarray(boundary, np.float64).reshape(e.shape)

@@ -1,12 +1,26 @@
-"""The tables of question 6."""
+"""The tables of question 6, and the names its figures share with them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...drawing.blocks import Table, figure_table
 from ...drawing.shown import Shown
-from .naming import NAMES, contrasts
+
+NAMES = {
+    "gradient": "gradient of the input (the verdict's)",
+    "contrast": "local contrast of the input",
+    "variance": "variance of the input",
+    "gradient_given_brightness": "gradient, brightness held fixed",
+}
+
+
+def contrasts(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Contrasts of regions over all images, and by class."""
+    regions = dict(found.get("regions") or {})
+    per_class = regions.pop("per_class", None) or {}
+    return {name: figure for name, figure in regions.items() if figure}, per_class
 
 
 def failure_numbers(shown: Shown) -> Table | None:

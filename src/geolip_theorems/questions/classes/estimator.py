@@ -9,24 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ...stats.estimators import Kept, Paired
+from ...stats.estimators import Estimator, Kept, Paired
 from ...stats.units import Groups, Units
 from .measure import cosine_influence, stratified_variance
 
 
-class HeldOutCosine:
+class HeldOutCosine(Estimator):
     """The cosine of the most distant pair of classes, the pair chosen on other images than it is measured on.
 
     It is no mean over images, so images have no influence of their own on it; two models' cosines are
     compared at the pairs that were chosen.
     """
-
-    relative = False
-    cross_validated = False
-
-    def inflation(self, units: int) -> float:
-        """None is needed."""
-        return 1.0
 
     def influence(self, values: Sequence[np.ndarray]) -> None:
         """None, see the class."""
@@ -65,9 +58,10 @@ def cosine_difference(
     could add: the variance over pairs of the difference where both models chose the same, of either model's
     cosines for the share of the choices in which they did not.
     """
-    effects, cosines = zip(
-        *(cosine_influence(_flat(x), labels, weights) for x, weights in (first, second)), strict=True
+    flat = (
+        (np.asarray(maps, np.float64).reshape(len(maps), -1), weights) for maps, weights in (first, second)
     )
+    effects, cosines = zip(*(cosine_influence(x, labels, weights) for x, weights in flat), strict=True)
     wa, wb = first[1], second[1]
     both = np.minimum(wa, wb)
     variance = _spread(both, cosines[1] - cosines[0])
@@ -87,10 +81,6 @@ def _spread(weights: np.ndarray, values: np.ndarray) -> float:
         return 0.0
     mean = (weights * values).sum() / total
     return float((weights * np.square(values - mean)).sum())
-
-
-def _flat(maps: np.ndarray) -> np.ndarray:
-    return np.asarray(maps, np.float64).reshape(len(maps), -1)
 
 
 def _weights(pairs: Any, classes: Sequence[str]) -> np.ndarray:

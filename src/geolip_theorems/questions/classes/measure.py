@@ -10,84 +10,53 @@ from typing import Any
 import numpy as np
 
 from ...stats.class_null import ClassNull, exchangeable, sums_by
-from ...stats.estimators import student_reach
 from ...stats.figure import figure
 from ...stats.grids import NO_ERROR, near_one, over
 from ...stats.intervals import holm, permutation_p
-from ...stats.units import Groups, Units, degrees_of_freedom, unit_factor
+from ...stats.units import Groups, Units, degrees_of_freedom, student_reach, unit_factor
 from ..base import Measured
 from ..study import Study
 
 N_SPLITS = 50  # each gives two estimates, one from either half
-N_PERMUTATIONS = 9999
 LEAST_UNITS = 4  # images, or groups, a class needs to be split and to have its noise estimated
 LEAST_LENGTH = 1e-150  # of a mean map; its square is a number above 0
 TIE = 1e-5  # of what a cosine is below 1: class sums of shuffles are float32
 
 
-def measure(study: Study) -> Measured:
-    """See :func:`class_structure`; figures under ``class_cosine``, None where there are not two classes.
+def measure(study: Study, n_splits: int = N_SPLITS) -> Measured:
+    """Figures of question 2 under ``class_cosine``, None where there are not two classes.
 
     Values: ``error_map`` (N, gh, gw) float16 in units of ``error_map_scale`` () float64, the largest error,
     so rounding is 0.05 %.
+
+    ``min``: see :func:`held_out_minimum`, the verdict's, with the permutation ``p`` and ``null``.
+    ``raw_min``: the script's. ``per_class``: for each a figure, the mean of its noise-corrected cosines with
+    the others; its ``p``, also adjusted by Holm, is of ``median_cosine``, the median of its raw cosines (the
+    larger middle one of an even number). ``left_out``: classes with too few images (or groups). Where fewer
+    than two are left values are None and their method says why.
+
+    Cost: O(N P) a split and O(C N P) a permutation in float32: 5 s for 2,000 images of 256 patches.
     """
     error = np.asarray(study.maps.error, np.float64)
     scale = float(error.max()) or 1.0
     values = {"error_map": (error / scale).astype(np.float16), "error_map_scale": np.array(scale)}
-    if not study.several_classes:
-        return Measured({"class_cosine": None}, values)
-    found = class_structure(
-        study.maps.error,
-        study.labels,
-        study.names,
-        groups=study.units,
-        seed=study.seed,
-        n_permutations=study.n_permutations,
-    )
+    found = _class_cosines(error, study, n_splits) if study.several_classes else None
     return Measured({"class_cosine": found}, values)
 
 
-def class_structure(
-    error: np.ndarray,
-    labels: np.ndarray,
-    names: Sequence[str],
-    *,
-    groups: Groups = None,
-    seed: int = 0,
-    n_splits: int = N_SPLITS,
-    n_permutations: int = N_PERMUTATIONS,
-) -> dict[str, Any]:
-    """Every figure of question 2.
-
-    Args:
-        error: (N, gh, gw). labels: (N,) int64. names: of the classes. groups: (N,) or None.
-
-    Returns:
-        ``min``: cosine of the most distant pair of classes, the pair chosen on one half of the images and
-        its noise-corrected cosine estimated on the other, the verdict's figure, with the permutation
-        ``p``, the shuffles' ``null`` and ``pairs`` (how often which pair was chosen). ``raw_min``: the
-        script's. ``per_class``: for each a figure, the mean of its noise-corrected cosines with the
-        others; its ``p``, also adjusted by Holm, is of ``median_cosine``, the median of its raw cosines
-        (the larger middle one of an even number), so that a single odd class does not mark all.
-        ``left_out``: classes with too few images (or groups).
-        Where fewer than two classes are left the figures' values are None and their method says why.
-
-    Cost: O(N P) a split and O(C N P) a permutation in float32: 5 s for 2,000 images of 256 patches.
-    """
-    units = Units.of(groups, len(labels))
+def _class_cosines(error: np.ndarray, study: Study, n_splits: int) -> dict[str, Any]:
+    labels, names, units, seed = study.labels, study.names, study.units, study.seed
     keep, kept = _measurable(labels, units)
     left_out = [names[c] for c in np.unique(labels) if c not in kept]
-    if len(kept) < 2:
-        none = figure(None, None, len(error), f"fewer than two classes have {LEAST_UNITS} {units.name}")
-        return {"min": none, "raw_min": none, "per_class": {}, "left_out": left_out}
-    x = near_one(np.asarray(error, np.float64).reshape(len(error), -1)[keep])
-    if not x.any():
-        none = figure(None, None, len(x), NO_ERROR)
+    x = near_one(error.reshape(len(error), -1)[keep])
+    if len(kept) < 2 or not x.any():
+        few, why = len(kept) < 2, f"fewer than two classes have {LEAST_UNITS} {units.name}"
+        none = figure(None, None, len(error) if few else len(x), why if few else NO_ERROR)
         return {"min": none, "raw_min": none, "per_class": {}, "left_out": left_out}
     y = np.searchsorted(kept, labels[keep])
     g = units.take(keep)
     chosen = [names[c] for c in kept]
-    null = shuffled_cosines(x, y, g, seed, n_permutations)
+    null = shuffled_cosines(x, y, g, seed, study.n_permutations)
     p = permutation_p(null["minimum"], null["minima"], "less", TIE * (1 - null["minimum"]))
     shared = {"p": p, "null": null["described"]}
     minimum = held_out_minimum(x, y, g, seed, n_splits)
@@ -109,12 +78,8 @@ def _class_figures(
     """Each class's mean cosine with the others, its interval, and the p of its median cosine."""
     n_classes = len(names)
     cosines = corrected_cosines(x, y, g, n_classes)
-    ps = np.array(
-        [
-            permutation_p(a, b, "less", TIE * (1 - a))
-            for a, b in zip(null["medians"], null["shuffled_medians"].T, strict=True)
-        ]
-    )
+    medians = zip(null["medians"], null["shuffled_medians"].T, strict=True)
+    ps = np.array([permutation_p(own, drawn, "less", TIE * (1 - own)) for own, drawn in medians])
     found = {}
     for c, (name, adjusted) in enumerate(zip(names, holm(ps), strict=True)):
         weights = np.zeros((n_classes, n_classes))
@@ -133,11 +98,9 @@ def held_out_minimum(
 ) -> dict[str, Any]:
     """The most distant pair chosen on one half, its cosine estimated on the other, over repeated halves.
 
-    The estimand is the expected noise-corrected cosine of the pair so chosen: at or above the true
-    minimum, so a claim that it is small errs on the safe side. Its variance is the linearised one of the
-    pairs' cosines in the weights they were chosen with, from whole-sample influences of images (or
-    groups), plus the variance over those pairs of their cosines, the most that choosing another pair in
-    another sample could add. Close to cosine 1 it is an overestimate, as the linear term then vanishes.
+    The estimand is the expected noise-corrected cosine of the pair so chosen: at or above the true minimum.
+    Its variance is the linearised one of the pairs' cosines in the weights they were chosen with, plus the
+    variance over those pairs of their cosines, the most that choosing another pair could add.
 
     Returns:
         A figure with ``pairs``: [class, class, share of the choices], most frequent first.
@@ -176,10 +139,7 @@ def linearised_interval(
     value: float,
     more: float = 0.0,
 ) -> tuple[tuple[float, float] | None, str]:
-    """Student's interval of a weighted mean of pairs' cosines, and its method.
-
-    The standard error is that of images' (or groups') first-order influences, see
-    :func:`stratified_variance`.
+    """Student's interval of a weighted mean of pairs' cosines, and its method; :func:`stratified_variance`.
 
     Args:
         weights: (C, C) of the pairs. value: the estimate. more: variance to add.
@@ -195,9 +155,8 @@ def linearised_interval(
 def stratified_variance(effect: np.ndarray, y: np.ndarray, groups: Groups) -> tuple[float, float]:
     """Variance of the sum of images' effects (N,), classes as strata, and its degrees of freedom.
 
-    These are Welch and Satterthwaite's over the classes, so a small class that carries the variance counts
-    for as little as it knows; a class of one unit knows nothing and adds nothing. Where groups hold several
-    classes the groups are the units of the variance, and the degrees of freedom are at most theirs.
+    These are Welch and Satterthwaite's over the classes; a class of one unit adds nothing. Where groups hold
+    several classes the groups are the units of the variance, and the degrees of freedom are at most theirs.
     """
     n_classes = int(y.max()) + 1
     unit = Units.of(groups, len(y)).index
@@ -224,9 +183,8 @@ def corrected_cosines(x: np.ndarray, y: np.ndarray, groups: Groups, n_classes: i
     To second order in the noise e of a mean a (unit vector u, the other's w, c = u.w), the raw cosine is
     off by E[-c (|e|^2 - (u.e)^2) / 2 - (w.e)(u.e) + c (u.e)^2] / |a|^2: noise across a mean makes it look
     turned, noise along it does nothing. The first part is undone by shortening the mean's length by its
-    noise across, the second by addition. The noise's moments come from the residuals of images, or of
-    groups where images depend on each other, and then also those of two classes that share groups. A
-    class too small to estimate them, or no longer than its noise, gives NaN.
+    noise across, the second by addition. The moments come from the residuals of images (groups). A class too
+    small to estimate them, or no longer than its noise, gives NaN.
     """
     counts, units = np.bincount(y, minlength=n_classes), Units.of(groups, len(y))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -234,7 +192,15 @@ def corrected_cosines(x: np.ndarray, y: np.ndarray, groups: Groups, n_classes: i
         length = np.linalg.norm(means, axis=1)
         unit = means / length[:, None]
         cosine = unit @ unit.T
-        noise, owner, factor, starts = _noise_units(x, y, units, means, counts, length)
+        noise, owner, starts, sizes = (x - means[y]) / (counts * length)[y, None], y, None, np.ones(len(y))
+        if units.grouped:  # a group has one unit per class it holds
+            cells, index, sizes = np.unique(
+                units.index * n_classes + y, return_inverse=True, return_counts=True
+            )
+            noise, owner = sums_by(noise, index, len(cells)), cells % n_classes
+            starts = np.flatnonzero(np.r_[True, np.diff(cells // n_classes) > 0, True])
+        of_class = [sizes[owner == c] for c in range(n_classes)]
+        factor = np.array([unit_factor(own) if len(own) else np.nan for own in of_class])
         along = noise @ unit.T  # (units, C)
         squares = np.bincount(owner, np.einsum("ij,ij->i", noise, noise), n_classes) * factor
         own = along[np.arange(len(owner)), owner]
@@ -248,37 +214,6 @@ def corrected_cosines(x: np.ndarray, y: np.ndarray, groups: Groups, n_classes: i
         return numerator / np.outer(across, across)
 
 
-def _noise_units(
-    x: np.ndarray,
-    y: np.ndarray,
-    units: Units,
-    means: np.ndarray,
-    counts: np.ndarray,
-    length: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """What each independent unit of a class adds to the noise of its mean, over the mean's length.
-
-    Returns:
-        noise (units, P), owner (units,) its class, factor (C,) see :func:`unit_factor`, and starts of each
-        group's units (a group has one unit per class it holds), in order.
-    """
-    noise = (x - means[y]) / (counts * length)[y, None]
-    owner, starts, sizes = y, np.arange(len(y) + 1), np.ones(len(y))
-    if units.grouped:
-        cells, index, sizes = np.unique(
-            units.index * len(counts) + y, return_inverse=True, return_counts=True
-        )
-        noise, owner = sums_by(noise, index, len(cells)), cells % len(counts)
-        starts = np.flatnonzero(np.r_[True, np.diff(cells // len(counts)) > 0, True])
-    return noise, owner, _factors(owner, sizes, len(counts)), starts
-
-
-def _factors(owner: np.ndarray, sizes: np.ndarray, n_classes: int) -> np.ndarray:
-    """:func:`unit_factor` of each class's units (C,), NaN for a class that has none."""
-    of_class = [sizes[owner == c] for c in range(n_classes)]
-    return np.array([unit_factor(units) if len(units) else np.nan for units in of_class])
-
-
 def _shared_noise(
     noise: np.ndarray,
     along: np.ndarray,
@@ -289,7 +224,8 @@ def _shared_noise(
 ) -> np.ndarray:
     """Second-order effect on cosines (C, C) of noise that classes share through common groups.
 
-    E[e_a.e_b - (u.e_a)(u.e_b) - (w.e_a)(w.e_b) + c (u.e_a)(w.e_b)], u and w the unit means of a and b.
+    E[e_a.e_b - (u.e_a)(u.e_b) - (w.e_a)(w.e_b) + c (u.e_a)(w.e_b)], u and w the unit means of a and b. A
+    group's units of ``noise`` (units, P) lie from one of ``starts`` to the next.
     """
     out = np.zeros_like(cosine)
     own = along[np.arange(len(owner)), owner]
@@ -337,18 +273,9 @@ def shuffled_cosines(x: np.ndarray, y: np.ndarray, groups: Groups, seed: int, n:
     drawn = [cosines(*batch) for batch in chance.draws(n_classes, n, seed)]
     minima, shuffled = (np.concatenate(part) for part in zip(*drawn, strict=True))
     described = {"mean": float(minima.mean()), "q05": float(np.quantile(minima, 0.05))}
-    described |= {
-        "of": "raw minimum cosine",
-        "observed": float(low[0]),
-        **chance.describe(minima, even=False),
-    }
-    return {
-        "minimum": float(low[0]),
-        "medians": medians[0],
-        "minima": minima,
-        "shuffled_medians": shuffled,
-        "described": described,
-    }
+    described |= {"of": "raw minimum cosine", "observed": float(low[0])}
+    found = {"minimum": float(low[0]), "medians": medians[0], "minima": minima, "shuffled_medians": shuffled}
+    return found | {"described": described | chance.describe(minima, even=False)}
 
 
 def raw_cosines(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,6 @@ from ...stats.units import Groups, Units
 from ..base import Measured
 from ..study import Study
 
-N_PERMUTATIONS = 9999
 MARGIN = 1e-4  # of a patch's error, by which another mode must cost more
 NONE_DECODED = "no image was decoded without a mode"
 RESAMPLES = 999
@@ -26,72 +25,46 @@ TIE = 1e-5  # of the statistic: class sums of shuffles are float32
 
 
 def measure(study: Study) -> Measured:
-    """See :func:`mode_structure`; figures under ``modes``."""
-    maps = study.maps
-    if maps.S is None:
-        none = figure(None, None, 0, why_absent(maps, "S"))
-        return Measured({"modes": {"energy": [], "share": none, "ablation": None}})
-    found = mode_structure(
-        maps, study.labels, study.names, study.units, seed=study.seed, n_permutations=study.n_permutations
-    )
-    return Measured({"modes": found.figures}, found.values)
+    """Figures of question 3 under ``modes``; values ``ablated`` (A,) int64, ``other_mode`` (A,) float64.
 
+    Of the maps' ``S`` (N, gh, gw, D), in any order, and ``error_only``, ``error_without`` (A, gh, gw, D), the
+    error of the images ``ablated`` (None: the first A) decoded with only mode k and with all but mode k.
 
-def mode_structure(
-    maps: Any,
-    labels: np.ndarray | None = None,
-    names: Sequence[str] = (),
-    groups: Groups = None,
-    *,
-    seed: int = 0,
-    n_permutations: int = N_PERMUTATIONS,
-) -> Measured:
-    """Every figure of question 3.
-
-    Args:
-        maps: ``S`` (N, gh, gw, D), in any order; ``error`` (N, gh, gw); ``error_only``, ``error_without``
-            (A, gh, gw, D), the error of the images ``ablated`` (A,) decoded with only mode k and with all
-            but mode k; None for a model without a separable decoder (``ablated`` None: the first A).
-        labels, groups: (N,) or None. names: of the classes.
-
-    Returns:
-        Values ``ablated`` (A,) int64, the images that were, and ``other_mode`` (A,) float64, share of the
-        patches whose costliest mode is not the overall one. Figures:
-        ``energy``: each mode's share of the sum of squares of S, a figure per mode, all N images.
-        ``share``: of the patches, those whose costliest mode to lose is not the overall one, the verdict's
-        figure, with ``p`` and ``null`` of the class null where there are labels; without a separable
-        decoder its value is None and its method says so.
-        ``ablation``: None without a separable decoder, else a dict: ``cost``, what losing mode k adds to
-        the error, and ``only``, the error with mode k alone: a figure per mode each; ``cost_per_class``,
-        ``cost_per_region``: D such figures each; ``cost_map`` (gh, gw, D) and ``dominant_map`` (gh, gw), the
-        mode that most often costs most there, as lists; ``overall_mode``, see :func:`costliest_modes`, and
-        ``overall_shares``, see :func:`overall_shares`;
-        ``costliest_on_average``: the mode of the greatest mean cost; ``energy_rank``: Spearman
-        correlation, over patches and modes of an image, of cost with energy.
+    ``energy``: a mode's share of the sum of squares of S. ``share``: of the patches, those whose costliest
+    mode is not the overall one, the verdict's, with ``p`` and ``null`` where there are labels. ``ablation``:
+    None without a separable decoder, else ``cost``, what losing mode k adds, and ``only``, the error with
+    mode k alone; both, ``cost_per_class`` and ``cost_per_region`` a figure per mode; ``cost_map`` (gh, gw, D)
+    and ``dominant_map`` (gh, gw) as lists; ``overall_mode``, ``overall_shares``, ``costliest_on_average``;
+    ``energy_rank``: Spearman, of cost with energy.
 
     Cost: O(A gh gw D) and O(A C D) a permutation: 0.5 s for 256 images of 256 patches.
     """
+    maps = study.maps
     error, error_only, error_without = maps.error, maps.error_only, maps.error_without
-    units, energy = Units.of(groups, len(error)), mode_energy(np.asarray(maps.S, np.float64))
-    per_image = energy.mean((1, 2))
-    shares = [share_figure(column, units) for column in per_image.T]
-    result: dict[str, Any] = {"energy": shares, "share": None, "ablation": None}
-    if error_without is None or error_only is None:
-        return Measured(result | {"share": figure(None, None, 0, why_absent(maps, "error_without"))})
-    few = len(error_without)
-    if few == 0:
-        return Measured(result | {"share": figure(None, None, 0, NONE_DECODED)})
-    rows = np.arange(few) if maps.ablated is None else np.asarray(maps.ablated)
-    labels, groups = None if labels is None else labels[rows], units.take(rows)
-    cost = np.asarray(error_without, np.float64) - np.asarray(error[rows], np.float64)[..., None]
+    result: dict[str, Any] = {"energy": [], "share": None, "ablation": None}
+    missing = why_absent(maps, "S")
+    if not missing:
+        energy = mode_energy(np.asarray(maps.S, np.float64))
+        result["energy"] = [share_figure(column, study.units) for column in energy.mean((1, 2)).T]
+        missing = why_absent(maps, "error_without") or why_absent(maps, "error_only")
+    if missing or len(error_without) == 0:
+        return Measured({"modes": result | {"share": figure(None, None, 0, missing or NONE_DECODED)}})
+    rows = np.arange(len(error_without)) if maps.ablated is None else np.asarray(maps.ablated)
+    labels, groups = None if study.labels is None else study.labels[rows], study.units.take(rows)
+    cost = _costs(error[rows], error_without)[0]
     dominant, overall = costliest_modes(error[rows], error_without)
     elsewhere = share_elsewhere(dominant, overall)
     values = {"ablated": rows.astype(np.int64), "other_mode": elsewhere}
     result["share"] = share_figure(elsewhere, groups)
+    mean_cost, (flat, shares) = cost.mean((1, 2)), (a.reshape(len(rows), -1) for a in (cost, energy[rows]))
+    members = {name: labels == c for c, name in enumerate(study.names)}
+    by_class = {
+        name: _per_mode(mean_cost[of], groups.take(of)) if of.any() else None for name, of in members.items()
+    }
     result["ablation"] = {
-        "cost": _per_mode(cost.mean((1, 2)), groups),
+        "cost": _per_mode(mean_cost, groups),
         "only": _per_mode(np.asarray(error_only, np.float64).mean((1, 2)), groups),
-        "cost_per_class": _per_class(cost.mean((1, 2)), labels, names, groups),
+        "cost_per_class": None if labels is None else by_class,
         "cost_per_region": {
             region: _per_mode(cost[:, mask].mean(1), groups) if mask.any() else None
             for region, mask in region_masks(*cost.shape[1:3]).items()
@@ -99,34 +72,27 @@ def mode_structure(
         "cost_map": cost.mean(0).tolist(),
         "dominant_map": scipy.stats.mode(dominant, axis=0).mode.tolist(),
         "overall_mode": overall,
-        "overall_shares": overall_shares(error[rows], error_without, groups, seed),
+        "overall_shares": overall_shares(error[rows], error_without, groups, study.seed),
         "costliest_on_average": int(cost.mean((0, 1, 2)).argmax()),
-        "energy_rank": mean_figure(
-            rank_correlation(cost.reshape(few, -1), energy[rows].reshape(few, -1)), groups
-        ),
+        "energy_rank": mean_figure(rank_correlation(flat, shares), groups),
     }
     if labels is not None and len(np.unique(labels)) > 1:
         share = np.stack([(dominant == k).mean((1, 2)) for k in range(cost.shape[-1])], 1)
-        observed, null, described = class_dependence(share, labels, groups, seed, n_permutations)
+        how = {"seed": study.seed, "n": study.n_permutations}
+        observed, null, described = class_dependence(share, labels, groups, **how)
         p = permutation_p(observed, null, "greater", TIE * observed)
         result["share"] |= {"p": p, "null": described}
-    return Measured(result, values)
+    return Measured({"modes": result}, values)
 
 
 def costliest_modes(error: np.ndarray, error_without: np.ndarray) -> tuple[np.ndarray, int]:
-    """Which mode's loss costs most in each patch, and which does overall.
+    """Which mode's loss costs most in each patch, (A, gh, gw) int64, and which does overall.
 
-    Overall is the mode that costs most in the greatest number of patches: any other choice would find more
-    patches with another one, so the choice, made on the same images, cannot make the claim look better.
-    Another mode takes a patch only if losing it costs more than losing the overall one by over 1e-4 of the
-    patch's mean error over the losses, and more than nothing: below is what rounding and the decoder's own
-    repetition (1e-4) do.
+    Overall is the mode that costs most in the greatest number of patches. Another takes a patch only if its
+    loss costs more by over 1e-4 of the patch's mean error over the losses, and more than nothing.
 
     Args:
         error: (A, gh, gw). error_without: (A, gh, gw, D).
-
-    Returns:
-        (A, gh, gw) int64 mode of each patch, and the overall one.
     """
     cost, other = _costs(error, error_without)
     overall = int(other.mean((0, 1, 2)).argmin())
@@ -142,10 +108,7 @@ def _costs(error: np.ndarray, error_without: np.ndarray) -> tuple[np.ndarray, np
 
 
 def overall_shares(error: np.ndarray, error_without: np.ndarray, groups: Groups, seed: int) -> list[float]:
-    """How often each mode is the overall one when images (or groups) are drawn anew, D shares.
-
-    Where two modes are near, the name of the overall one is chance, though the figure hardly depends on it.
-    """
+    """How often each mode is the overall one when images (or groups) are drawn anew, D shares."""
     _, other = _costs(error, error_without)
     units, (images, modes) = Units.of(groups, len(other)), (len(other), other.shape[-1])
     of_unit = sums_by(other.reshape(images, -1, modes).sum(1).astype(np.float64), units.index, units.count)
@@ -200,10 +163,8 @@ def studentised(
 ) -> tuple[ClassNull, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     """The classes' distances from their centre, each by its own variance, as a statistic of shuffled labels.
 
-    Labels are exchangeable only where classes have one distribution. Where they scatter unlike, or groups
-    are unlike in size, R squared of shuffles is too small for a small class that scatters, and p with it;
-    divided by each class's own variance the shuffles' statistic is the sample's in large samples (Chung and
-    Romano 2013; Pauly, Brunner and Konietschke 2015).
+    So that p holds where classes scatter unlike or groups are unlike in size (Chung and Romano 2013; Pauly,
+    Brunner and Konietschke 2015).
 
     Returns:
         The null with what the variances need appended to its sums, and a function of those sums (B, C, ..)
@@ -231,13 +192,3 @@ def studentised(
 
 def _per_mode(values: np.ndarray, groups: Groups) -> list[dict[str, Any]]:
     return [mean_figure(column, groups) for column in values.T]
-
-
-def _per_class(
-    cost: np.ndarray, labels: np.ndarray | None, names: Sequence[str], groups: Groups
-) -> dict[str, Any] | None:
-    """A figure per mode for each class, from its own images alone."""
-    if labels is None:
-        return None
-    members, units = {name: labels == c for c, name in enumerate(names)}, Units.of(groups, len(labels))
-    return {name: _per_mode(cost[of], units.take(of)) if of.any() else None for name, of in members.items()}

@@ -9,18 +9,16 @@ from importlib import import_module
 from typing import Any
 
 from ...stats.estimators import Mean
-from ..base import Claim, Measured, Metric, Question
+from ..base import Measured, Metric, Question
 from ..study import Study
 from . import margins
 from .values import digest
 
-HEADING = "Published claims"
 ABOUT = "A claim of the public articles, beside what random rows and untrained networks give."
-OUR = Mean()
 
 
 def _metric(name: str, title: str) -> Metric:
-    return Metric(f"published_{name}", title, OUR)
+    return Metric(f"published_{name}", title, Mean())
 
 
 def _from_rows(name: str, title: str) -> Metric:
@@ -38,67 +36,55 @@ unseen_ratio = _metric("unseen_noise.ratio", "error on other noise families over
 axes_deviation = _metric("codebook.size", "deviation of the codebook's axes from uniform ones, radians")
 friction_classes = _metric("friction.classes", "largest distance of a class's log friction from the mean")
 
+TITLES = {
+    "band": "Is the band that of random rows?",
+    "spectrum": "Is the spectrum that of random rows?",
+    "coordination": "Did the attention's gate leave its initial value?",
+    "resolution": "Is the error the same at every image size?",
+    "tiling": "Is S of tiles that of the whole image?",
+    "unseen_noise": "Does the model work on noise it has not seen?",
+    "codebook": "Are the codebook's axes uniform?",
+    "friction": "Is friction that of random rows, and one for all classes?",
+}
+CLAIMS = (
+    (band_distance < 1, "band_free", "pentachoron CV equals random rows'"),
+    (rank_distance < 1, "rank_free", "effective rank equals random rows'"),
+    (ratio_distance < 1, "ratio_free", "S0 / S_last equals random rows'"),
+    (gate_moved > margins.GATE, "gate_moved", "attention gate is off its initial value"),
+    (size_change < margins.CHANGE, "any_size", "error is the same at 32 to 256 pixels"),
+    (tile_distance < margins.TILED, "tiles_alike", "S of tiles equals S of the whole"),
+    (unseen_ratio < margins.MOST_UNSEEN, "unseen_noise", "error on unseen noise at most 1.4 times as large"),
+    (axes_deviation < margins.CODEBOOK, "axes_uniform", "codebook's axes are uniform"),
+    (friction_distance < 1, "friction_free", "log friction equals random rows'"),
+    (friction_classes < margins.CLASSES, "friction_uniform", "log friction is one for all classes"),
+)
 
-def _question(name: str, title: str, *claims: tuple[Claim, str, str]) -> Question:
+
+def _question(name: str, title: str) -> Question:
     """A question on request; its measure and its table, which run models or draw, are imported when used."""
 
     def measure(study: Study) -> Measured:
-        return getattr(import_module(".measure", __name__), name)(study)
+        figures = getattr(import_module(".measure", __name__), name)(study)
+        return Measured({f"published_{name}": figures})
 
     def tables() -> list[Callable[[Any], Any]]:
         return [import_module(".tables", __name__).numbers(name)]
 
-    named = tuple(claim.named(short, words) for claim, short, words in claims)
-    metrics, key = tuple(claim.metric for claim in named), (("published", digest()), ("version", 3))
-    own = {"tables": tables, "on_request": True, "key": key, "heading": HEADING}
-    return Question(name.replace("_", "-"), title, ABOUT, measure, metrics, named, **own)
+    own = [
+        claim.named(*words) for claim, *words in CLAIMS if claim.metric.name.startswith(f"published_{name}.")
+    ]
+    return Question(
+        name.replace("_", "-"),
+        title,
+        ABOUT,
+        measure,
+        tuple(claim.metric for claim in own),
+        tuple(own),
+        tables=tables,
+        on_request=True,
+        key=(("published", digest()), ("version", 3)),
+        heading="Published claims",
+    )
 
 
-PUBLISHED_QUESTIONS = (
-    _question(
-        "band",
-        "Is the band that of random rows?",
-        (band_distance < 1, "band_free", "pentachoron CV equals random rows'"),
-    ),
-    _question(
-        "spectrum",
-        "Is the spectrum that of random rows?",
-        (rank_distance < 1, "rank_free", "effective rank equals random rows'"),
-        (ratio_distance < 1, "ratio_free", "S0 / S_last equals random rows'"),
-    ),
-    _question(
-        "coordination",
-        "Did the attention's gate leave its initial value?",
-        (gate_moved > margins.GATE, "gate_moved", "attention gate is off its initial value"),
-    ),
-    _question(
-        "resolution",
-        "Is the error the same at every image size?",
-        (size_change < margins.CHANGE, "any_size", "error is the same at 32 to 256 pixels"),
-    ),
-    _question(
-        "tiling",
-        "Is S of tiles that of the whole image?",
-        (tile_distance < margins.TILED, "tiles_alike", "S of tiles equals S of the whole"),
-    ),
-    _question(
-        "unseen_noise",
-        "Does the model work on noise it has not seen?",
-        (
-            unseen_ratio < margins.MOST_UNSEEN,
-            "unseen_noise",
-            "error on unseen noise at most 1.4 times as large",
-        ),
-    ),
-    _question(
-        "codebook",
-        "Are the codebook's axes uniform?",
-        (axes_deviation < margins.CODEBOOK, "axes_uniform", "codebook's axes are uniform"),
-    ),
-    _question(
-        "friction",
-        "Is friction that of random rows, and one for all classes?",
-        (friction_distance < 1, "friction_free", "log friction equals random rows'"),
-        (friction_classes < margins.CLASSES, "friction_uniform", "log friction is one for all classes"),
-    ),
-)
+PUBLISHED_QUESTIONS = tuple(_question(name, title) for name, title in TITLES.items())

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...data.noise import FAMILIES, UNSEEN_FAMILIES, sample
+from ...data.noise import FAMILIES, UNSEEN_FAMILIES
 from ...model.architectures import architecture_of
 from ...model.sources import random_twin
 from ...model.threads import ieee_float32, thread_pool
 from ...stats.units import Units
-from ..study import Study, image_groups
-from .passes import SIZES, TRAINED, WHOLE, Passes, passes_of, white_images
+from ..study import Study
+from .passes import SIZES, TRAINED, WHITE, WHOLE, Passes, family_images, passes_of
 from .rows import Rows, device_of, rows_of
 
 IMAGES, A_FAMILY = 32, 2  # of the subject's own; of each of the noise families
@@ -24,11 +24,8 @@ FEW = 2  # images of the largest size for these: one costs as much as of all oth
 
 @dataclass(frozen=True)
 class Shown:
-    """What every model is shown: (I, C, H, W) each.
-
-    Attributes:
-        images, noise, unseen: the subject's own, of the trained families, of the others.
-        white: of the largest of ``sizes``, pixels, for the passes; no sizes, no passes.
+    """What every model is shown, (I, C, H, W) each: its own images, the trained families', the others', and
+    white ones of the largest of ``sizes``, pixels, for the passes; no sizes, no passes.
     """
 
     images: torch.Tensor
@@ -56,35 +53,33 @@ class Gathered:
     twins: tuple[Evidence, ...]
     units: Units
 
+    @property
+    def passes(self) -> tuple[Passes | None, list[Passes]]:
+        """The subject's, and those of the twins that have them."""
+        return self.own.passes, [twin.passes for twin in self.twins if twin.passes]
+
 
 def gathered(study: Study) -> Gathered:
     """What is measured once and for all claims of a study.
 
     Cost: the embedded model and its twins 20 s of processor time, a model a thread.
     """
-    if "published" not in study.memo:
-        study.memo["published"] = _gather(study)
-    return study.memo["published"]
-
-
-def _gather(study: Study) -> Gathered:
+    if "published" in study.memo:
+        return study.memo["published"]
     model, images = study.model.model, study.images
     chosen = np.sort(images.spread_order()[:IMAGES])
-    groups = image_groups(study.maps)
-    units = Units.of(None if groups is None else groups[chosen], len(chosen))
     shown = shown_to(model, images.take(chosen).tensor(), study.seed)
     device = device_of(model)
     seeds = [] if architecture_of(model) is None else twin_seeds(study.model.sha256, study.seed)
     twins = [random_twin(model.config, seed).to(device) for seed in seeds]
     largest = (len(shown.white), *[FEW] * PASS_TWINS, *[0] * len(twins))
     threads = torch.get_num_threads() if device.type == "cpu" else 1
-
-    def evidence(one: nn.Module, few: int) -> Evidence:
-        return model_evidence(one, shown, study.seed, few)
-
     with ieee_float32(), thread_pool(threads) as pool:  # of torch's own, each waits for the others
-        own, *others = pool.map(evidence, (model, *twins), largest)
-    return Gathered(own, tuple(others), units)
+        own, *others = pool.map(
+            lambda one, few: model_evidence(one, shown, study.seed, few), (model, *twins), largest
+        )
+    study.memo["published"] = Gathered(own, tuple(others), study.units.take(chosen))
+    return study.memo["published"]
 
 
 def twin_seeds(sha256: str, seed: int) -> list[int]:
@@ -96,33 +91,20 @@ def shown_to(model: nn.Module, images: torch.Tensor, seed: int) -> Shown:
     """A subject's images (I, C, H, W), and generated noise of a seed in sizes that fit its patches."""
     channels, patch = getattr(model, "channels", 3), model.patch_size
     usual = TRAINED if TRAINED % patch == 0 else 16 * patch
-    noise, unseen = trained_noise(usual, seed, channels), unseen_noise(usual, seed, channels)
+    noise = family_images(FAMILIES, usual, seed, channels, A_FAMILY)
+    unseen = family_images(UNSEEN_FAMILIES, usual, seed + 1, channels, A_FAMILY)
     sizes = tuple(size for size in SIZES if size % patch == 0)
     if not {TRAINED, WHOLE} <= {*sizes}:
         sizes = ()
-    return Shown(images, noise, unseen, white_images(max(sizes, default=TRAINED), seed, channels), sizes)
+    white = family_images(WHITE, max(sizes, default=TRAINED), seed, channels)
+    return Shown(images, noise, unseen, white, sizes)
 
 
 def model_evidence(model: nn.Module, shown: Shown, seed: int, few: int) -> Evidence:
-    """One model on what it is shown; ``seed`` of the simplices, ``few`` images of the largest size.
-
-    No passes where these are none.
-    """
+    """One model on what it is shown; ``seed`` of the simplices, ``few`` images of the largest size."""
     return Evidence(
         rows_of(model, shown.images, seed),
         rows_of(model, shown.noise, seed, decoded=True),
         rows_of(model, shown.unseen, seed, decoded=True),
         passes_of(model, shown.white, shown.sizes, few) if few and shown.sizes else None,
     )
-
-
-def trained_noise(size: int, seed: int, channels: int) -> torch.Tensor:
-    """(32, channels, size, size): two images of each family of the public trainer, one after the other."""
-    g = torch.Generator().manual_seed(seed)
-    return torch.cat([sample(family, A_FAMILY, size, g, channels) for family in FAMILIES])
-
-
-def unseen_noise(size: int, seed: int, channels: int) -> torch.Tensor:
-    """(32, channels, size, size): two images of each other family."""
-    g = torch.Generator().manual_seed(seed + 1)
-    return torch.cat([sample(family, A_FAMILY, size, g, channels) for family in UNSEEN_FAMILIES])

@@ -15,10 +15,7 @@ MAX_ALPHA, INITIAL_LOGIT = 0.2, -2.0
 
 
 def simplex_volumes(points: np.ndarray) -> np.ndarray:
-    """Volumes of simplices, (..., k + 1, D) -> (...): the root of the Gram determinant of k edges, over k!.
-
-    The same as the published Cayley-Menger determinant, without its cancellation.
-    """
+    """Volumes of simplices, (..., k + 1, D) -> (...): root of the Gram determinant of k edges, over k!."""
     edges = points[..., 1:, :] - points[..., :1, :]
     gram = edges @ edges.swapaxes(-1, -2)
     return np.sqrt(np.maximum(np.linalg.det(gram), 0.0)) / math.factorial(edges.shape[-2])
@@ -85,17 +82,10 @@ INITIAL_GATE = float(gate(np.float64(INITIAL_LOGIT)))
 
 
 def codebook_axes(rows: np.ndarray) -> tuple[np.ndarray, int]:
-    """Axes of a codebook: antipodal rows merged, greedily from the most opposite on.
+    """Axes of a codebook (V, D), rows of any length: unit axes (A, D) and the number of antipodal pairs.
 
     A row's partner is the one most opposite to it; with a cosine below -0.9, and neither taken yet, the two
-    become the axis of their difference. (The public code also asks that the partner be mutual *or* below
-    -0.9, which the first condition already says.)
-
-    Args:
-        rows: (V, D), of any length.
-
-    Returns:
-        Unit axes (A, D) and the number of pairs.
+    become the axis of their difference, greedily from the most opposite on.
     """
     unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     cosine = unit @ unit.T
@@ -132,11 +122,8 @@ def codebook_figures(rows: np.ndarray) -> dict[str, float]:
     """``axes``, ``pairs``, ``deviation``: mean projective angle less that of uniform axes; rows (V, D)."""
     axes, pairs = codebook_axes(rows)
     angle = projective_angle(axes) if len(axes) > 1 else math.nan
-    return {
-        "axes": float(len(axes)),
-        "pairs": float(pairs),
-        "deviation": angle - uniform_angle(rows.shape[1]),
-    }
+    deviation = angle - uniform_angle(rows.shape[1])
+    return {"axes": float(len(axes)), "pairs": float(pairs), "deviation": deviation}
 
 
 def codebook_kind(deviation: float) -> str:

@@ -49,8 +49,7 @@ def spectrum_of(M: np.ndarray, norms: bool) -> np.ndarray:
 def log_friction(gram: torch.Tensor) -> np.ndarray:
     """(R,) mean over modes of the logarithm of the friction of Gram matrices (R, D, D).
 
-    Of the logarithm, as friction has no spread to speak of: a mean over random rows is that of its few
-    largest values. NaN for numbers of modes that the conduit does not take.
+    Of the logarithm, as friction's tail is too heavy for a mean. NaN for a D that the conduit does not take.
     """
     if gram.shape[-1] not in CONDUIT_MODES:
         return np.full(len(gram), np.nan)
@@ -74,13 +73,9 @@ CLASSES_ALIKE = Free(0.0, 0.0, 1, "one friction for all classes")
 
 @lru_cache(maxsize=8)
 def free_values(V: int, D: int, norms: bool = False, seed: int = 0) -> dict[str, Free]:
-    """The free value of every figure of single patches (``cv``, ``rank``, ..), and of a codebook.
+    """The free value of every figure of patches and of a codebook that is defined for V and D, by name.
 
-    Args:
-        V, D: of a patch's matrix. norms: S are column norms.
-
-    Returns:
-        By name; a figure that is undefined for this V and D is not there.
+    ``norms``: S are column norms.
     """
     rng = np.random.default_rng([seed, V, D])
     M = random_rows(rng, PATCHES, V, D)

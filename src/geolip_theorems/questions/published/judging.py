@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...stats.attribution import LEAST_TWINS, attribution
-from ...stats.equivalence import Compared, compared, within
+from ...stats.equivalence import Compared, against, compared
 from ...stats.figure import Figure
 from ...stats.intervals import mean_figure
 from ...stats.units import Groups
@@ -33,16 +33,14 @@ def judged(
 
     Args:
         own: (I,) one number per image, or a figure that is no mean over images.
-        twins: the same of each random-weight twin: arrays, or numbers.
-        groups: of the images.
+        twins: the same of each random-weight twin: arrays, or numbers. groups: of the images.
         margin: a difference as small is none. Of a published value it is half the range that was given with
             it, else this one, or where this is 0 a tenth of the value.
 
     Returns:
-        Every reference is a :class:`Compared`. ``class`` is ``free``: equal to random rows; ``architecture``:
-        not so, but equal to untrained networks; ``learned``: apart from both, or from untrained networks
-        where there is no free value; ``open``: none is shown. ``contradicted``: apart from the published
-        value.
+        With ``class``, ``free``: equal to random rows; ``architecture``: not so, but equal to untrained
+        networks; ``learned``: apart from both, or from untrained networks where there is no free value;
+        ``open``: none is shown; and ``contradicted``: apart from the published value.
     """
     found = own if isinstance(own, dict) else mean_figure(own, groups)
     beside = {
@@ -96,13 +94,5 @@ def _twins(
     exact = [{"value": float(np.mean(t)), "ci95": [float(np.mean(t))] * 2} for t in twins]
     parts = {"own": own[None], "others": [np.asarray(t)[None] for t in twins]} if paired else {}
     answer = attribution(found, exact, ">", groups=groups, **parts)
-    if answer.difference is None:
-        return None
-    low, high = answer.difference["ci95"]
-    return {
-        "value": answer.twin["value"],
-        "difference": answer.difference["value"],
-        "ci95": (low, high),
-        "margin": float(margin),
-        "equal": within((low, high), margin),
-    }
+    found = answer.difference
+    return found and against(answer.twin["value"], found["value"], tuple(found["ci95"]), margin)

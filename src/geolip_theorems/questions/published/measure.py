@@ -16,9 +16,8 @@ from ...stats.equivalence import distance_figure, folded, largest, nested_shares
 from ...stats.figure import Figure, figure
 from ...stats.grids import why_absent
 from ...stats.intervals import mean_figure
-from ..base import Measured
 from ..study import Study
-from .evidence import A_FAMILY, Gathered, gathered
+from .evidence import A_FAMILY, gathered
 from .formulas import INITIAL_GATE, codebook_figures, codebook_kind, gate, spatial_cv_of_mean
 from .free import CLASSES_ALIKE, INITIAL, PATCHES_ALONE, Free, free_values
 from .judging import FREE, judged
@@ -41,33 +40,45 @@ def _missing(reason: str, study: Study) -> Figure:
     return figure(None, None, len(study), reason)
 
 
-def _by_source(study: Study, of: Callable[[Gathered, str, Rows], dict[str, Any]]) -> dict[str, Any]:
+def _by_source(study: Study, of: Callable[[str, Rows], dict[str, Any]]) -> dict[str, Any]:
     """Figures of rows by what they were measured on, ``images`` and ``noise``."""
-    found = gathered(study)
-    rows = {on: getattr(found.own, on) for on in SOURCES}
-    return {on: of(found, on, own) for on, own in rows.items() if own is not None}
+    rows = {on: getattr(gathered(study).own, on) for on in SOURCES}
+    return {on: of(on, own) for on, own in rows.items() if own is not None}
 
 
-def patch_figure(study: Study, found: Gathered, on: str, name: str, title: str) -> Figure:
+def _beside(
+    study: Study,
+    on: str,
+    name: str,
+    title: str,
+    of: Callable[[Rows], Any],
+    *,
+    own: Figure | None = None,
+    **how: Any,
+) -> Figure:
+    """A figure beside its references; ``of`` gives it from the rows of the subject and of every twin.
+
+    ``own``: the subject's, where it is no mean over images. ``how``: see :func:`judged`.
+    """
+    found, said = gathered(study), published(study.model.name, name, on)
+    mine = of(getattr(found.own, on)) if own is None else own
+    twins = [of(getattr(twin, on)) for twin in found.twins]
+    return judged(title, mine, twins, found.units if on == "images" else None, said=said, **how)
+
+
+def patch_figure(study: Study, on: str, name: str, title: str) -> Figure:
     """A figure of single patches, mean over images, with where its sampling error comes from.
 
     ``shares``: of images, patches and draws of simplices in the squared standard error. ``public``: what the
     public code shows, one patch of one image, with the range of 95 % of such single figures.
     """
-    own: Rows = getattr(found.own, on)
+    own: Rows = getattr(gathered(study).own, on)
     values = own.patch[name]
     if not np.isfinite(values).all():
         return figure(None, None, len(values), f"{title} is undefined for V {own.shape[0]}, D {own.shape[1]}")
     free = free_values(*own.shape, own.norms).get(name)
-    made = judged(
-        title,
-        values.mean((1, 2)),
-        [getattr(twin, on).patch[name].mean((1, 2)) for twin in found.twins],
-        found.units if on == "images" else None,
-        margin=free.spread if free else 0.0,
-        free=free if own.sphere else None,
-        said=published(study.model.name, name, on),
-    )
+    how = {"margin": free.spread if free else 0.0, "free": free if own.sphere else None}
+    made = _beside(study, on, name, title, lambda rows: rows.patch[name].mean((1, 2)), **how)
     single = values[:, :, 0].ravel()
     public = {"value": float(single[0]), "range95": np.quantile(single, [0.025, 0.975]).tolist()}
     return made | {"shares": nested_shares(values), "public": public}
@@ -75,11 +86,9 @@ def patch_figure(study: Study, found: Gathered, on: str, name: str, title: str) 
 
 def _patch_figures(study: Study, titles: Mapping[str, str]) -> dict[str, Any]:
     """Figures of patches by source, and as ``NAME_distance`` that on images from random rows, in margins."""
-
-    def of(g: Gathered, on: str, own: Rows) -> dict[str, Figure]:
-        return {name: patch_figure(study, g, on, name, title) for name, title in titles.items()}
-
-    found = _by_source(study, of)
+    found = _by_source(
+        study, lambda on, _: {name: patch_figure(study, on, name, title) for name, title in titles.items()}
+    )
     distances = {}
     for name in titles:
         one = found["images"][name] if "images" in found else _missing(NO_ROWS, study)
@@ -92,34 +101,28 @@ def _patch_figures(study: Study, titles: Mapping[str, str]) -> dict[str, Any]:
     return found | distances
 
 
-def band(study: Study) -> Measured:
+def band(study: Study) -> dict[str, Any]:
     """``cv`` on images and noise, and its distance from random rows."""
-    return Measured({"published_band": _patch_figures(study, {"cv": "pentachoron CV"})})
+    return _patch_figures(study, {"cv": "pentachoron CV"})
 
 
-def spectrum(study: Study) -> Measured:
+def spectrum(study: Study) -> dict[str, Any]:
     """``rank``, ``ratio``, ``s0`` on images and noise, and their distances from random rows."""
-    return Measured({"published_spectrum": _patch_figures(study, SPECTRUM)})
+    return _patch_figures(study, SPECTRUM)
 
 
-def coordination(study: Study) -> Measured:
+def coordination(study: Study) -> dict[str, Any]:
     """``s_delta`` and ``s_delta_of_means`` on images and noise; ``gate``, the largest relative move of alpha.
 
     Margin of the two: a tenth of what the gates can move S by at most at their initial value.
     """
     layers = getattr(study.model.model, "cross_attn", ())
 
-    def of(g: Gathered, on: str, own: Rows) -> dict[str, Figure]:
+    def of(on: str, own: Rows) -> dict[str, Figure]:
+        margin = 0.1 * INITIAL_GATE * max(len(layers), 1) * float(own.image["S"].mean())
+        how = {"margin": margin, "free": PATCHES_ALONE}
         return {
-            name: judged(
-                title,
-                own.image[name],
-                [getattr(twin, on).image[name] for twin in g.twins],
-                g.units if on == "images" else None,
-                margin=0.1 * INITIAL_GATE * max(len(layers), 1) * float(own.image["S"].mean()),
-                free=PATCHES_ALONE,
-                said=published(study.model.name, name, on),
-            )
+            name: _beside(study, on, name, title, lambda rows, name=name: rows.image[name], **how)
             for name, title in DELTAS.items()
         }
 
@@ -132,14 +135,15 @@ def coordination(study: Study) -> Measured:
         exact = figure(most, (most, most), len(study), "exact, from the weights")
         initial = [0.0 for _ in gathered(study).twins]  # untrained networks' is where training begins
         moved = judged("relative move of the gate", exact, initial, margin=GATE, free=INITIAL)
-    return Measured({"published_coordination": found | {"gate": moved}})
+    return found | {"gate": moved}
 
 
-def resolution(study: Study) -> Measured:
+def resolution(study: Study) -> dict[str, Any]:
     """``change``: largest relative change of the same pixels' error, at sizes other than 64; ``by_size``."""
-    own, twins = gathered(study).own.passes, [t.passes for t in gathered(study).twins if t.passes]
+    own, twins = gathered(study).passes
     if own is None:
-        return Measured({"published_resolution": {"change": _missing(NO_PASSES, study)}})
+        return {"change": _missing(NO_PASSES, study)}
+    said = published(study.model.name, "change", "noise")
     by_size = {
         str(size): judged(
             f"relative change of the error at {size} pixels",
@@ -147,7 +151,7 @@ def resolution(study: Study) -> Measured:
             [float(twin.change(size).mean()) for twin in twins],
             margin=CHANGE,
             free=PATCHES_ALONE,
-            said=published(study.model.name, "change", "noise"),
+            said=said,
         )
         for size in own.error
         if size != TRAINED
@@ -156,47 +160,43 @@ def resolution(study: Study) -> Measured:
     most = list(by_size.values())[int(np.argmax([size for size, _ in sizes]))]
     method = f"largest of {len(by_size)} sizes; Student t over {n} noise images"
     whole = figure(*largest(sizes), n, method, reading=most["reading"])
-    return Measured({"published_resolution": {"change": whole, "by_size": by_size}})
+    return {"change": whole, "by_size": by_size}
 
 
-def tiling(study: Study) -> Measured:
+def tiling(study: Study) -> dict[str, Any]:
     """``distance``: mean abs difference of S in tiles of 64 pixels and in the whole image, over mean S."""
-    found = gathered(study)
-    own = found.own.passes
+    own, twins = gathered(study).passes
     if own is None or own.tiled is None:
-        return Measured({"published_tiling": {"distance": _missing(NO_ROWS if own else NO_PASSES, study)}})
-    twins = [twin.passes for twin in found.twins if twin.passes]
+        return {"distance": _missing(NO_ROWS if own else NO_PASSES, study)}
     title, margin = "S of tiles against the whole", TILED * float(own.scale.mean())
-    relative = [twin.tiled / twin.scale for twin in twins]
-    said = published(study.model.name, "tiled", "noise")
-    figures = {
-        "distance": judged(
-            f"{title}, relative", own.tiled / own.scale, relative, margin=TILED, free=PATCHES_ALONE
-        ),
-        "absolute": judged(
-            title, own.tiled, [twin.tiled for twin in twins], margin=margin, free=PATCHES_ALONE, said=said
-        ),
+    relative = [one.tiled / one.scale for one in (own, *twins)]
+    absolute, said = [one.tiled for one in (own, *twins)], published(study.model.name, "tiled", "noise")
+    how = {"free": PATCHES_ALONE}
+    return {
+        "distance": judged(f"{title}, relative", relative[0], relative[1:], margin=TILED, **how),
+        "absolute": judged(title, absolute[0], absolute[1:], margin=margin, said=said, **how),
     }
-    return Measured({"published_tiling": figures})
 
 
-def unseen_noise(study: Study) -> Measured:
+def unseen_noise(study: Study) -> dict[str, Any]:
     """``ratio``: mean error on 16 other families over that on the trained 16; ``error`` and ``rank``."""
-    found, version = gathered(study), study.model.name
-    own = found.own
-    if own.noise is None or own.unseen is None:
-        return Measured({"published_unseen_noise": {"ratio": _missing(NO_ROWS, study)}})
-    trained, other = own.noise.image["error"], own.unseen.image["error"]
+    found = gathered(study)
+    trained, other = found.own.noise, found.own.unseen
+    if trained is None or other is None:
+        return {"ratio": _missing(NO_ROWS, study)}
     twins = [float(t.unseen.image["error"].mean() / t.noise.image["error"].mean()) for t in found.twins]
-    said = published(version, "ratio_unseen", "noise")
-    title = "error on other families over trained ones"
-    sizes = float(own.unseen.image["power"].mean() / own.noise.image["power"].mean())
-    free = Free(sizes, 0.0, 1, "the families' own mean squares")
-    ratio = judged(title, family_ratio(other, trained), twins, margin=UNSEEN, free=free, said=said)
-    said, errors = published(version, "error", "noise"), [t.noise.image["error"] for t in found.twins]
-    error = judged("error on trained families", trained, errors, said=said)
-    rank = patch_figure(study, found, "unseen", "rank", "effective rank on other families")
-    return Measured({"published_unseen_noise": {"ratio": ratio, "error": error, "rank": rank}})
+    sizes = float(other.image["power"].mean() / trained.image["power"].mean())
+    ratio = judged(
+        "error on other families over trained ones",
+        family_ratio(other.image["error"], trained.image["error"]),
+        twins,
+        margin=UNSEEN,
+        free=Free(sizes, 0.0, 1, "the families' own mean squares"),
+        said=published(study.model.name, "ratio_unseen", "noise"),
+    )
+    error = _beside(study, "noise", "error", "error on trained families", lambda rows: rows.image["error"])
+    rank = patch_figure(study, "unseen", "rank", "effective rank on other families")
+    return {"ratio": ratio, "error": error, "rank": rank}
 
 
 def family_ratio(above: np.ndarray, below: np.ndarray) -> Figure:
@@ -217,21 +217,22 @@ def family_ratio(above: np.ndarray, below: np.ndarray) -> Figure:
     return figure(value, (value - reach, value + reach), above.size + below.size, method)
 
 
-def codebook(study: Study) -> Measured:
+def codebook(study: Study) -> dict[str, Any]:
     """``axes``, ``pairs``, ``deviation``, ``kind`` of the mean rows; ``size`` of the deviation on images."""
 
-    def of(g: Gathered, on: str, own: Rows) -> dict[str, Any]:
+    def of(on: str, own: Rows) -> dict[str, Any]:
         free = free_values(*own.shape, own.norms)
-        books = [codebook_figures(getattr(twin, on).codebook.mean(0)) for twin in g.twins]
         figures = resampled_codebook(own.codebook, study.seed)
         made = {
-            name: judged(
+            name: _beside(
+                study,
+                on,
+                name,
                 title,
-                figures[name],
-                [book[name] for book in books],
+                lambda rows, name=name: codebook_figures(rows.codebook.mean(0))[name],
+                own=figures[name],
                 margin=CODEBOOK if name == "deviation" else max(1.0, SINGLE * free[name].spread),
                 free=free.get(name) if own.sphere else None,
-                said=published(study.model.name, name, on),
             )
             for name, title in BOOK.items()
         }
@@ -239,10 +240,10 @@ def codebook(study: Study) -> Measured:
 
     found = _by_source(study, of)
     if "images" not in found:
-        return Measured({"published_codebook": found | {"size": _missing(NO_ROWS, study)}})
+        return found | {"size": _missing(NO_ROWS, study)}
     one = found["images"]["deviation"]
     size = figure(*folded(one["value"], one["ci95"]), one["n"], one["method"], reading=one["reading"])
-    return Measured({"published_codebook": found | {"size": size}})
+    return found | {"size": size}
 
 
 def resampled_codebook(books: np.ndarray, seed: int) -> dict[str, Figure]:
@@ -257,36 +258,31 @@ def resampled_codebook(books: np.ndarray, seed: int) -> dict[str, Figure]:
     return found
 
 
-def friction(study: Study) -> Measured:
+def friction(study: Study) -> dict[str, Any]:
     """``log_friction`` on images and noise; of the maps ``mean``, ``cv`` over patches, ``classes``.
 
     ``classes``: the largest distance of a class's mean log friction from the mean of all, simultaneous over
     classes (Bonferroni).
     """
-    maps, version = study.maps, study.model.name
+    maps = study.maps
     found = _patch_figures(study, {"log_friction": "log friction"})
     if absent := why_absent(maps, "friction"):
-        return Measured({"published_friction": found | {"classes": _missing(absent, study)}})
+        return found | {"classes": _missing(absent, study)}
     images = maps.friction.reshape(len(maps), -1).astype(np.float64)
     cv = spatial_cv_of_mean(maps.friction)
     exact = figure(cv, (cv, cv), len(study), "over these images, no interval")
-    said = {
-        name: published(version, name, "images", study.images.name)
+    mean_said, cv_said = (
+        published(study.model.name, name, "images", study.images.name)
         for name in ("mean_friction", "friction_cv")
-    }
+    )
     with np.errstate(divide="ignore"):
-        logs = np.log(images).mean(1)
-    found |= {
-        "mean": judged("mean friction", images.mean(1), (), study.units, said=said["mean_friction"]),
-        "cv": judged("spatial CV of friction", exact, margin=FLAT, said=said["friction_cv"]),
-        "classes": judged(
-            "log friction of the class furthest from the mean",
-            class_spread(logs, study),
-            margin=CLASSES,
-            free=CLASSES_ALIKE,
-        ),
+        spread = class_spread(np.log(images).mean(1), study)
+    title = "log friction of the class furthest from the mean"
+    return found | {
+        "mean": judged("mean friction", images.mean(1), (), study.units, said=mean_said),
+        "cv": judged("spatial CV of friction", exact, margin=FLAT, said=cv_said),
+        "classes": judged(title, spread, margin=CLASSES, free=CLASSES_ALIKE),
     }
-    return Measured({"published_friction": found})
 
 
 def class_spread(values: np.ndarray, study: Study) -> Figure:
@@ -302,8 +298,7 @@ def class_spread(values: np.ndarray, study: Study) -> Figure:
         one = mean_figure(values[rows] - whole, units)
         if one["ci95"] is None:
             return _missing(one["method"], study)
-        tail = 1 - 0.025 / len(members)
-        wider = scipy.stats.t.ppf(tail, units.df) / scipy.stats.t.ppf(0.975, units.df)
+        wider = scipy.stats.t.ppf(1 - 0.025 / len(members), units.df) / scipy.stats.t.ppf(0.975, units.df)
         ends = [one["value"] + wider * (end - one["value"]) for end in one["ci95"]]
         parts.append(folded(one["value"], ends))
     return figure(*largest(parts), len(study), f"largest of {len(members)} classes; Student t, Bonferroni")

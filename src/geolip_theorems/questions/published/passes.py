@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...model.architectures import extract_patches, stitch_patches
 from .rows import Run, device_of, runner
 
 SIZES, TRAINED, WHOLE = (32, 64, 128, 256), 64, 128  # pixels
+# The trained families whose pixels have one law wherever they are.
 WHITE = ("gaussian", "uniform", "poisson", "mixture", "exponential", "laplace")
 
 
@@ -37,10 +39,10 @@ class Passes:
         return found / self.error[TRAINED][: len(found)] - 1
 
 
-def white_images(size: int, seed: int, channels: int) -> Tensor:
-    """(6, channels, size, size), one of each trained family whose pixels have one law wherever they are."""
+def family_images(families: Iterable[str], size: int, seed: int, channels: int, each: int = 1) -> Tensor:
+    """(F each, channels, size, size): noise of families, one after the other."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.cat([sample(family, 1, size, generator, channels) for family in WHITE])
+    return torch.cat([sample(family, each, size, generator, channels) for family in families])
 
 
 @torch.inference_mode()
@@ -54,12 +56,11 @@ def passes_of(
         sizes: multiples of the patch size, ascending, 64 among them; without 128 nothing is tiled.
         few: images of the largest size; None for all.
 
-    Cost: attention is quadratic in the patches of an image: 0.4 s per image of 256 pixels for Freckles, 3 s
-    for one of 512.
+    Cost: quadratic in the patches of an image: 0.4 s per image of 256 pixels for Freckles, 3 s for 512.
     """
     run, patch = runner(model), model.patch_size
     error: dict[int, list[float]] = {size: [] for size in sizes}
-    tiled, scale = [], []
+    tiles = []
     for number, image in enumerate(images.to(device_of(model)).split(1)):
         for size in sizes if few is None or number < few else sizes[:-1]:
             part = _centre(image, size)
@@ -68,11 +69,10 @@ def passes_of(
             error[size].append(float(squared.double().mean()))
             if svd is not None and size == WHOLE:
                 whole = svd["S"].double()
-                tiled.append(float((_tiled_spectrum(run, patch, part) - whole).abs().mean()))
-                scale.append(float(whole.mean()))
-    known = len(tiled) == len(images)
-    by_size = {size: np.array(found) for size, found in error.items()}
-    return Passes(by_size, np.array(tiled) if known else None, np.array(scale) if known else None)
+                moved = (_tiled_spectrum(run, patch, part) - whole).abs().mean()
+                tiles.append((float(moved), float(whole.mean())))
+    tiled, scale = np.array(tiles).T if len(tiles) == len(images) else (None, None)
+    return Passes({size: np.array(found) for size, found in error.items()}, tiled, scale)
 
 
 def _centre(image: Tensor, size: int) -> Tensor:

@@ -1,8 +1,4 @@
-"""What the claims need of a model beyond its maps: the rows of M and both spectra, of a few images.
-
-The maps hold neither M nor the spectrum before the cross-attention, and stay as they are. Here a bounded,
-evenly chosen set of images is encoded once, and only M's figures are kept.
-"""
+"""What the claims need of a model beyond its maps: figures of the rows of M and both spectra."""
 
 from __future__ import annotations
 
@@ -71,8 +67,7 @@ def rows_of(model: nn.Module, images: Tensor, seed: int, *, decoded: bool = Fals
     Args:
         seed: of the simplices. decoded: also ``error``, the mean squared error of each image, and ``power``.
 
-    Cost: one encoding an image, and a decoding where asked: 32 images of 64 pixels by Freckles 0.3 s, decoded
-    0.6 s of processor time.
+    Cost: 32 images of 64 pixels by Freckles 0.3 s, decoded 0.6 s of processor time.
     """
     run, device = runner(model), device_of(model)
     rng, parts = np.random.default_rng(seed), []
@@ -87,20 +82,14 @@ def rows_of(model: nn.Module, images: Tensor, seed: int, *, decoded: bool = Fals
             error = (extract_patches(recon, model.patch_size) - extract_patches(batch, model.patch_size)) ** 2
             parts[-1][1]["error"] = error.mean((1, 2)).double().cpu().numpy()
             parts[-1][1]["power"] = batch.double().square().mean((1, 2, 3)).cpu().numpy()
-    patch, image, books, long = zip(*parts, strict=True)
-    together = [
-        {name: np.concatenate([p[name] for p in part]) for name in part[0]} for part in (patch, image)
-    ]
-    codebook = np.concatenate(books)
-    norms = getattr(model, "spectrum", "") == "column norms"
+    *named, books, long = zip(*parts, strict=True)
+    together = ({name: np.concatenate([p[name] for p in part]) for name in part[0]} for part in named)
+    codebook, norms = np.concatenate(books), getattr(model, "spectrum", "") == "column norms"
     return Rows(*together, codebook, codebook.shape[1:], norms, max(long) < UNIT)
 
 
 def even_patches(grid: tuple[int, int], count: int) -> np.ndarray:
-    """(count,) positions of patches, row by row, spread evenly over both axes; all where there are fewer.
-
-    A lattice: even steps down, steps of the golden ratio across.
-    """
+    """(count,) positions of patches, a lattice: even steps down, of the golden ratio across; all if fewer."""
     height, width = grid
     if height * width <= count:
         return np.arange(height * width)

@@ -9,19 +9,10 @@ from ...drawing.blocks import Table, ends, share, table
 from ...drawing.shown import Shown
 from .judging import FREE, PUBLISHED, TWINS
 
-COLUMNS = (
-    "figure",
-    "on",
-    "value",
-    "95 % interval",
-    FREE,
-    TWINS,
-    PUBLISHED,
-    "margin",
-    "class",
-    "public figure",
-)
+REFERENCES = (FREE, TWINS, PUBLISHED)
 SHARES = ("images", "patches", "draws")
+COLUMNS = ("figure", "on", "value", "95 % interval", *REFERENCES, "margin", "class", "public figure")
+COLUMNS += tuple(f"share of {part}" for part in SHARES)
 
 
 def read_figures(tree: Mapping[str, Any], on: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -35,7 +26,7 @@ def read_figures(tree: Mapping[str, Any], on: str = "") -> Iterator[tuple[str, M
 
 def _row(on: str, found: Mapping[str, Any]) -> list[Any]:
     references = found["references"]
-    beside = [references.get(name, {}).get("value") for name in (FREE, TWINS, PUBLISHED)]
+    beside = [references.get(name, {}).get("value") for name in REFERENCES]
     margin = next((one["margin"] for one in references.values()), None)
     last = [margin, found["class"], (found.get("public") or {}).get("value")]
     parts = [share((found.get("shares") or {}).get(name)) for name in SHARES]
@@ -48,8 +39,7 @@ def numbers(name: str) -> Callable[[Shown], Table | None]:
     def published_numbers(shown: Shown) -> Table | None:
         found = list(read_figures(shown.get(f"calibrated.published_{name}") or {}))
         readings = "".join(f"{one['reading']}{f' (on {on})' if on else ''}. " for on, one in found)
-        columns = (*COLUMNS, *(f"share of {part}" for part in SHARES))
         title = f"Published claim: {name.replace('_', ' ')}"
-        return table(title, columns, [_row(*one) for one in found], readings.strip()) if found else None
+        return table(title, COLUMNS, [_row(*one) for one in found], readings.strip()) if found else None
 
     return published_numbers

@@ -47,16 +47,15 @@ def published(version: str, figure: str, on: str, dataset: str = "") -> Publishe
 
     ``dataset``: the images' name; a value that was published of another set is none of theirs.
     """
+    asked = {"figure": figure, "on": on, "dataset": dataset}
     for entry in entries():
-        fits = entry["figure"] == figure and version in entry["versions"] and entry.get("on", on) == on
-        fits = fits and entry.get("dataset", dataset) == dataset
-        if fits and "low" in entry:
+        if version not in entry["versions"] or any(entry.get(key, of) != of for key, of in asked.items()):
+            continue
+        if "low" in entry:
             low, high = float(entry["low"]), float(entry["high"])
-            return Published(
-                (low + high) / 2, (high - low) / 2, entry["date"], entry["source"], f"{low:g} to {high:g}"
-            )
-        if fits:
-            margin = entry.get("plus_minus")
-            shown = f"{entry['value']:g}" + (f" ± {margin:g}" if margin else "")
-            return Published(float(entry["value"]), margin, entry["date"], entry["source"], shown)
+            value, margin, shown = (low + high) / 2, (high - low) / 2, f"{low:g} to {high:g}"
+        else:
+            value, margin = float(entry["value"]), entry.get("plus_minus")
+            shown = f"{value:g}" + (f" ± {margin:g}" if margin else "")
+        return Published(value, margin, entry["date"], entry["source"], shown)
     return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ...probes.signals import ALL
+from ...probes.signals import ALL, LIFTS
 from ...stats.estimators import Accuracy
 from ..base import Measured, Metric, Question, later, look_up
 from ..study import Study
@@ -18,63 +18,38 @@ def asked(study: Study) -> Measured:
     return measure(study)
 
 
-def _tested(script: Mapping[str, Any], probe: str) -> float | None:
-    """The script's test accuracy of a probe; names of probes hold no dot."""
-    return look_up(script.get("probes"), f"{probe}.test")
-
-
-def _lift(a: str, b: str) -> Callable[[Mapping[str, Any]], float | None]:
-    """The script's difference of two probes' test accuracies."""
-
-    def difference(script: Mapping[str, Any]) -> float | None:
-        ends = _tested(script, a), _tested(script, b)
-        return None if None in ends else ends[0] - ends[1]
-
-    return difference
-
-
-def _metric(name: str, title: str, *probes: str, better: int = 0, script: Any = None) -> Metric:
-    reads = tuple(f"hits/{probe}" for probe in probes)
+def _metric(name: str, title: str, *reads: str, better: int = 0, script: Any = None) -> Metric:
     shared = {"unit": "pp", "smallest": 0.02, "needs_labels": True}
     return Metric(name, title, Accuracy(), reads, better=better, script=script, **shared)
 
 
-release_over_chance = Metric(
-    "lifts.balanced-chance",
-    "balanced accuracy of release over chance",
-    Accuracy(),
-    ("balanced/release",),
-    unit="pp",
-    better=+1,
-    smallest=0.02,
-    needs_labels=True,
+def _accuracy(probe: str, title: str, better: int = 0) -> Metric:
+    return _metric(f"probes.{probe}", title, f"hits/{probe}", better=better)
+
+
+def _lift(name: str, title: str, in_script: bool = True) -> Metric:
+    """Accuracy of one probe over another's; the script's is the difference of test accuracies."""
+    a, b = LIFTS[name]
+
+    def script(found: Mapping[str, Any]) -> float | None:
+        ends = [look_up(found, f"probes.{probe}.test") for probe in (a, b)]
+        return None if None in ends else ends[0] - ends[1]
+
+    reads = (f"hits/{a}", f"hits/{b}")
+    return _metric(f"lifts.{name}", title, *reads, better=+1, script=script if in_script else None)
+
+
+release_over_chance = _metric(
+    "lifts.balanced-chance", "balanced accuracy of release over chance", "balanced/release", better=+1
 )
-release_over_picture = _metric(
-    "lifts.release-patch_means",
-    "accuracy, release over the patches' means",
-    "release",
-    "patch_means",
-    better=+1,
+release_over_picture = _lift(
+    "release-patch_means", "accuracy, release over the patches' means", in_script=False
 )
-release_over_friction = _metric(
-    "lifts.release-friction",
-    "accuracy, release over friction",
-    "release",
-    "friction",
-    better=+1,
-    script=_lift("release", "friction"),
-)
-eigenvalues_accuracy = _metric("probes.eigenvalues", "accuracy of eigenvalues", "eigenvalues")
-friction_accuracy = _metric("probes.friction", "accuracy of friction", "friction")
-all_accuracy = _metric(f"probes.{ALL}", "accuracy of all signals", ALL, better=+1)
-all_over_eigenvalues = _metric(
-    "lifts.all-eigenvalues",
-    "accuracy, all over eigenvalues",
-    ALL,
-    "eigenvalues",
-    better=+1,
-    script=_lift(ALL, "eigenvalues"),
-)
+release_over_friction = _lift("release-friction", "accuracy, release over friction")
+eigenvalues_accuracy = _accuracy("eigenvalues", "accuracy of eigenvalues")
+friction_accuracy = _accuracy("friction", "accuracy of friction")
+all_accuracy = _accuracy(ALL, "accuracy of all signals", better=+1)
+all_over_eigenvalues = _lift("all-eigenvalues", "accuracy, all over eigenvalues")
 
 
 RELEASE = Question(

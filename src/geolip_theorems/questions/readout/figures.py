@@ -10,7 +10,7 @@ from ...drawing.charts import MOST_ROWS, Dot, dot_plot, each, matrix
 from ...drawing.figures import figure, interval_plot, panel
 from ...drawing.shown import Shown
 from ...probes.signals import LIFTS, legend, letters, trivial
-from .naming import accuracy_figures, not_measured
+from .tables import accuracy_figures, not_measured
 
 
 @figure("Accuracy of the probes", "q4-accuracy", needs={"figures": accuracy_figures}, missing=not_measured)

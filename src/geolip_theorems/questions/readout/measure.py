@@ -18,7 +18,7 @@ from ...probes.nested import N_FOLDS, Predictions, cross_validated, too_few
 from ...probes.signals import ALL, BEST, COMBINATIONS, LIFTS, PARTS, SIGNALS, missing_probes
 from ...stats.class_null import sums_by
 from ...stats.decisions import POWER
-from ...stats.estimators import influence_of, student_reach
+from ...stats.estimators import influence_of
 from ...stats.figure import LEVEL, Figure, figure
 from ...stats.intervals import simultaneous_reach
 from ...stats.units import Groups, Units
@@ -41,15 +41,8 @@ def measure(study: Study) -> Measured:
     only = None if study.arrays is None else _fed(study.arrays)
     if not study.several_classes or only == set():
         return Measured({"probes": None, "lifts": None})
-    probes, lifts, hits = probe_accuracies(
-        study.maps,
-        study.labels,
-        groups=study.units,
-        seed=study.seed,
-        probe=study.probe,
-        device=study.device,
-        only=only,
-    )
+    how = {"groups": study.units, "seed": study.seed, "probe": study.probe, "device": study.device}
+    probes, lifts, hits = probe_accuracies(study.maps, study.labels, only=only, **how)
     values = {HITS + name: rows for name, rows in hits.items()}
     if "release" in hits:
         values[BALANCED] = balanced(hits["release"], study.labels).astype(np.float32)
@@ -85,16 +78,12 @@ def probe_accuracies(
     Returns:
         probes: a figure per feature group, combination and ``best_single`` (its ``null`` the majority
         rate; with ``per_repeat``, and ``chosen``, the variants and penalties taken and how often), and
-        ``probe``, ``chance``, ``n_folds``, ``repeats``; ``confusion``, see :func:`confusion`.
-        lifts: see :func:`lift_figures`.
-        hits: (R, N) bool per probe, the classifier not trained on an image named its class.
-        With too few images per class every value is None and every method says why; so are the values of
-        what needs a map that is missing, with ``best_single``, which is the best of all three signals.
+        ``probe``, ``chance``, ``n_folds``, ``repeats``, ``confusion``.
+        lifts: see :func:`lift_figures`. hits: (R, N) bool per probe.
+        What has too few images per class, or needs a map that is missing, is None and its method says why.
 
     Raises:
         InputError: features that are not finite, an unknown probe.
-
-    Cost: see :func:`geolip_theorems.probes.nested.cross_validated`.
     """
     if probe not in PROBES:
         raise unknown("probe", probe, PROBES)
@@ -131,18 +120,16 @@ def probe_accuracies(
 
 def _unmeasured(maps: Any, n: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Figures without a value, whose methods say which signal is missing: of probes, and of lifts."""
-    missing = missing_probes(maps)
-    lifts = {name: missing[side] for name, pair in LIFTS.items() for side in pair if side in missing}
-    probes, lifts = ({name: figure(None, None, n, why) for name, why in m.items()} for m in (missing, lifts))
+    probes = {name: figure(None, None, n, why) for name, why in missing_probes(maps).items()}
+    lifts = {name: probes[side] for name, pair in LIFTS.items() for side in pair if side in probes}
     return probes, lifts
 
 
 def confusion(results: Mapping[str, Predictions], labels: np.ndarray) -> dict[str, Any] | None:
-    """Which class is taken for which, out of fold.
+    """Which class is taken for which, out of fold; None above 30 classes.
 
-    Returns:
-        ``classes``: (C,) the labels there are; and for each probe of ``CONFUSED`` (C, C) images of the class
-        of the row named as the class of the column, summed over repeats. None above 30 classes.
+    ``classes``: (C,) the labels there are; and for each probe of ``CONFUSED`` (C, C) images of the class of
+    the row named as the class of the column, summed over repeats.
     """
     classes, y = np.unique(labels, return_inverse=True)
     if len(classes) > MOST_CONFUSED:
@@ -175,28 +162,19 @@ def _predictions(
 
 
 def accuracy_figure(hits: np.ndarray, groups: Groups, method: str, n_folds: int = N_FOLDS) -> dict[str, Any]:
-    """The mean of hits (R, N) over repeats and images with its interval, cut to 0 .. 1.
-
-    The estimand is the expected accuracy of the whole procedure, tuning included, at this training size.
-    Fewer than six images (groups) give a value and no interval.
-    """
-    n = hits.shape[1]
-    units = Units.of(groups, n)
+    """The mean of hits (R, N) over repeats and images with its interval, cut to 0 .. 1."""
+    units = Units.of(groups, hits.shape[1])
     value, _, error = influence_of(hits, units, n_folds)
-    if not units.enough:
-        return figure(value, None, n, f"{method}; {units.too_few}")
-    reach = student_reach(units.df)
-    half = reach * max(error, _least_error(value, units.count))
-    ends = (max(0.0, value - half), min(1.0, value + half))
-    text = f"{method}; Student t over {units.name}, corrected resampled variance"
-    return figure(value, ends, n, text, **_counted(units, reach))
+    if value in (0.0, 1.0):  # without spread: as of half an error more, or fewer
+        rate = min(max(value, 0.5 / units.count), 1 - 0.5 / units.count)
+        error = max(error, math.sqrt(rate * (1 - rate) / units.count))
+    found = _figure(value, units.reach * error, units, f"{method}; ")
+    low, high = found["ci95"] or (0.0, 1.0)
+    return found | {"ci95": found["ci95"] and [max(0.0, low), min(1.0, high)]}
 
 
 def balanced(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What images add to the mean over classes of a class's accuracy.
-
-    A guess made in the dark has a balanced accuracy of one over the number of classes, however rare some
-    are; the majority rate of a sample is above the true one by chance (Brodersen et al. 2010).
+    """What images add to the mean over classes of a class's accuracy (Brodersen et al. 2010).
 
     Args:
         hits: (R, N) bool. labels: (N,).
@@ -217,29 +195,20 @@ def over_chance_figure(
     """Balanced accuracy of hits (R, N) less one over the number of classes.
 
     A class of which all or no image was named has no spread; its error is then that of the exact binomial
-    with its images (groups) as trials. Fewer than six images (groups) give a value and no interval.
+    with its images (groups) as trials.
     """
-    n, units = len(labels), Units.of(groups, len(labels))
+    units = Units.of(groups, len(labels))
     classes, y = np.unique(labels, return_inverse=True)
     value, _, error = influence_of(balanced(hits, labels), units, n_folds)
-    lift = value - 1 / len(classes)
-    if not units.enough:
-        return figure(lift, None, n, f"{method}; balanced accuracy, {units.too_few}", null=0.0)
     rates = np.array([hits[:, y == c].mean() for c in range(len(classes))])
     seen = np.array([len(np.unique(units.index[y == c])) for c in range(len(classes))])
-    reach = student_reach(units.df)
     unseen = np.where((rates == 0) | (rates == 1), at_most(seen), 0) / len(classes)
-    half = math.hypot(reach * error, *unseen)
-    text = f"{method}; balanced accuracy, Student t over {units.name}, corrected resampled variance"
-    return figure(lift, (lift - half, lift + half), n, text, null=0.0, **_counted(units, reach))
+    half = math.hypot(units.reach * error, *unseen)
+    return _figure(value - 1 / len(classes), half, units, f"{method}; balanced accuracy, ", null=0.0)
 
 
 def lift_figures(
-    hits: Mapping[str, np.ndarray],
-    groups: Groups,
-    method: str,
-    seed: int = 0,
-    n_folds: int = N_FOLDS,
+    hits: Mapping[str, np.ndarray], groups: Groups, method: str, seed: int = 0, n_folds: int = N_FOLDS
 ) -> dict[str, Any]:
     """Paired differences between probes.
 
@@ -247,32 +216,26 @@ def lift_figures(
         hits: (R, N) per probe, on the same folds. n_folds: in a repeat.
 
     Returns:
-        A figure per lift of ``LIFTS``: ``ci95`` of this lift, ``reach`` its half-width in standard errors,
-        ``p`` (two-sided); ``ci95_joint`` and ``p_joint`` hold for all lifts at once (max t; times their
-        number); ``smallest_detectable``: the lift this sample would find, its interval above 0, with a
-        chance of 80 %. Two probes that agree on every image have no spread: the exact binomial says how
-        many others could differ. Fewer than six images (groups): values without intervals.
-
-    Cost: 20,000 draws of as many normal variables as there are lifts.
+        A figure per lift of ``LIFTS``: ``ci95``, ``reach`` its half-width in standard errors, ``p``
+        (two-sided); ``ci95_joint`` and ``p_joint`` hold for all lifts at once (max t; times their number);
+        ``smallest_detectable``: the lift this sample would find with a chance of 80 %. Probes that agree on
+        every image have no spread: the exact binomial says how many others could differ.
     """
-    n = next(iter(hits.values())).shape[1]
-    units = Units.of(groups, n)
+    units = Units.of(groups, next(iter(hits.values())).shape[1])
     pairs = {name: pair for name, pair in LIFTS.items() if set(pair) <= set(hits)}
     parts = {name: influence_of(1.0 * hits[a] - hits[b], units, n_folds) for name, (a, b) in pairs.items()}
     if not parts:  # maps of the release error alone
         return {}
+    text = f"{method}; paired, "
     if not units.enough:
-        text = f"{method}; paired, {units.too_few}"
-        return {name: figure(value, None, n, text, null=0.0) for name, (value, _, _) in parts.items()}
+        return {name: _figure(value, 0.0, units, text, null=0.0) for name, (value, _, _) in parts.items()}
     influences = np.stack([influence for _, influence, _ in parts.values()], 1)
-    joint, alone = simultaneous_reach(influences, units.df, seed), student_reach(units.df)
-    text = f"{method}; paired, Student t over {units.name}, corrected resampled variance"
+    joint, alone = simultaneous_reach(influences, units.df, seed), units.reach
     lifts: dict[str, Any] = {}
     for name, (value, _, error) in parts.items():
         error = error or float(at_most(units.count)) / alone
         p = float(2 * scipy.stats.t.sf(abs(value) / error, units.df))
-        ends = (value - alone * error, value + alone * error)
-        lifts[name] = figure(value, ends, n, text, null=0.0, p=p, **_counted(units, alone)) | {
+        lifts[name] = _figure(value, alone * error, units, text, null=0.0, p=p) | {
             "ci95_joint": [value - joint * error, value + joint * error],
             "p_joint": min(1.0, p * len(parts)),
             "smallest_detectable": (alone + float(scipy.stats.t.ppf(POWER, units.df))) * error,
@@ -285,21 +248,18 @@ def at_most(units: np.ndarray | int) -> np.ndarray:
     return 1 - ((1 - LEVEL) / 2) ** (1 / np.asarray(units, np.float64))
 
 
-def _counted(units: Units, reach: float) -> dict[str, Any]:
-    """What a figure says of its interval: half-width in standard errors, and how many groups it rests on."""
-    return {"reach": reach, "units": units.count} if units.grouped else {"reach": reach}
-
-
-def _least_error(value: float, units: int) -> float:
-    """An accuracy of 0 or 1 has no spread; its error is then that of half an error more, or fewer."""
-    rate = min(max(value, 0.5 / units), 1 - 0.5 / units)
-    return math.sqrt(rate * (1 - rate) / units) if value in (0.0, 1.0) else 0.0
+def _figure(value: float, half: float, units: Units, method: str, **more: Any) -> Figure:
+    """A cross-validated figure with its half-width; without an interval where too few units carry it."""
+    if not units.enough:
+        return figure(value, None, len(units), method + units.too_few, **more)
+    text = f"{method}Student t over {units.name}, corrected resampled variance"
+    counted = {"reach": units.reach, "units": units.count} if units.grouped else {"reach": units.reach}
+    return figure(value, (value - half, value + half), len(units), text, **more, **counted)
 
 
 def _chosen(found: Predictions) -> list[dict[str, Any]]:
-    counts = Counter(
-        (choice.weights, round(choice.penalty, 6)) for choices in found.choices for choice in choices
-    )
+    made = (choice for choices in found.choices for choice in choices)
+    counts = Counter((choice.weights, round(choice.penalty, 6)) for choice in made)
     return [
         {"weights": dict(weights), "penalty": penalty, "folds": count}
         for (weights, penalty), count in counts.most_common()

@@ -1,10 +1,33 @@
-"""The tables of questions 4 and 5."""
+"""The tables of questions 4 and 5, and the accuracies that were measured, or why none were."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ...drawing.blocks import Table, ends, p_text, points, share, table
 from ...drawing.shown import Shown
-from .naming import accuracy_figures
+
+NO_LABELS = "The images have no labels, so there is no class to tell."
+
+
+def _kept(shown: Shown) -> dict[str, Mapping[str, Any]]:
+    probes = shown.get("calibrated.probes") or {}
+    return {name: f for name, f in probes.items() if isinstance(f, Mapping) and "value" in f}
+
+
+def accuracy_figures(shown: Shown) -> dict[str, Mapping[str, Any]] | None:
+    """Every probe's accuracy, or None where not one was measured."""
+    found = _kept(shown)
+    return found if any(f["value"] is not None for f in found.values()) else None
+
+
+def not_measured(shown: Shown) -> str:
+    """Why there are no accuracies."""
+    found = _kept(shown)
+    if not found:
+        return NO_LABELS if not shown.classes else "Probe accuracies were not measured."
+    return f"Probe accuracies were not measured: {next(iter(found.values())).get('method')}."
 
 
 def probe_numbers(shown: Shown) -> Table | None:
@@ -31,17 +54,10 @@ def lift_numbers(shown: Shown) -> Table | None:
     found = shown.find("calibrated.lifts")
     if accuracy_figures(shown) is None or found is None:
         return None
-    body = [
-        [
-            name,
-            points(f["value"]),
-            ends(f["ci95"], "points"),
-            ends(f.get("ci95_joint"), "points"),
-            p_text(f.get("p_joint")),
-            points(f.get("smallest_detectable")),
-        ]
-        for name, f in found.items()
-    ]
+    rows = []
+    for name, f in found.items():
+        row = [name, points(f["value"]), ends(f["ci95"], "points"), ends(f.get("ci95_joint"), "points")]
+        rows.append([*row, p_text(f.get("p_joint")), points(f.get("smallest_detectable"))])
     columns = ("lift", "value", "95 %", "95 %, all at once", "p, Bonferroni", "detectable from")
     caption = "Detectable from: the lift whose interval would be above 0 four times in five."
-    return table("Numbers of the lifts", columns, body, caption)
+    return table("Numbers of the lifts", columns, rows, caption)

@@ -8,7 +8,6 @@ from ...stats.estimators import RootMeanSquare, signed_root
 from ...stats.figure import Figure, figure
 from ...stats.grids import NO_ERROR, over, raw_mean
 from ...stats.intervals import mean_figure, permutation_p
-from ...stats.units import Groups
 from ..base import Measured
 from ..study import N_NULL, Study
 
@@ -21,14 +20,8 @@ ONE_PIXEL = "patches of one pixel: what its error varies by cannot be told from 
 def corrected_squared_cv(error: np.ndarray, pixel_var: np.ndarray, pixels: int) -> np.ndarray:
     """Squared spatial CV of each image without the part that independent pixels give.
 
-    A patch's error is the mean over its pixels of each pixel's squared error, averaged over the channels.
-    If these have population variance v over the m pixels, the mean carries a sampling variance estimated
-    without bias by v / (m - 1). What is left of the unbiased variance over patches estimates the variance
-    of the patches' true errors: without bias, and below zero as often as not where there is none.
-
-    Nothing is assumed of the channels of a pixel, which may be alike, nor of the distribution of a pixel's
-    error. It is assumed that the pixels of a patch are independent: residuals that are smooth from pixel
-    to pixel count as structure. Uneven spread inside a patch takes out too much.
+    A patch's error is a mean over m pixels; with population variance v over these it carries a sampling
+    variance estimated without bias by v / (m - 1), which is taken from the unbiased variance over patches.
 
     Args:
         error: (N, gh, gw). pixel_var: (N, gh, gw) population variance over pixels of the squared error
@@ -54,50 +47,18 @@ def spatial_cv(error: np.ndarray) -> np.ndarray:
 
 
 def measure(study: Study) -> Measured:
-    """See :func:`spatial_structure`; figures under ``spatial_cv``."""
-    maps = study.maps
-    found = spatial_structure(
-        maps.error,
-        maps.pixel_var,
-        maps.patch_pixels,
-        error_half=maps.error_half,
-        groups=study.units,
-        seed=study.seed,
-        n_null=study.n_null,
-    )
-    return Measured({"spatial_cv": found.figures}, found.values)
+    """Figures of question 1 under ``spatial_cv``; values ``squared_cv`` and ``raw_cv``, (N,) float64.
 
+    ``corrected``: root mean square over images, the verdict's, with ``p`` and ``null`` of the pixel shuffle.
+    ``corrected_mean``: mean of the images' signed roots. ``raw``: mean, uncorrected. ``split_half``: from the
+    covariance of the halves (N, gh, gw, 2) of a patch's pixels. ``stability``: correlation of the halves'
+    maps, stepped up to whole patches (Spearman-Brown); these two are None without halves. Where nothing can
+    be corrected values are None and their method says why.
 
-def spatial_structure(
-    error: np.ndarray,
-    pixel_var: np.ndarray,
-    pixels: int,
-    *,
-    error_half: np.ndarray | None = None,
-    groups: Groups = None,
-    seed: int = 0,
-    n_null: int = N_NULL,
-) -> Measured:
-    """Every figure of question 1.
-
-    Args:
-        error, pixel_var: (N, gh, gw), see :func:`corrected_squared_cv`. pixels: of a patch.
-        error_half: (N, gh, gw, 2), the error over either half of a patch's pixels, or None.
-        groups: (N,) or None. n_null: shuffled data sets; with fewer than 100 p cannot be below 0.01.
-
-    Returns:
-        Values ``squared_cv``, see above, and ``raw_cv``, without correction, (N,) float64. Figures:
-        ``corrected``: root mean square over images of the corrected CV, the verdict's figure, with ``p``
-        and ``null`` of the pixel shuffle. ``corrected_mean``: mean over images of the corrected CV
-        (of each image's signed root; biased towards 0 where an image's CV is small against its error).
-        ``raw``: mean over images of the uncorrected CV. ``split_half``: the CV from the covariance of the
-        halves, whose sampling errors are independent. ``stability``: correlation of the halves' maps,
-        stepped up to whole patches (Spearman-Brown), mean over images; these two are None without halves.
-        On a grid of one patch or of patches of one pixel, and without any error, values are None and
-        their method says why; an image without error has no part in any of them.
-
-    Cost: O(N gh gw), and ``n_null`` random maps of at most 200 images: 1.5 s for 256 patches.
+    Cost: O(N gh gw), and ``study.n_null`` random maps of at most 200 images: 1.5 s for 256 patches.
     """
+    error, pixel_var, pixels = study.maps.error, study.maps.pixel_var, study.maps.patch_pixels
+    error_half, groups, n_null = study.maps.error_half, study.units, study.n_null
     squared = corrected_squared_cv(error, pixel_var, pixels)
     raw = spatial_cv(error)
     values = {"squared_cv": squared, "raw_cv": raw}
@@ -106,18 +67,22 @@ def spatial_structure(
         none = figure(None, None, len(error), why)
         shown = none if np.isnan(raw).all() else mean_figure(raw, groups)
         figures = {"corrected": none, "corrected_mean": none, "raw": shown}
-        return Measured({**figures, "split_half": none, "stability": none}, values)
+        return Measured({"spatial_cv": {**figures, "split_half": none, "stability": none}}, values)
     known = np.flatnonzero(np.isfinite(squared))
     some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_IN_NULL)).astype(int)]
-    null = shuffled_pixel_cv(error[some], pixel_var[some], pixels, seed, n_null)
+    null = shuffled_pixel_cv(error[some], pixel_var[some], pixels, study.seed, n_null)
     observed = float(np.sqrt(np.square(raw[some]).mean()))
-    chance = {"mean": float(null.mean()), "q95": float(np.quantile(null, 0.95))}
-    chance |= {"of": "root mean square raw CV, pixels shuffled over the image", "observed": observed}
-    chance |= {"shuffles": n_null, "images": len(some)}
+    chance = {
+        "mean": float(null.mean()),
+        "q95": float(np.quantile(null, 0.95)),
+        "of": "root mean square raw CV, pixels shuffled over the image",
+        "observed": observed,
+        "shuffles": n_null,
+        "images": len(some),
+    }
     p = permutation_p(observed, null, "greater", 1e-6 * observed)
-    corrected = ROOT.figure(squared, groups)
     result: dict[str, Figure | None] = {
-        "corrected": corrected | {"p": p, "null": chance},
+        "corrected": ROOT.figure(squared, groups) | {"p": p, "null": chance},
         "corrected_mean": mean_figure(signed_root(squared), groups),
         "raw": mean_figure(raw, groups),
         "split_half": None,
@@ -128,7 +93,7 @@ def spatial_structure(
         result["split_half"] = ROOT.figure(over(covariance, raw_mean(error) ** 2, np.nan), groups)
         stepped = 2 * correlation / np.maximum(1 + correlation, 1e-3)
         result["stability"] = mean_figure(stepped, groups)
-    return Measured(result, values)
+    return Measured({"spatial_cv": result}, values)
 
 
 def shuffled_pixel_cv(
@@ -136,12 +101,10 @@ def shuffled_pixel_cv(
 ) -> np.ndarray:
     """Root mean square raw CV of data sets whose pixels are dealt out anew over each image, (n_null,).
 
-    Whole pixels are shuffled: their channels stay together. Every patch then holds m draws from the
-    image's pooled pixel errors, whose mean and variance the maps give exactly (within-patch plus
-    between-patch variance). Patch means of such draws are taken as gamma variables scaled to the image's
-    mean, their shape such that the mean squared CV is that of the shuffle, s^2 / (m mean^2) with s^2 the
-    unbiased pooled variance: P gammas of shape a over their mean have one of 1 / (a + 1/P). So the null
-    has the right centre whatever the distribution of a pixel's error; its width is that of gammas.
+    Every patch then holds m draws from the image's pooled pixel errors, whose mean and variance the maps
+    give exactly. Patch means of such draws are taken as gamma variables scaled to the image's mean, their
+    shape such that the mean squared CV is that of the shuffle, s^2 / (m mean^2) with s^2 the unbiased pooled
+    variance: P gammas of shape a over their mean have one of 1 / (a + 1/P).
     """
     e = np.asarray(error, np.float64).reshape(len(error), -1)
     patches, mean = e.shape[1], e.mean(1)
