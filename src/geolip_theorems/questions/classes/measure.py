@@ -48,11 +48,12 @@ def _class_cosines(error: np.ndarray, study: Study, n_splits: int) -> dict[str, 
     labels, names, units, seed = study.labels, study.names, study.units, study.seed
     keep, kept = _measurable(labels, units)
     left_out = [names[c] for c in np.unique(labels) if c not in kept]
-    x = near_one(error.reshape(len(error), -1)[keep])
-    if len(kept) < 2 or not x.any():
-        few, why = len(kept) < 2, f"fewer than two classes have {LEAST_UNITS} {units.name}"
-        none = figure(None, None, len(error) if few else len(x), why if few else NO_ERROR)
+    few, x = len(kept) < 2, error.reshape(len(error), -1)[keep]
+    if few or not x.any():
+        why = f"fewer than two classes have {LEAST_UNITS} {units.name}" if few else NO_ERROR
+        none = figure(None, None, len(error) if few else len(x), why)
         return {"min": none, "raw_min": none, "per_class": {}, "left_out": left_out}
+    x = near_one(x)
     y = np.searchsorted(kept, labels[keep])
     g = units.take(keep)
     chosen = [names[c] for c in kept]
