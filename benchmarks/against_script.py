@@ -177,7 +177,7 @@ def suite(model: PatchSVAE, images: ImageSet, folder: Path) -> dict:
     subject = live_subject(model, images, RunOptions(), "model")
     cache = MapsCache(folder)
     found = cache.maps(subject.maps_key(NO_ABLATION), Extraction(model, images, ablated=NO_ABLATION))
-    return cache.analysis(found.entry, {"what": "script"}, lambda: script_protocol(found.maps))
+    return cache.analysis(found, {"what": "script"}, lambda: (script_protocol(found.maps), {}))[0]
 
 
 def agreement(script_figures: dict[str, float], figures: dict) -> list[tuple[str, float, float]]:
