@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import warnings
-from collections import ChainMap, deque
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,7 @@ TRIPLE_WEIGHTS = ((1 / 3, 1 / 3, 1 / 3), (0.2, 0.6, 0.2), (0.6, 0.2, 0.2), (0.2,
 _folding = threading.Lock()  # filters of warnings are the process's
 
 Map = Callable[..., Iterable[Any]]
+Run = tuple[np.ndarray, list["Choice"]]  # of one repeat: the classes named (N,), the folds' choices
 Candidate = tuple[Weights, tuple[float, ...]]  # a weighting and the penalties tried with it
 
 
@@ -227,49 +228,67 @@ def cross_validated(
 
     Cost: for each of about 25 weightings, n_folds (n_folds - 1) / 2 pairs of held-out folds and 3 to 8
     penalties, one Cholesky factorisation: see :class:`RidgeBank`. 10,000 images of 2,304 features, two
-    repeats: 70 s of processor time, over half of it factorisations.
+    repeats: 55 s of processor time, over half of it factorisations.
     """
     joined = {*best_of}.union(*combinations.values())
     folds = [stratified_folds(labels, groups, n_folds, seed + repeat)[0] for repeat in range(repeats)]
-    runs: dict[str, list[tuple[np.ndarray, list[Choice]]]] = {}
+    runs: list[dict[str, Run]] = [{} for _ in folds]
     threads = torch.get_num_threads() if device == "cpu" and len(labels) > SMALL else 1
     with thread_pool(threads) as pool:
-
-        def rounds(names: Sequence[str]) -> Iterator[tuple[NestedProbe, dict[str, list[Choice]]]]:
-            """A probe per repeat, and its choices for each of the groups, whose other variants are gone."""
-            kernels: dict[str, torch.Tensor] = {}
-            for fold in folds:
-                groups = {name: {f"{name}/{v}": x for v, x in features[name].items()} for name in names}
-                tried = {
-                    name: [(((block, 1.0),), PENALTIES) for block in group] for name, group in groups.items()
-                }
-                bank = RidgeBank(dict(ChainMap(*groups.values())), labels, fold, device, kernels)
-                groups.clear()
-                probe, chosen = NestedProbe(bank, labels, pool.map), {}
-                for name, options in tried.items():
-                    chosen[name] = probe.choose([options] * probe.n_folds)
-                    runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
-                    taken = {choice.weights[0][0] for choice in chosen[name]}
-                    bank.forget({weights[0][0] for weights, _ in options} - taken)
-                yield probe, chosen
-                bank.forget({*bank.blocks})  # before the next one makes its own
-
+        rounds = partial(_rounds, features, labels, folds, device, pool.map)
         for name in features:  # a group that joins nothing is made and given up by itself
             if name not in joined:
-                deque(rounds([name]), 0)
-        for probe, chosen in rounds([name for name in features if name in joined]):
-            every, single = range(probe.n_folds), {**chosen}
-            for name, parts in combinations.items():
-                chosen[name] = probe.choose([candidates([single[p][f] for p in parts]) for f in every])
-            if best_of:
-                chosen[BEST] = [
-                    min((single[name][f] for name in best_of), key=lambda choice: choice.loss) for f in every
-                ]
-            for name in (name for name in chosen if name not in single):
-                runs.setdefault(name, []).append((probe.predict(chosen[name]), chosen[name]))
+                for run, (_, single) in zip(runs, rounds([name]), strict=True):
+                    run.update(single)
+        names = [name for name in features if name in joined]
+        for run, (probe, single) in zip(runs, rounds(names), strict=True):
+            run.update(single | _together(probe, single, combinations, best_of))
     found = {}
-    for name in (name for name in (*features, *combinations, BEST) if name in runs):
-        parts = runs[name]
-        guesses = np.stack([g for g, _ in parts])
-        found[name] = Predictions(guesses, guesses == labels, [c for _, c in parts], len(parts[0][1]))
+    for name in (name for name in (*features, *combinations, BEST) if name in runs[0]):
+        guesses, choices = zip(*(run[name] for run in runs), strict=True)
+        guessed = np.stack(guesses)
+        found[name] = Predictions(guessed, guessed == labels, [*choices], len(choices[0]))
     return found
+
+
+def _rounds(
+    features: Mapping[str, Group],
+    labels: np.ndarray,
+    folds: Sequence[np.ndarray],
+    device: str,
+    run: Map,
+    names: Sequence[str],
+) -> Iterator[tuple[NestedProbe, dict[str, Run]]]:
+    """A probe per repeat with each of the groups alone; their other variants are gone by then."""
+    kernels: dict[str, torch.Tensor] = {}
+    for fold in folds:
+        groups = {name: {f"{name}/{v}": x for v, x in features[name].items()} for name in names}
+        tried = {name: [(((block, 1.0),), PENALTIES) for block in group] for name, group in groups.items()}
+        bank = RidgeBank(dict(ChainMap(*groups.values())), labels, fold, device, kernels)
+        groups.clear()
+        probe, found = NestedProbe(bank, labels, run), {}
+        for name, options in tried.items():
+            choices = probe.choose([options] * probe.n_folds)
+            found[name] = (probe.predict(choices), choices)
+            taken = {choice.weights[0][0] for choice in choices}
+            bank.forget({weights[0][0] for weights, _ in options} - taken)
+        yield probe, found
+        bank.forget({*bank.blocks})  # before the next one makes its own
+
+
+def _together(
+    probe: NestedProbe,
+    single: Mapping[str, Run],
+    combinations: Mapping[str, Sequence[str]],
+    best_of: Sequence[str],
+) -> dict[str, Run]:
+    """The combinations of groups, and the best group of each fold."""
+    every = range(probe.n_folds)
+    chosen = {
+        name: probe.choose([candidates([single[part][1][f] for part in parts]) for f in every])
+        for name, parts in combinations.items()
+    }
+    if best_of:
+        alone = [[single[name][1][f] for name in best_of] for f in every]
+        chosen[BEST] = [min(choices, key=lambda choice: choice.loss) for choices in alone]
+    return {name: (probe.predict(choices), choices) for name, choices in chosen.items()}
