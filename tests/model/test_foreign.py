@@ -4,6 +4,7 @@ import importlib
 import os
 import re
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,20 @@ def test_a_hostile_file_never_reaches_the_original_package(tmp_path, stand_in):
     assert not (tmp_path / "ran").exists()
     torch.load(path, weights_only=False)  # the stand-in's way
     assert (tmp_path / "ran").exists()
+
+
+def test_a_name_in_a_file_does_not_choose_what_is_said_of_it(tmp_path, monkeypatch):
+    """Whatever it is called, code that a file names is told as code, not as damage."""
+    module = types.ModuleType("damaged")
+
+    class Thing:
+        pass
+
+    Thing.__module__, Thing.__qualname__, module.Thing = "damaged", "Thing", Thing
+    monkeypatch.setitem(sys.modules, "damaged", module)
+    torch.save({"model_state_dict": {}, "config": {}, "extra": Thing}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match="reading it would run code"):
+        open_model(str(tmp_path / "model.pt"))
 
 
 V1 = {"V": 12, "D": 4, "patch_size": 4, "hidden": 24, "depth": 1, "n_cross_layers": 1, "img_size": 16}

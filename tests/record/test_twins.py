@@ -223,3 +223,14 @@ def test_what_fails_meanwhile_fails_the_analysis(subject, banked, tmp_path, monk
     monkeypatch.setattr(_Work, "control", fail)
     with pytest.raises(InputError, match="controls cannot"):
         analyse(subject, MapsCache(tmp_path / "cache"))
+
+
+def test_figures_for_few_claims_are_not_those_for_all(subject, cache):
+    """Of one claim the controls fit no probe; through the same cache all claims then have theirs."""
+    work = _Work(subject, cache, unwatched)
+    read = work.maps(subject, subject.ablated())
+    images, ablated = chosen_images(subject)
+    part, spatial = read.maps.take(images, ablated), claims()[:1]
+    assert work.control(part, read, spatial).figures.keys() == {spatial[0].metric.name}
+    figures = work.control(part, read, claims()).figures
+    assert all(figures[claim.metric.name]["value"] is not None for claim in claims())

@@ -33,14 +33,14 @@ _MARK = object()
 
 
 class NotPlainError(ValueError):
-    """A pickle is damaged or more than plain data; the message says how."""
+    """A pickle is more than plain data; the message says how."""
 
 
 def check_pickle(stream: io.BytesIO) -> None:
     """Walk one pickle from the stream's position to its end, where the stream is left.
 
     Raises:
-        NotPlainError: see the module.
+        NotPlainError: see the module. ValueError: it is damaged.
     """
     stack: list[Any] = []  # how many parts a tuple has, 1 for anything else
     memo: dict[int, Any] = {}
@@ -56,7 +56,7 @@ def check_pickle(stream: io.BytesIO) -> None:
     except NotPlainError:
         raise
     except Exception as error:  # on damaged bytes pickletools raises what its parts happen to raise
-        raise NotPlainError(f"it is truncated or damaged ({type(error).__name__})") from None
+        raise ValueError(f"it is truncated or damaged ({type(error).__name__})") from None
 
 
 class Latin1:

@@ -156,10 +156,10 @@ def _read_pickle(name: str, path: Path, file: BinaryIO) -> Checkpoint:
         made = {key: tensor(v) if isinstance(v, StoredTensor) else v for key, v in found.items()}
     except InputError:
         raise
+    except NotPlainError as error:
+        why = "it holds more than weights and numbers, and reading it would run code"
+        raise InputError(f"{name} is refused: {why} ({error})") from None
     except Exception as error:  # whatever reading damaged bytes raises
-        if isinstance(error, NotPlainError) and "damaged" not in str(error):
-            why = "it holds more than weights and numbers, and reading it would run code"
-            raise InputError(f"{name} is refused: {why} ({error})") from None
         raise InputError(f"{name} is truncated, damaged or no checkpoint: {reason(error)}") from None
     weights = _checked_weights(name, made)
     if entry == BARE:

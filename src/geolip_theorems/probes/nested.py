@@ -90,10 +90,8 @@ def stratified_folds(
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind(n_folds, shuffle=True, random_state=seed)
     folds = np.zeros(len(labels), np.int64)
-    with (
-        _folding,
-        warnings.catch_warnings(),
-    ):  # scikit-learn warns of classes rarer than the folds; they are allowed
+    # Scikit-learn warns of classes rarer than the folds; they are allowed.
+    with _folding, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         for f, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
             folds[test] = f

@@ -219,9 +219,8 @@ def _solve_positive(A: torch.Tensor, right: torch.Tensor, penalty: float = 0.0) 
     solution, failed = (by_lapack if A.ndim == 2 and A.device.type == "cpu" else _by_torch)(factor, right)
     failed = (failed > 0) | (factor.diagonal(dim1=-2, dim2=-1).square() < lost * diagonal).any(-1)
     if failed.any():
-        inverse = torch.linalg.pinv(
-            matrix().mT.double(), rtol=lost, hermitian=True
-        )  # reads the lower triangle
+        lower = matrix().mT.double()  # the triangle that is read here
+        inverse = torch.linalg.pinv(lower, rtol=lost, hermitian=True)
         solution = torch.where(failed[..., None, None], (inverse @ right.double()).to(A.dtype), solution)
     return solution
 
@@ -258,7 +257,7 @@ def by_lapack(A: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch
 
 
 def _give_back() -> None:
-    """Let the system have freed memory, a fifth of all at 10,000 images, where the C library (glibc) can."""
+    """Let the system have freed memory, which fragments, where the C library (glibc) can."""
     if hasattr(pythonapi, "malloc_trim"):
         pythonapi.malloc_trim(0)
 
